@@ -1,0 +1,419 @@
+//! What the window, REST and Socket.IO show of a node: the shapes of `docs/api.md`, and the stream of changes.
+//!
+//! These types carry no behaviour. IDs and times cross as strings (times RFC 3339, UTC, milliseconds), counts as
+//! integers below 2^53.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+use utoipa::ToSchema;
+
+/// How far a machine is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Trust {
+    /// Seen, never written with.
+    Unknown,
+    /// It asked for contact; its owner has not been answered.
+    Requested,
+    /// Accepted, its key trusted on first use.
+    Accepted,
+    /// Accepted, and its key compared in person.
+    Verified,
+    /// Refused by its key.
+    Blocked,
+}
+
+/// Whether a machine can be written to right now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Presence {
+    /// A link stands.
+    Online,
+    /// A link stands, and its person is away.
+    Away,
+    /// No link stands.
+    Offline,
+}
+
+/// The way to a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Path {
+    /// A link from machine to machine.
+    Direct,
+    /// Through a relay.
+    Relay,
+    /// None.
+    None,
+}
+
+/// Another machine, or this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// The machine ID; the same as `machine_id`, under the name that API clients know.
+    pub user_id: String,
+    /// The machine ID (bech32m).
+    pub machine_id: String,
+    /// The name that its owner chose; never an identity.
+    pub name: String,
+    /// The device's name.
+    pub device: String,
+    /// A line about its person, may be empty.
+    pub status_text: String,
+    /// Index into the avatar colours (0–11).
+    pub colour: u8,
+    /// Four characters of the key, to tell namesakes apart on screen.
+    pub key_tag: String,
+    /// Online, away or offline.
+    pub status: Presence,
+    /// When a link last stood; absent when never.
+    pub last_seen: Option<String>,
+    /// How far it is trusted.
+    pub trust: Trust,
+    /// The way to it.
+    pub path: Path,
+    /// Whether it is on this network now (discovered or linked).
+    pub nearby: bool,
+    /// Whether another known machine carries the same name with another key.
+    pub name_clash: bool,
+    /// Seconds by which its clock is ahead of this one (negative: behind), when more than 60 s off.
+    pub clock_skew_seconds: Option<i64>,
+}
+
+/// This machine's own profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Me {
+    /// The machine ID (bech32m).
+    pub machine_id: String,
+    /// Name shown to others.
+    pub name: String,
+    /// Device name.
+    pub device: String,
+    /// Status text.
+    pub status_text: String,
+    /// Index into the avatar colours (0–11).
+    pub colour: u8,
+    /// Four characters of the key.
+    pub key_tag: String,
+    /// Where the private key lies: `keyring` or `file`.
+    pub key_storage: String,
+    /// Whether the person has been through the first-run screen.
+    pub welcomed: bool,
+}
+
+/// What kind of session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionKind {
+    /// Two machines.
+    Direct,
+}
+
+/// A conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Session {
+    /// UUIDv8, the same on both sides.
+    pub session_id: String,
+    /// Kind.
+    pub kind: SessionKind,
+    /// The other's name for a direct session.
+    pub title: String,
+    /// Machine IDs of all members, this one included.
+    pub participants: Vec<String>,
+    /// The other machine of a direct session.
+    pub peer: Option<User>,
+    /// When it came to be here.
+    pub created_at: String,
+    /// The newest message.
+    pub last_message: Option<Message>,
+    /// Messages of others not read here.
+    pub unread_count: u32,
+    /// Own messages still waiting to be delivered.
+    pub waiting_count: u32,
+    /// Pinned on top.
+    pub pinned: bool,
+    /// Muted until then.
+    pub muted_until: Option<String>,
+    /// Out of the list.
+    pub archived: bool,
+    /// Unsent text.
+    pub draft: Option<String>,
+    /// First unread message, where the window opens.
+    pub first_unread: Option<String>,
+    /// True while this is a request of an unknown machine that waits for an answer.
+    pub request: bool,
+    /// True while the other side has not accepted yet and holds what exceeds a request.
+    pub held: bool,
+}
+
+/// Kind of message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageType {
+    /// Text.
+    Text,
+}
+
+/// How far a message has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageState {
+    /// On this disk, not yet on the other.
+    Queued,
+    /// On the other's disk (or received here).
+    Delivered,
+    /// Refused by the other side; can be retried.
+    Failed,
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Message {
+    /// UUIDv7.
+    pub id: String,
+    /// Its session.
+    pub session_id: String,
+    /// Who wrote it.
+    pub sender_user_id: String,
+    /// The other machine of a direct session.
+    pub receiver_user_id: Option<String>,
+    /// The text.
+    pub message: String,
+    /// Kind.
+    pub message_type: MessageType,
+    /// Shown time.
+    pub timestamp: String,
+    /// How far it has come.
+    pub state: MessageState,
+    /// Why it failed, in words.
+    pub failure: Option<String>,
+    /// The sender's own handle, echoed.
+    pub temp_id: Option<String>,
+    /// When the other side's disk had it.
+    pub delivered_at: Option<String>,
+    /// Place in the session's order, comparable as text: greater is later. The same on every machine.
+    pub order: String,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Page<T> {
+    /// The rows, oldest first for messages.
+    pub items: Vec<T>,
+    /// Cursor for what is before, absent at the beginning.
+    pub next_before: Option<String>,
+    /// Cursor for what is after, absent at the end.
+    pub next_after: Option<String>,
+}
+
+/// State of the network side, for settings and diagnosis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Network {
+    /// Where peers reach this node.
+    pub listen: String,
+    /// Usable interfaces with their addresses.
+    pub interfaces: Vec<Interface>,
+    /// Whether multicast discovery runs; if not, why.
+    pub mdns: Availability,
+    /// Whether the broadcast beacon runs; if not, why.
+    pub beacon: Availability,
+    /// Machines discovered now.
+    pub discovered: u32,
+    /// Links that stand now.
+    pub links: u32,
+}
+
+/// A network interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Its addresses.
+    pub addresses: Vec<String>,
+}
+
+/// Whether a part works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Availability {
+    /// It does.
+    pub ok: bool,
+    /// Why not.
+    pub reason: Option<String>,
+}
+
+/// Node-wide counts, `GET status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Always `running`.
+    pub status: String,
+    /// Links that stand.
+    pub active_connections: u32,
+    /// Other machines online.
+    pub active_users: u32,
+    /// Sessions.
+    pub sessions: u32,
+    /// Messages waiting to be delivered.
+    pub waiting: u32,
+    /// Unread messages.
+    pub unread: u32,
+    /// Version of the program.
+    pub version: String,
+    /// Seconds since start.
+    pub uptime_seconds: u32,
+}
+
+/// What the person set. Unknown keys of newer versions are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Settings {
+    /// Whether this machine asks the system to show notifications.
+    pub notifications: bool,
+    /// How much a notification tells.
+    pub preview: Preview,
+    /// `system`, `light`, `dark`.
+    pub theme: Theme,
+    /// Interface language tag; empty follows the system.
+    pub language: String,
+    /// Text size in percent, 80–160.
+    pub zoom: u16,
+    /// Who sees this machine under Nearby.
+    pub visibility: Visibility,
+    /// Enter sends (else Mod+Enter).
+    pub enter_sends: bool,
+    /// What closing the window does where there is no tray: absent = ask.
+    pub close_keeps_running: Option<bool>,
+    /// Start with the system session.
+    pub autostart: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            notifications: true,
+            preview: Preview::Full,
+            theme: Theme::System,
+            language: String::new(),
+            zoom: 100,
+            visibility: Visibility::Everyone,
+            enter_sends: true,
+            close_keeps_running: None,
+            autostart: false,
+        }
+    }
+}
+
+/// How much a notification tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Preview {
+    /// Name and text.
+    Full,
+    /// Name only.
+    Name,
+    /// Neither.
+    Hidden,
+}
+
+/// Appearance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Theme {
+    /// As the system.
+    System,
+    /// Light.
+    Light,
+    /// Dark.
+    Dark,
+}
+
+/// Who sees this machine under Nearby.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// Everyone on the network, with the name.
+    Everyone,
+    /// Announced without the name.
+    Contacts,
+    /// Not announced.
+    Hidden,
+}
+
+/// One change. Everything that shows something of the node lives on this stream and applies it; nothing is fetched again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Change {
+    /// A message is new or changed.
+    MessageChanged {
+        /// The row.
+        message: Message,
+        /// True when another machine wrote it and it is new here.
+        incoming: bool,
+    },
+    /// A session is new or changed (unread, draft, pin, request …).
+    SessionChanged {
+        /// The row.
+        session: Session,
+        /// True when another machine opened it just now.
+        opened: bool,
+    },
+    /// A machine is new or changed (presence, profile, trust, nearby).
+    UserChanged {
+        /// The row.
+        user: User,
+    },
+    /// Own profile changed.
+    MeChanged {
+        /// The profile.
+        me: Me,
+    },
+    /// Settings changed.
+    SettingsChanged {
+        /// The settings.
+        settings: Settings,
+    },
+    /// Total of unread messages changed.
+    UnreadChanged {
+        /// The total.
+        total: u32,
+    },
+    /// The network side changed.
+    NetworkChanged {
+        /// Its state.
+        network: Network,
+    },
+    /// The system should show (or replace) one notification for a session.
+    NoticeRaised {
+        /// What to show.
+        notice: Notice,
+    },
+    /// The notification of a session is no longer needed.
+    NoticeWithdrawn {
+        /// The session.
+        session_id: String,
+    },
+}
+
+/// One notification for one session, already reduced to what the person lets it tell. Empty texts mean "hidden".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Notice {
+    /// The session it opens.
+    pub session_id: String,
+    /// Sender's name, empty when hidden.
+    pub title: String,
+    /// Newest text, empty when hidden.
+    pub body: String,
+    /// How many unread messages it stands for.
+    pub count: u32,
+    /// True for a message request.
+    pub request: bool,
+}
