@@ -1,0 +1,75 @@
+//! What a node is started with.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use proto::clock::Clock;
+
+use crate::clock::SystemClock;
+
+/// Port on which peers are awaited when nothing else is said; the next free one is taken when it is in use.
+pub const DEFAULT_PEER_PORT: u16 = 4281;
+
+/// Where a new private key may be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStore {
+    /// In the system's key ring; in a file where there is none.
+    KeyRing,
+    /// In a file of mode 0600.
+    File,
+}
+
+/// What a node is started with.
+#[derive(Clone)]
+pub struct Config {
+    /// Directory of this profile: database, key, lock. Made when absent. One program at a time.
+    pub data_dir: PathBuf,
+    /// Name for the profile when it is new; an existing one keeps its own. Absent: the computer's user name.
+    pub name: Option<String>,
+    /// Where peers reach this node. The next free port is taken when this one is in use; port 0 takes any.
+    pub listen: SocketAddr,
+    /// Addresses (`host:port`) to dial in addition to those that are discovered or remembered.
+    pub typed_peers: Vec<String>,
+    /// Whether to announce and find machines by multicast DNS.
+    pub mdns: bool,
+    /// Whether to send and hear the broadcast beacon.
+    pub beacon: bool,
+    /// Where a new private key may be kept.
+    pub key_store: KeyStore,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Config {
+    /// The defaults for a profile directory: all interfaces, the usual port, every kind of discovery, the system's key
+    /// ring and clock.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            name: None,
+            listen: SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, DEFAULT_PEER_PORT)),
+            typed_peers: Vec::new(),
+            mdns: true,
+            beacon: true,
+            key_store: KeyStore::KeyRing,
+            clock: Arc::new(SystemClock::new()),
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("data_dir", &self.data_dir)
+            .field("name", &self.name)
+            .field("listen", &self.listen)
+            .field("typed_peers", &self.typed_peers)
+            .field("mdns", &self.mdns)
+            .field("beacon", &self.beacon)
+            .field("key_store", &self.key_store)
+            .finish_non_exhaustive()
+    }
+}

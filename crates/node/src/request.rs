@@ -1,0 +1,149 @@
+//! What the commands take. IDs and times cross as text and are checked here, in one place.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use ts_rs::TS;
+use utoipa::ToSchema;
+
+/// A message to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendRequest {
+    /// The session.
+    pub session: String,
+    /// The text, at most 64 KiB.
+    pub message: String,
+    /// The caller's own handle for this message, at most 128 bytes. The same handle from the same caller in the same
+    /// session sent twice gives the first message back.
+    pub temp_id: Option<String>,
+    /// Who calls (`window`, a token's ID), so that the handles of two programs do not mix.
+    pub caller: String,
+}
+
+/// Which page of a session. At most one of `before`, `after` and `around`; none gives the newest page.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PageRequest {
+    /// A cursor: the page that ends just before it.
+    pub before: Option<String>,
+    /// A cursor: the page that begins just after it.
+    pub after: Option<String>,
+    /// A message ID, or `unread` for the first unread message: the page around it.
+    pub around: Option<String>,
+    /// How many rows, 1–200; 50 when absent.
+    pub limit: Option<u32>,
+}
+
+/// Changes of the own profile; what is absent stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MePatch {
+    /// Name shown to others, 1–64 bytes.
+    pub name: Option<String>,
+    /// Device name, at most 64 bytes.
+    pub device: Option<String>,
+    /// Status text, at most 140 bytes; empty clears it.
+    pub status_text: Option<String>,
+    /// Index into the avatar colours, 0–11.
+    pub colour: Option<u8>,
+    /// That the person has been through the first-run screen.
+    pub welcomed: Option<bool>,
+}
+
+/// Changes of a session's own marks; what is absent stays, `null` clears.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionPatch {
+    /// Pinned on top.
+    pub pinned: Option<bool>,
+    /// Out of the list.
+    pub archived: Option<bool>,
+    /// Muted until then (RFC 3339); `null` ends it.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[ts(type = "string | null", optional)]
+    #[schema(value_type = Option<String>)]
+    pub muted_until: Option<Option<String>>,
+    /// Unsent text, at most 64 KiB; `null` or empty clears it.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[ts(type = "string | null", optional)]
+    #[schema(value_type = Option<String>)]
+    pub draft: Option<Option<String>>,
+}
+
+/// Tells an absent value from `null`.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// What one viewer (a window, a browser page) shows now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FocusState {
+    /// The viewer's own name, such as `window`.
+    pub viewer: String,
+    /// The session that it shows.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// Whether a person can be looking at it: in front and visible.
+    pub focused: bool,
+}
+
+/// Which machines to list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UserFilter {
+    /// All that are known.
+    #[default]
+    All,
+    /// Those with a link.
+    Online,
+    /// Those on this network now.
+    Nearby,
+}
+
+/// Where the private key lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStorage {
+    /// In the system's key ring.
+    KeyRing,
+    /// In a file of mode 0600 in the profile directory.
+    File,
+}
+
+impl KeyStorage {
+    /// `keyring` or `file`, as [`crate::view::Me::key_storage`] says it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::KeyRing => "keyring",
+            Self::File => "file",
+        }
+    }
+}
+
+/// A token of the local API to remember; its secret is not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewToken {
+    /// What its owner calls it, 1–64 bytes.
+    pub name: String,
+    /// What it may do, as the API names it.
+    pub scopes: Vec<String>,
+    /// Unix milliseconds after which it is void; `None` for never.
+    pub expires_ms: Option<u64>,
+}
+
+/// A remembered token of the local API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenRecord {
+    /// Its ID, a UUID.
+    pub token_id: String,
+    /// What its owner calls it.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// When it was made.
+    pub created_at: String,
+    /// When it ends by itself.
+    pub expires_at: Option<String>,
+    /// When it was revoked.
+    pub revoked_at: Option<String>,
+}
