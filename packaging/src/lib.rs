@@ -1,0 +1,6 @@
+//! What turns the built programs into things a person installs: icons, the `.deb` and the `.rpm`.
+//!
+//! Everything is made in Rust, from files of this repository, so that a package needs neither the network nor the
+//! packaging tools of the distribution it is for.
+
+pub mod icons;
