@@ -1,0 +1,38 @@
+//! `cargo xtask bench`: builds what people get, and measures it with the program `landline-bench`.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::packages::{self, For};
+use crate::run::program;
+use crate::ui;
+use crate::workspace::{Profile, Workspace};
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Only these groups; `list` names them.
+    groups: Vec<String>,
+    /// How often each figure is measured, alternating with its reference.
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+}
+
+/// Builds and measures.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    packages::ensure(For::Window)?;
+    ui::build(workspace)?;
+    let build = ["build", "--locked", "--release", "--package", "landline-bench", "--package", "landline-cli"];
+    let window = wants_window(&options.groups).then_some(["--package", "landline-desktop"]);
+    workspace.cargo(build).args(window.into_iter().flatten()).run()?;
+    program(workspace, Profile::Release, "landline-bench")
+        .args(["measure", "--rounds", &options.rounds.to_string()])
+        .args(["--results".to_owned(), workspace.target().join("bench").to_string_lossy().into_owned()])
+        .args(options.groups.clone())
+        .run()
+}
+
+/// Whether a group needs the desktop program, which takes long to build.
+fn wants_window(groups: &[String]) -> bool {
+    groups.is_empty() || groups.iter().any(|group| group == "window")
+}
