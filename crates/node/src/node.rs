@@ -206,6 +206,24 @@ impl Node {
         later()
     }
 
+    /// One message.
+    ///
+    /// # Errors
+    /// When the ID is malformed or not known here.
+    pub async fn message(&self, message: &str) -> Result<Message, NodeError> {
+        let _ = message;
+        later()
+    }
+
+    /// Marks a message as read, with all before it in its session.
+    ///
+    /// # Errors
+    /// When it is not known.
+    pub async fn mark_message_read(&self, message: &str) -> Result<Session, NodeError> {
+        let _ = message;
+        later()
+    }
+
     /// Marks a session as read, up to and with a message, or wholly.
     ///
     /// # Errors

@@ -1,9 +1,5 @@
 //! What the commands take. IDs and times cross as text and are checked here, in one place.
 
-use serde::{Deserialize, Deserializer, Serialize};
-use ts_rs::TS;
-use utoipa::ToSchema;
-
 /// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendRequest {
@@ -19,8 +15,7 @@ pub struct SendRequest {
 }
 
 /// Which page of a session. At most one of `before`, `after` and `around`; none gives the newest page.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PageRequest {
     /// A cursor: the page that ends just before it.
     pub before: Option<String>,
@@ -33,8 +28,7 @@ pub struct PageRequest {
 }
 
 /// Changes of the own profile; what is absent stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MePatch {
     /// Name shown to others, 1–64 bytes.
     pub name: Option<String>,
@@ -49,46 +43,31 @@ pub struct MePatch {
 }
 
 /// Changes of a session's own marks; what is absent stays, `null` clears.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SessionPatch {
     /// Pinned on top.
     pub pinned: Option<bool>,
     /// Out of the list.
     pub archived: Option<bool>,
     /// Muted until then (RFC 3339); `null` ends it.
-    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[ts(type = "string | null", optional)]
-    #[schema(value_type = Option<String>)]
     pub muted_until: Option<Option<String>>,
     /// Unsent text, at most 64 KiB; `null` or empty clears it.
-    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[ts(type = "string | null", optional)]
-    #[schema(value_type = Option<String>)]
     pub draft: Option<Option<String>>,
 }
 
-/// Tells an absent value from `null`.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
-}
-
 /// What one viewer (a window, a browser page) shows now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FocusState {
     /// The viewer's own name, such as `window`.
     pub viewer: String,
     /// The session that it shows.
-    #[serde(default)]
     pub session: Option<String>,
     /// Whether a person can be looking at it: in front and visible.
     pub focused: bool,
 }
 
 /// Which machines to list.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum UserFilter {
     /// All that are known.
     #[default]
@@ -131,8 +110,7 @@ pub struct NewToken {
 }
 
 /// A remembered token of the local API.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRecord {
     /// Its ID, a UUID.
     pub token_id: String,
