@@ -1,1 +1,30 @@
-//! Skeleton.
+//! What Landline machines say to each other: identities, events, registers, frames, and the rules by which an event
+//! enters a log.
+//!
+//! This crate does no I/O, reads no clock and makes no randomness: bytes and time come in, values and decisions go
+//! out. Every decoder checks each length against [`limits`] before it allocates, refuses trailing bytes and any
+//! encoding but the deterministic one, and never panics. `docs/protocol.md` says the same in words.
+
+pub mod beacon;
+mod cbor;
+pub mod clock;
+pub mod event;
+pub mod frame;
+pub mod id;
+pub mod identity;
+pub mod limits;
+pub mod log;
+pub mod register;
+pub mod run;
+pub mod safety;
+pub mod text;
+pub mod vector;
+
+pub use cbor::{DecodeError, Problem};
+pub use event::{Body, Event, Header, Kind, MessageBody};
+pub use frame::{Frame, Hello, Phase};
+pub use id::{Epoch, EventId, MachineId, MessageId, SessionId};
+pub use identity::{Identity, Signature};
+pub use register::{Profile, Receipt, ReceiptKind, SignedProfile, SignedReceipt};
+pub use run::{Run, VerifiedRun};
+pub use vector::VersionVector;

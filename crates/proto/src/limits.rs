@@ -1,0 +1,108 @@
+//! Every bound of the protocol, in one place. A decoder compares a length with one of these before it allocates.
+//!
+//! Sizes are in bytes of the encoded form unless a name says otherwise.
+
+/// Version of the protocol that this crate speaks, sent in `Hello`.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// Longest name of a person or device, in bytes of UTF-8. 64 holds 21 CJK characters or 64 Latin ones, and one DNS
+/// label (63) nearly; XMPP allows 1023, Matrix leaves it open, Tox allows 128.
+pub const NAME_BYTES: usize = 64;
+
+/// Longest status text, in bytes of UTF-8. A line, not a page: 140 as the first short messages had. Tox allows 1007.
+pub const STATUS_TEXT_BYTES: usize = 140;
+
+/// Longest text of one message, in bytes of UTF-8. 64 KiB is what the local API promises; Matrix bounds a whole event
+/// at 65,536 bytes, Tox a message at 1,372.
+pub const MESSAGE_BYTES: usize = 65_536;
+
+/// Longest event body. A message body is its text in a CBOR map, 7 bytes of overhead; the rest is room for fields that
+/// later versions add (a reply, attachments).
+pub const BODY_BYTES: usize = MESSAGE_BYTES + 4_096;
+
+/// Longest event header. The fields take 170 bytes, 16 parents 544 more; the rest is room for later fields.
+pub const HEADER_BYTES: usize = 1_024;
+
+/// Most parents that an event names. A direct session needs one; in a session of 256 members the newest 16 heads link
+/// all that matters, the others follow through later events. Matrix caps previous events at 20.
+pub const PARENTS: usize = 16;
+
+/// Most events that one signature covers: what one durable commit of an author can hold (`store` groups up to 256
+/// writes into a commit).
+pub const RUN_EVENTS: usize = 256;
+
+/// Most bytes of headers and bodies in one run. Half a frame, so that one run always fits into one frame; seven of the
+/// longest messages.
+pub const RUN_BYTES: usize = 512 * 1024;
+
+/// Longest frame before the peer's `Hello` was accepted: nothing but `Hello` and `Bye` is due then, and a `Hello` takes
+/// about 500 bytes. Small because anyone can send it.
+pub const FRAME_BEFORE_HELLO: usize = 4_096;
+
+/// Longest frame after `Hello`: one run of [`RUN_BYTES`] with its wrapping, and as much again, so that batches stay
+/// large. libp2p's and Syncthing's messages have 1 MiB and 500 MB; WebSocket servers commonly take 1 MiB.
+pub const FRAME_BYTES: usize = 1 << 20;
+
+/// Target for the runs of one `Events` frame: a sender stops adding runs once this many bytes are reached. With the run
+/// that crosses the line the frame stays below [`FRAME_BYTES`]; small enough that a live message waits at most a few
+/// milliseconds behind a batch.
+pub const BATCH_BYTES: usize = 256 * 1024;
+
+/// Most runs in one `Events` frame: bounds the signatures that one frame makes a receiver check (about 0.13 s of one
+/// core).
+pub const RUNS_PER_FRAME: usize = 1_024;
+
+/// Most (session, digest) pairs in one `Digests` frame; a sender with more sends several. 4,096 take 217 KB.
+pub const DIGESTS_PER_FRAME: usize = 4_096;
+
+/// Most signed receipts in one `Receipts` frame: bounds the signatures to check, as [`RUNS_PER_FRAME`].
+pub const RECEIPTS_PER_FRAME: usize = 256;
+
+/// Most entries of a version vector, one for each (machine, epoch): 256 members with 16 epochs each. 4,096 take 217 KB,
+/// a fifth of a frame.
+pub const VECTOR_ENTRIES: usize = 4_096;
+
+/// Most epochs that one author may have in one session. An epoch is made by an installation, a restore or lost data, so
+/// an honest machine needs a handful; without the bound a peer could grow our version vector past what fits a frame.
+pub const EPOCHS_PER_AUTHOR: u64 = 1_024;
+
+/// Longest profile register: the fields take at most 330 bytes; the rest is room for later ones.
+pub const PROFILE_BYTES: usize = 1_024;
+
+/// Longest receipt register: a version vector of [`VECTOR_ENTRIES`] and 100 bytes of other fields.
+pub const RECEIPT_BYTES: usize = VECTOR_ENTRIES * 56 + 1_024;
+
+/// Longest detail text of a `Reject` frame, in bytes of UTF-8. For a log line, not for a story.
+pub const DETAIL_BYTES: usize = 200;
+
+/// What a machine keeps of an author that its owner has not accepted, per session, counted in header and body bytes:
+/// enough for a greeting that says who is there and why.
+pub const REQUEST_BYTES: usize = 4_096;
+
+/// Most runs that wait for missing events, per session. They lie in memory, unacknowledged, so dropping one costs only
+/// a repetition.
+pub const WAITING_RUNS: usize = 256;
+
+/// Most bytes of runs that wait for missing events, per session: two of the largest frames.
+pub const WAITING_BYTES: usize = 2 << 20;
+
+/// Greatest value of a sequence number, Lamport time, version or epoch: the greatest 64-bit integer of the stores
+/// (SQLite's are signed).
+pub const INTEGER_MAX: u64 = i64::MAX as u64;
+
+/// Greatest wall-clock time in milliseconds since 1970: what 48 bits hold, because a message's UUIDv7 has no more (the
+/// year 10889). An author clamps its own clock to this, so a wrong clock never makes an event that others refuse.
+pub const WALL_MS_MAX: u64 = (1 << 48) - 1;
+
+/// Deepest nesting of arrays and maps in any encoding. The deepest of version 1 is six (frame, body, runs, run, events,
+/// event); two more are room for later ones.
+pub const NESTING: usize = 8;
+
+/// Longest discovery datagram. Version 1 takes about 60 bytes; 256 passes every network unfragmented.
+pub const BEACON_BYTES: usize = 256;
+
+/// Colours of the avatar palette: a profile's colour is an index below this.
+pub const COLOURS: u8 = 12;
+
+/// Longest text form of a machine ID that is looked at: `landline1` and 58 characters, as bech32 allows no more than 90.
+pub const MACHINE_ID_TEXT_BYTES: usize = 90;
