@@ -1,0 +1,156 @@
+//! The one list of commands. The window, REST, Socket.IO, the OpenAPI document and the TypeScript types all come from
+//! it. A command whose handler is missing or does not fit does not compile.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use node::TokenRecord;
+use node::view::{Me, Message, Network, Notice, Page, Session, Settings, Status, User};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use ts_rs::TS;
+use utoipa::ToSchema;
+
+use crate::args::{
+    self, AddContactArgs, CreateSessionArgs, CreateTokenArgs, FocusArgs, MarkSessionReadArgs, MessageArgs,
+    MessagesArgs, NoArgs, Scope, SendMessageArgs, SessionArgs, TokenArgs, UpdateMeArgs, UpdateSessionArgs,
+    UpdateSettingsArgs, UserArgs, UsersArgs,
+};
+use crate::door::Door;
+use crate::error::ApiError;
+use crate::handlers;
+use crate::results::{CreatedSession, CreatedToken, Done, Info, UnreadCount, UserStatus};
+
+/// Looks at each command's types in turn; how the TypeScript and OpenAPI documents are made.
+pub trait Visitor {
+    /// One command with the types of its arguments and its result.
+    fn visit<A, R>(&mut self, command: Command)
+    where
+        A: TS + ToSchema + DeserializeOwned + 'static,
+        R: TS + ToSchema + Serialize + 'static;
+}
+
+macro_rules! commands {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal ($args:ty) -> $result:ty, $scope:ident, $handler:path;)+) => {
+        /// A command.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Command {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Command {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Its name, as `rpc` takes it.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The scope that a token must have for it.
+            #[must_use]
+            pub fn scope(self) -> Scope {
+                match self { $(Self::$variant => Scope::$scope,)+ }
+            }
+
+            /// What it does, in a sentence.
+            #[must_use]
+            pub fn summary(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc,)+).trim_ascii(),)+ }
+            }
+        }
+
+        /// Shows every command's types to `visitor`, in the order of the list.
+        pub fn visit(visitor: &mut impl Visitor) {
+            $(visitor.visit::<$args, $result>(Command::$variant);)+
+        }
+
+        /// Runs a command whose caller has been found to be allowed to.
+        pub(crate) fn run(
+            command: Command,
+            door: &Door,
+            value: Value,
+        ) -> Pin<Box<dyn Future<Output = Result<Value, ApiError>> + Send + '_>> {
+            match command {
+                $(Command::$variant => Box::pin(async move {
+                    let args: $args = args::parse(value)?;
+                    let result: $result = $handler(door, args).await?;
+                    serde_json::to_value(result).map_err(|error| ApiError::internal(&error))
+                }),)+
+            }
+        }
+    };
+}
+
+commands! {
+    /// Counts of the whole node.
+    Status = "status" (NoArgs) -> Status, Read, handlers::status;
+    /// What answers, and its version.
+    Info = "info" (NoArgs) -> Info, Read, handlers::info;
+    /// This machine's profile.
+    Me = "me" (NoArgs) -> Me, Read, handlers::me;
+    /// Changes this machine's profile.
+    UpdateMe = "update_me" (UpdateMeArgs) -> Me, Admin, handlers::update_me;
+    /// The machines that are known or on this network.
+    Users = "users" (UsersArgs) -> Page<User>, Read, handlers::users;
+    /// One machine.
+    User = "user" (UserArgs) -> User, Read, handlers::user;
+    /// Whether a machine can be reached now.
+    UserStatus = "user_status" (UserArgs) -> UserStatus, Read, handlers::user_status;
+    /// The sessions with a machine.
+    UserSessions = "user_sessions" (UserArgs) -> Page<Session>, Read, handlers::user_sessions;
+    /// Accepts a machine: its messages come in, and it may link.
+    AcceptUser = "accept_user" (UserArgs) -> User, Admin, handlers::accept_user;
+    /// Blocks a machine by its key.
+    BlockUser = "block_user" (UserArgs) -> User, Admin, handlers::block_user;
+    /// Lifts a block.
+    UnblockUser = "unblock_user" (UserArgs) -> User, Admin, handlers::unblock_user;
+    /// Adds the machine at an address; answers once its key has been proven.
+    AddContact = "add_contact" (AddContactArgs) -> User, Admin, handlers::add_contact;
+    /// All sessions, pinned ones first, then the newest.
+    Sessions = "sessions" (NoArgs) -> Page<Session>, Read, handlers::sessions;
+    /// Opens the direct session with a machine, or finds it.
+    CreateSession = "create_session" (CreateSessionArgs) -> CreatedSession, Send, handlers::create_session;
+    /// One session.
+    Session = "session" (SessionArgs) -> Session, Read, handlers::session;
+    /// Pins, mutes, archives a session or keeps its draft; on this machine only.
+    UpdateSession = "update_session" (UpdateSessionArgs) -> Session, Send, handlers::update_session;
+    /// A page of messages.
+    Messages = "messages" (MessagesArgs) -> Page<Message>, Read, handlers::messages;
+    /// Sends a message; answers once it is on this disk.
+    SendMessage = "send_message" (SendMessageArgs) -> Message, Send, handlers::send_message;
+    /// Puts a failed message back into the queue.
+    RetryMessage = "retry_message" (MessageArgs) -> Message, Send, handlers::retry_message;
+    /// Marks a message and all before it in its session as read.
+    MarkMessageRead = "mark_message_read" (MessageArgs) -> Session, Send, handlers::mark_message_read;
+    /// Marks a session as read, whole or up to a message.
+    MarkSessionRead = "mark_session_read" (MarkSessionReadArgs) -> Session, Send, handlers::mark_session_read;
+    /// How many messages are unread.
+    UnreadCount = "unread_count" (NoArgs) -> UnreadCount, Read, handlers::unread_count;
+    /// The settings.
+    Settings = "settings" (NoArgs) -> Settings, Read, handlers::settings;
+    /// Changes settings.
+    UpdateSettings = "update_settings" (UpdateSettingsArgs) -> Settings, Admin, handlers::update_settings;
+    /// State of the network side.
+    Network = "network" (NoArgs) -> Network, Read, handlers::network;
+    /// Tells which session is on a screen, so that none of its messages raises a notification.
+    Focus = "focus" (FocusArgs) -> Done, Send, handlers::focus;
+    /// The notifications that stand.
+    Notices = "notices" (NoArgs) -> Page<Notice>, Read, handlers::notices;
+    /// The tokens of this node, without their secret part.
+    Tokens = "tokens" (NoArgs) -> Page<TokenRecord>, Admin, handlers::tokens;
+    /// Makes a token.
+    CreateToken = "create_token" (CreateTokenArgs) -> CreatedToken, Admin, handlers::create_token;
+    /// Revokes a token at once.
+    RevokeToken = "revoke_token" (TokenArgs) -> Done, Admin, handlers::revoke_token;
+}
+
+impl Command {
+    /// Finds a command by its name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|command| command.name() == name)
+    }
+}

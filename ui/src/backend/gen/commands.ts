@@ -1,0 +1,135 @@
+// Made from crates/api by `cargo xtask types`; do not edit.
+
+import type { AddContactArgs } from "./AddContactArgs";
+import type { CreateSessionArgs } from "./CreateSessionArgs";
+import type { CreateTokenArgs } from "./CreateTokenArgs";
+import type { CreatedSession } from "./CreatedSession";
+import type { CreatedToken } from "./CreatedToken";
+import type { Done } from "./Done";
+import type { FocusArgs } from "./FocusArgs";
+import type { Info } from "./Info";
+import type { MarkSessionReadArgs } from "./MarkSessionReadArgs";
+import type { Me } from "./Me";
+import type { Message } from "./Message";
+import type { MessageArgs } from "./MessageArgs";
+import type { MessagesArgs } from "./MessagesArgs";
+import type { Network } from "./Network";
+import type { NoArgs } from "./NoArgs";
+import type { Notice } from "./Notice";
+import type { Page } from "./Page";
+import type { SendMessageArgs } from "./SendMessageArgs";
+import type { Session } from "./Session";
+import type { SessionArgs } from "./SessionArgs";
+import type { Settings } from "./Settings";
+import type { Status } from "./Status";
+import type { TokenArgs } from "./TokenArgs";
+import type { TokenRecord } from "./TokenRecord";
+import type { UnreadCount } from "./UnreadCount";
+import type { UpdateMeArgs } from "./UpdateMeArgs";
+import type { UpdateSessionArgs } from "./UpdateSessionArgs";
+import type { UpdateSettingsArgs } from "./UpdateSettingsArgs";
+import type { User } from "./User";
+import type { UserArgs } from "./UserArgs";
+import type { UserStatus } from "./UserStatus";
+import type { UsersArgs } from "./UsersArgs";
+
+/** What each command takes. */
+export interface Args {
+  status: NoArgs;
+  info: NoArgs;
+  me: NoArgs;
+  update_me: UpdateMeArgs;
+  users: UsersArgs;
+  user: UserArgs;
+  user_status: UserArgs;
+  user_sessions: UserArgs;
+  accept_user: UserArgs;
+  block_user: UserArgs;
+  unblock_user: UserArgs;
+  add_contact: AddContactArgs;
+  sessions: NoArgs;
+  create_session: CreateSessionArgs;
+  session: SessionArgs;
+  update_session: UpdateSessionArgs;
+  messages: MessagesArgs;
+  send_message: SendMessageArgs;
+  retry_message: MessageArgs;
+  mark_message_read: MessageArgs;
+  mark_session_read: MarkSessionReadArgs;
+  unread_count: NoArgs;
+  settings: NoArgs;
+  update_settings: UpdateSettingsArgs;
+  network: NoArgs;
+  focus: FocusArgs;
+  notices: NoArgs;
+  tokens: NoArgs;
+  create_token: CreateTokenArgs;
+  revoke_token: TokenArgs;
+}
+
+/** What each command answers. */
+export interface Result {
+  /** Counts of the whole node. */
+  status: Status;
+  /** What answers, and its version. */
+  info: Info;
+  /** This machine's profile. */
+  me: Me;
+  /** Changes this machine's profile. */
+  update_me: Me;
+  /** The machines that are known or on this network. */
+  users: Page<User>;
+  /** One machine. */
+  user: User;
+  /** Whether a machine can be reached now. */
+  user_status: UserStatus;
+  /** The sessions with a machine. */
+  user_sessions: Page<Session>;
+  /** Accepts a machine: its messages come in, and it may link. */
+  accept_user: User;
+  /** Blocks a machine by its key. */
+  block_user: User;
+  /** Lifts a block. */
+  unblock_user: User;
+  /** Adds the machine at an address; answers once its key has been proven. */
+  add_contact: User;
+  /** All sessions, pinned ones first, then the newest. */
+  sessions: Page<Session>;
+  /** Opens the direct session with a machine, or finds it. */
+  create_session: CreatedSession;
+  /** One session. */
+  session: Session;
+  /** Pins, mutes, archives a session or keeps its draft; on this machine only. */
+  update_session: Session;
+  /** A page of messages. */
+  messages: Page<Message>;
+  /** Sends a message; answers once it is on this disk. */
+  send_message: Message;
+  /** Puts a failed message back into the queue. */
+  retry_message: Message;
+  /** Marks a message and all before it in its session as read. */
+  mark_message_read: Session;
+  /** Marks a session as read, whole or up to a message. */
+  mark_session_read: Session;
+  /** How many messages are unread. */
+  unread_count: UnreadCount;
+  /** The settings. */
+  settings: Settings;
+  /** Changes settings. */
+  update_settings: Settings;
+  /** State of the network side. */
+  network: Network;
+  /** Tells which session is on a screen, so that none of its messages raises a notification. */
+  focus: Done;
+  /** The notifications that stand. */
+  notices: Page<Notice>;
+  /** The tokens of this node, without their secret part. */
+  tokens: Page<TokenRecord>;
+  /** Makes a token. */
+  create_token: CreatedToken;
+  /** Revokes a token at once. */
+  revoke_token: Done;
+}
+
+/** The name of a command. */
+export type CommandName = keyof Args;
