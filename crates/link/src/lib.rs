@@ -1,1 +1,28 @@
-//! Skeleton.
+//! The only sockets to other machines: finds them, links with them, keeps the links alive.
+//!
+//! A *link* is one WebSocket over TLS 1.3 with raw public keys, direct between two machines. [`Link::start`] listens,
+//! announces this machine, looks for others and dials them; what happens comes out as [`LinkEvent`]s. Between two
+//! machines there is at most one link at a time, and both keep the same one.
+//!
+//! What is not here: what the frames mean, who is a contact, what is stored. The caller answers such questions through
+//! the closures of [`LinkConfig`].
+
+mod config;
+mod connection;
+mod error;
+mod event;
+mod interfaces;
+mod link;
+mod socket;
+pub mod tasks;
+mod timing;
+
+pub use config::{
+    BEACON_PORT, DEFAULT_PORT, DiscoveryConfig, Gate, GateCheck, HelloSource, InterfaceScope, LinkConfig, Visibility,
+};
+pub use connection::Conn;
+pub use error::{DialError, LinkError, SendError};
+pub use event::{ConnId, DiscoveryState, DownReason, Hint, HintSource, LinkEvent, NetworkState};
+pub use interfaces::Interface;
+pub use link::Link;
+pub use timing::Timings;
