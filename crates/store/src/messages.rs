@@ -1,0 +1,494 @@
+//! Messages as they are shown: their text, place and state, and which are unread.
+//!
+//! A page is a range of one index, whose columns are the order that all machines share; so it costs the same in a session of
+//! a million messages.
+
+use std::collections::BTreeMap;
+
+use proto::event::Order;
+use proto::{Epoch, MachineId, MessageId, SessionId};
+use rusqlite::Row;
+
+use crate::columns::{exact, machine_id, message_id, optional_unsigned, rank, session_id, time, unsigned};
+use crate::{EventKey, Reader, SessionKey, StoreError, Tx, machines};
+
+pub(crate) const DDL: &str = "\
+CREATE TABLE messages (
+    key INTEGER PRIMARY KEY,
+    id BLOB NOT NULL CHECK (length(id) = 16),
+    session INTEGER NOT NULL,
+    author INTEGER NOT NULL,
+    lamport INTEGER NOT NULL,
+    author_rank INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    wall_ms INTEGER NOT NULL,
+    shown_ms INTEGER NOT NULL,
+    arrived_ms INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    delivered_ms INTEGER,
+    failure TEXT,
+    temp_id TEXT,
+    text TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX messages_id ON messages (id);
+CREATE INDEX messages_order ON messages (session, lamport, author_rank, epoch, seq);";
+
+pub(crate) const UNREAD_DDL: &str = "\
+CREATE TABLE unread (
+    session INTEGER NOT NULL,
+    lamport INTEGER NOT NULL,
+    author_rank INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    event INTEGER NOT NULL,
+    PRIMARY KEY (session, lamport, author_rank, epoch, seq, event)
+) STRICT, WITHOUT ROWID;";
+
+/// How far an own message has come. Messages of others are [`SendState::Delivered`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendState {
+    /// On this disk, not yet on the other.
+    Queued,
+    /// On the other's disk.
+    Delivered,
+    /// Refused by the other side.
+    Failed {
+        /// Why, as a code or words for the person.
+        reason: String,
+    },
+}
+
+const QUEUED: i64 = 0;
+const DELIVERED: i64 = 1;
+const FAILED: i64 = 2;
+
+/// A message. Times in milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Local number of its event.
+    pub key: EventKey,
+    /// Its ID.
+    pub id: MessageId,
+    /// Its session's local number.
+    pub session: SessionKey,
+    /// Its session.
+    pub session_id: SessionId,
+    /// Its place, with Lamport time, author, epoch and seq. The same on every machine.
+    pub order: Order,
+    /// The text.
+    pub text: String,
+    /// What the author's clock said.
+    pub wall_ms: u64,
+    /// The time to show.
+    pub shown_ms: u64,
+    /// When it came to be here.
+    pub arrived_ms: u64,
+    /// The sender's own handle.
+    pub temp_id: Option<String>,
+    /// How far it has come.
+    pub state: SendState,
+    /// When the other side's disk had it, as noted here.
+    pub delivered_ms: Option<u64>,
+}
+
+impl Message {
+    /// Who wrote it.
+    #[must_use]
+    pub fn author(&self) -> &MachineId {
+        &self.order.author
+    }
+}
+
+/// A message to be stored, next to its event.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// Local number of its event, from [`crate::events::append`].
+    pub key: EventKey,
+    /// Its ID.
+    pub id: MessageId,
+    /// Its place.
+    pub order: Order,
+    /// The text.
+    pub text: String,
+    /// What the author's clock said.
+    pub wall_ms: u64,
+    /// The time to show.
+    pub shown_ms: u64,
+    /// When it came to be here.
+    pub arrived_ms: u64,
+    /// The sender's own handle.
+    pub temp_id: Option<String>,
+    /// Written here: it begins as queued. Others' messages begin as unread.
+    pub own: bool,
+}
+
+/// Where a page lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cursor {
+    /// At the beginning of the session.
+    First,
+    /// At its end.
+    Last,
+    /// Directly before a place, which is not included.
+    Before(Order),
+    /// Directly after a place, which is not included.
+    After(Order),
+    /// Around a place, which is included: half the page before it, the rest from it on.
+    Around(Order),
+}
+
+/// A page of messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The messages, in their order, oldest first.
+    pub messages: Vec<Message>,
+    /// Whether there are earlier ones.
+    pub more_before: bool,
+    /// Whether there are later ones.
+    pub more_after: bool,
+}
+
+/// Messages in a page at most.
+pub const PAGE: u32 = 200;
+
+macro_rules! message_columns {
+    () => {
+        "m.key, m.id, m.session, m.lamport, a.id, m.epoch, m.seq, m.text, m.wall_ms, m.shown_ms, m.arrived_ms,
+         m.temp_id, m.state, m.failure, m.delivered_ms"
+    };
+}
+pub(crate) use message_columns;
+
+/// How many columns that are.
+const MESSAGE_COLUMNS: usize = 15;
+
+pub(crate) const PAGE_BEFORE: &str = concat!(
+    "SELECT ", message_columns!(), " FROM messages m CROSS JOIN machines a ON a.key = m.author
+      WHERE m.session = ?1 AND (m.lamport, m.author_rank, m.epoch, m.seq) < (?2, ?3, ?4, ?5)
+      ORDER BY m.lamport DESC, m.author_rank DESC, m.epoch DESC, m.seq DESC LIMIT ?6"
+);
+pub(crate) const PAGE_FROM: &str = concat!(
+    "SELECT ", message_columns!(), " FROM messages m CROSS JOIN machines a ON a.key = m.author
+      WHERE m.session = ?1 AND (m.lamport, m.author_rank, m.epoch, m.seq) >= (?2, ?3, ?4, ?5)
+      ORDER BY m.lamport, m.author_rank, m.epoch, m.seq LIMIT ?6"
+);
+pub(crate) const FIRST_UNREAD: &str = concat!(
+    "SELECT ", message_columns!(), ", s.id
+      FROM unread u CROSS JOIN messages m ON m.key = u.event CROSS JOIN machines a ON a.key = m.author
+      CROSS JOIN sessions s ON s.key = m.session
+      WHERE u.session = ?1 ORDER BY u.lamport, u.author_rank, u.epoch, u.seq LIMIT 1"
+);
+pub(crate) const MARK_READ: &str =
+    "DELETE FROM unread WHERE session = ?1 AND (lamport, author_rank, epoch, seq) <= (?2, ?3, ?4, ?5)";
+const BY_ID: &str = concat!(
+    "SELECT ", message_columns!(), ", s.id FROM messages m CROSS JOIN machines a ON a.key = m.author
+      CROSS JOIN sessions s ON s.key = m.session WHERE m.id = ?1"
+);
+const BY_KEY: &str = concat!(
+    "SELECT ", message_columns!(), ", s.id FROM messages m CROSS JOIN machines a ON a.key = m.author
+      CROSS JOIN sessions s ON s.key = m.session WHERE m.key = ?1"
+);
+
+/// A place as the index has it.
+type Place = (i64, i64, i64, i64);
+const BEGINNING: Place = (i64::MIN, i64::MIN, i64::MIN, i64::MIN);
+const END: Place = (i64::MAX, i64::MAX, i64::MAX, i64::MAX);
+
+fn place(order: &Order) -> Result<Place, StoreError> {
+    Ok((
+        exact(order.lamport, "lamport")?,
+        rank(&order.author),
+        exact(order.epoch.get(), "epoch")?,
+        exact(order.seq, "seq")?,
+    ))
+}
+
+/// One message by its ID.
+///
+/// # Errors
+///
+/// As any read.
+pub fn get(reader: &Reader<'_>, id: &MessageId) -> Result<Option<Message>, StoreError> {
+    reader.one(BY_ID, [id.as_bytes()], whole)
+}
+
+/// Messages by their events' local numbers; numbers without a message are left out.
+///
+/// # Errors
+///
+/// As any read.
+pub fn by_keys(reader: &Reader<'_>, keys: &[EventKey]) -> Result<Vec<Message>, StoreError> {
+    let mut messages = Vec::with_capacity(keys.len());
+    for key in keys {
+        messages.extend(reader.one(BY_KEY, [key], whole)?);
+    }
+    Ok(messages)
+}
+
+/// The first message of others that was not read here, in the session's order.
+///
+/// # Errors
+///
+/// As any read.
+pub fn first_unread(reader: &Reader<'_>, session: SessionKey) -> Result<Option<Message>, StoreError> {
+    reader.one(FIRST_UNREAD, [session], whole)
+}
+
+/// A page of at most `limit` messages (cut at [`PAGE`]).
+///
+/// # Errors
+///
+/// As any read.
+pub fn page(reader: &Reader<'_>, session: SessionKey, cursor: &Cursor, limit: u32) -> Result<Page, StoreError> {
+    let limit = limit.clamp(1, PAGE);
+    let sql = "SELECT id FROM sessions WHERE key = ?1";
+    let Some(session_id) = reader.one(sql, [session], |row| session_id(row, 0))? else {
+        return Ok(Page { messages: Vec::new(), more_before: false, more_after: false });
+    };
+    let range = Range { reader, session, session_id };
+    match cursor {
+        Cursor::First => range.from(BEGINNING, limit).map(|(messages, more_after)| Page {
+            messages,
+            more_before: false,
+            more_after,
+        }),
+        Cursor::Last => range.before(END, limit).map(|(messages, more_before)| Page {
+            messages,
+            more_before,
+            more_after: false,
+        }),
+        Cursor::Before(order) => {
+            let place = place(order)?;
+            let (messages, more_before) = range.before(place, limit)?;
+            let (later, _) = range.from(place, 1)?;
+            Ok(Page { messages, more_before, more_after: !later.is_empty() })
+        }
+        Cursor::After(order) => {
+            let place = next(place(order)?);
+            let (messages, more_after) = range.from(place, limit)?;
+            let (earlier, _) = range.before(place, 1)?;
+            Ok(Page { messages, more_before: !earlier.is_empty(), more_after })
+        }
+        Cursor::Around(order) => {
+            let place = place(order)?;
+            let (mut messages, more_before) = range.before(place, limit / 2)?;
+            let rest = limit - u32::try_from(messages.len()).unwrap_or(limit);
+            let (later, more_after) = range.from(place, rest)?;
+            messages.extend(later);
+            Ok(Page { messages, more_before, more_after })
+        }
+    }
+}
+
+/// The place directly after one: no event lies between two neighbouring numbers.
+fn next((lamport, rank, epoch, seq): Place) -> Place {
+    (lamport, rank, epoch, seq.saturating_add(1))
+}
+
+/// Reads along the index of one session.
+struct Range<'a> {
+    reader: &'a Reader<'a>,
+    session: SessionKey,
+    session_id: SessionId,
+}
+
+impl Range<'_> {
+    /// Up to `limit` messages before a place, oldest first, and whether there are more.
+    fn before(&self, place: Place, limit: u32) -> Result<(Vec<Message>, bool), StoreError> {
+        let (mut messages, more) = self.read(PAGE_BEFORE, place, limit)?;
+        messages.reverse();
+        Ok((messages, more))
+    }
+
+    /// Up to `limit` messages from a place on, and whether there are more.
+    fn from(&self, place: Place, limit: u32) -> Result<(Vec<Message>, bool), StoreError> {
+        self.read(PAGE_FROM, place, limit)
+    }
+
+    fn read(&self, sql: &str, place: Place, limit: u32) -> Result<(Vec<Message>, bool), StoreError> {
+        let (lamport, rank, epoch, seq) = place;
+        // One more than asked for tells whether there is more.
+        let params = (self.session, lamport, rank, epoch, seq, i64::from(limit) + 1);
+        let mut messages = self.reader.all(sql, params, |row| message(row, 0, self.session_id))?;
+        let more = messages.len() > limit as usize;
+        messages.truncate(limit as usize);
+        Ok((messages, more))
+    }
+}
+
+/// Stores messages of one session, next to their events, and brings the session's counts, last message and activity
+/// up to date.
+///
+/// # Errors
+///
+/// As any write; [`StoreError::Missing`] for an unknown author.
+pub fn insert(tx: &Tx<'_>, session: SessionKey, messages: &[NewMessage]) -> Result<(), StoreError> {
+    let mut insert = tx.prepare(
+        "INSERT INTO messages (key, id, session, author, lamport, author_rank, epoch, seq, wall_ms, shown_ms,
+             arrived_ms, state, temp_id, text)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    )?;
+    let mut mark_unread = tx.prepare(
+        "INSERT INTO unread (session, lamport, author_rank, epoch, seq, event) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let mut authors = BTreeMap::new();
+    let (mut unread, mut waiting, mut newest) = (0, 0, EventKey::NONE);
+    for message in messages {
+        let author_id = message.order.author;
+        let author = match authors.get(&author_id) {
+            Some(key) => *key,
+            None => {
+                let key = machines::key(tx, &author_id)?.ok_or(StoreError::Missing("the message's author"))?;
+                *authors.entry(author_id).or_insert(key)
+            }
+        };
+        let (lamport, rank, epoch, seq) = place(&message.order)?;
+        insert.execute((
+            message.key,
+            message.id.as_bytes(),
+            session,
+            author,
+            lamport,
+            rank,
+            epoch,
+            seq,
+            time(message.wall_ms),
+            time(message.shown_ms),
+            time(message.arrived_ms),
+            if message.own { QUEUED } else { DELIVERED },
+            &message.temp_id,
+            &message.text,
+        ))?;
+        if message.own {
+            waiting += 1;
+        } else {
+            mark_unread.execute((session, lamport, rank, epoch, seq, message.key))?;
+            unread += 1;
+        }
+        newest = newest.max(message.key);
+    }
+    tx.execute(
+        "UPDATE sessions SET unread_count = unread_count + ?2, waiting_count = waiting_count + ?3,
+             activity = max(activity, ?4),
+             last_message = (SELECT key FROM messages WHERE session = ?1
+                 ORDER BY lamport DESC, author_rank DESC, epoch DESC, seq DESC LIMIT 1)
+         WHERE key = ?1",
+        (session, unread, waiting, newest),
+    )?;
+    Ok(())
+}
+
+/// Marks messages read, up to a place (included) or all; how many were unread until now.
+///
+/// # Errors
+///
+/// As any write.
+pub fn mark_read(tx: &Tx<'_>, session: SessionKey, upto: Option<&Order>) -> Result<u32, StoreError> {
+    let (lamport, rank, epoch, seq) = upto.map_or(Ok(END), place)?;
+    let read_to: Option<EventKey> = tx.one(
+        "SELECT key FROM messages WHERE session = ?1 AND (lamport, author_rank, epoch, seq) <= (?2, ?3, ?4, ?5)
+         ORDER BY lamport DESC, author_rank DESC, epoch DESC, seq DESC LIMIT 1",
+        (session, lamport, rank, epoch, seq),
+        |row| row.get(0),
+    )?;
+    let read = tx.execute(MARK_READ, (session, lamport, rank, epoch, seq))?;
+    let read = u32::try_from(read).unwrap_or(u32::MAX);
+    tx.execute(
+        "UPDATE sessions SET unread_count = unread_count - ?2, read_to = max(read_to, ?3)
+         WHERE key = ?1 AND (?2 > 0 OR read_to < ?3)",
+        (session, read, read_to.unwrap_or(EventKey::NONE)),
+    )?;
+    Ok(read)
+}
+
+/// Notes that own messages are on the other's disk; those that were queued or failed until now.
+///
+/// # Errors
+///
+/// As any write.
+pub fn mark_delivered(tx: &Tx<'_>, keys: &[EventKey], wall_ms: u64) -> Result<Vec<EventKey>, StoreError> {
+    change_state(tx, keys, |from| from != DELIVERED, DELIVERED, None, Some(time(wall_ms)))
+}
+
+/// Notes that the other side refused queued messages; those that were queued until now.
+///
+/// # Errors
+///
+/// As any write.
+pub fn fail(tx: &Tx<'_>, keys: &[EventKey], reason: &str) -> Result<Vec<EventKey>, StoreError> {
+    change_state(tx, keys, |from| from == QUEUED, FAILED, Some(reason), None)
+}
+
+/// Queues failed messages again; those that had failed.
+///
+/// # Errors
+///
+/// As any write.
+pub fn retry(tx: &Tx<'_>, keys: &[EventKey]) -> Result<Vec<EventKey>, StoreError> {
+    change_state(tx, keys, |from| from == FAILED, QUEUED, None, None)
+}
+
+fn change_state(
+    tx: &Tx<'_>,
+    keys: &[EventKey],
+    changes: impl Fn(i64) -> bool,
+    to: i64,
+    failure: Option<&str>,
+    delivered_ms: Option<i64>,
+) -> Result<Vec<EventKey>, StoreError> {
+    let mut look = tx.prepare("SELECT session, state FROM messages WHERE key = ?1")?;
+    let mut update =
+        tx.prepare("UPDATE messages SET state = ?2, failure = ?3, delivered_ms = ?4 WHERE key = ?1")?;
+    let mut changed = Vec::with_capacity(keys.len());
+    let mut waiting: BTreeMap<SessionKey, i64> = BTreeMap::new();
+    for key in keys {
+        let mut rows = look.query([key])?;
+        let Some(row) = rows.next()? else { continue };
+        let (session, from): (SessionKey, i64) = (row.get(0)?, row.get(1)?);
+        if !changes(from) {
+            continue;
+        }
+        update.execute((key, to, failure, delivered_ms))?;
+        *waiting.entry(session).or_default() += i64::from(to == QUEUED) - i64::from(from == QUEUED);
+        changed.push(*key);
+    }
+    for (session, by) in waiting {
+        tx.execute("UPDATE sessions SET waiting_count = waiting_count + ?2 WHERE key = ?1", (session, by))?;
+    }
+    Ok(changed)
+}
+
+/// A message with its session's ID in the column behind it.
+fn whole(row: &Row<'_>) -> rusqlite::Result<Message> {
+    message(row, 0, session_id(row, MESSAGE_COLUMNS)?)
+}
+
+/// A message from [`message_columns`], the first of which is column `at`.
+pub(crate) fn message(row: &Row<'_>, at: usize, session_id: SessionId) -> rusqlite::Result<Message> {
+    let state = match row.get(at + 12)? {
+        QUEUED => SendState::Queued,
+        DELIVERED => SendState::Delivered,
+        FAILED => SendState::Failed { reason: row.get::<_, Option<String>>(at + 13)?.unwrap_or_default() },
+        other => return Err(rusqlite::Error::IntegralValueOutOfRange(at + 12, other)),
+    };
+    Ok(Message {
+        key: row.get(at)?,
+        id: message_id(row, at + 1)?,
+        session: row.get(at + 2)?,
+        session_id,
+        order: Order {
+            lamport: unsigned(row, at + 3)?,
+            author: machine_id(row, at + 4)?,
+            epoch: Epoch::new(unsigned(row, at + 5)?),
+            seq: unsigned(row, at + 6)?,
+        },
+        text: row.get(at + 7)?,
+        wall_ms: unsigned(row, at + 8)?,
+        shown_ms: unsigned(row, at + 9)?,
+        arrived_ms: unsigned(row, at + 10)?,
+        temp_id: row.get(at + 11)?,
+        state,
+        delivered_ms: optional_unsigned(row, at + 14)?,
+    })
+}

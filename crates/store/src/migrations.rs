@@ -1,0 +1,96 @@
+//! Steps from one schema to the next.
+//!
+//! `PRAGMA user_version` holds two numbers: the schema's version in the lower 16 bits, and in the upper 16 the oldest
+//! program version that may still open the file. So an older program knows from the header alone whether a newer
+//! file is safe for it.
+
+use rusqlite::Connection;
+
+use crate::inspect::APPLICATION_ID;
+use crate::{addresses, events, logs, machines, messages, meta, outbox, registers, sessions, settings, tokens};
+
+/// One step. Steps are never changed once released, only added.
+struct Migration {
+    /// The tables that this step adds, with their SQL.
+    adds: &'static [(&'static str, &'static str)],
+    /// The oldest program, by its schema version, that may open the file afterwards.
+    readable_by: u16,
+}
+
+/// The steps; the first makes version 1.
+const MIGRATIONS: &[Migration] = &[Migration {
+    adds: &[
+        ("meta", meta::DDL),
+        ("settings", settings::DDL),
+        ("tokens", tokens::DDL),
+        ("machines", machines::DDL),
+        ("addresses", addresses::DDL),
+        ("typed_peers", addresses::TYPED_DDL),
+        ("sessions", sessions::DDL),
+        ("logs", logs::DDL),
+        ("events", events::DDL),
+        ("forks", events::FORKS_DDL),
+        ("messages", messages::DDL),
+        ("unread", messages::UNREAD_DDL),
+        ("outbox", outbox::DDL),
+        ("registers", registers::DDL),
+    ],
+    readable_by: 1,
+}];
+
+/// Version marks of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Version {
+    /// Steps applied.
+    pub(crate) schema: u16,
+    /// The oldest program that may open it.
+    pub(crate) readable_by: u16,
+}
+
+impl Version {
+    pub(crate) fn from_pragma(value: i32) -> Self {
+        let [a, b, c, d] = value.to_be_bytes();
+        Self { schema: u16::from_be_bytes([c, d]), readable_by: u16::from_be_bytes([a, b]) }
+    }
+
+    fn to_pragma(self) -> i32 {
+        let [a, b] = self.readable_by.to_be_bytes();
+        let [c, d] = self.schema.to_be_bytes();
+        i32::from_be_bytes([a, b, c, d])
+    }
+}
+
+/// The version that this program makes.
+pub(crate) fn latest() -> u16 {
+    u16::try_from(MIGRATIONS.len()).unwrap_or(u16::MAX)
+}
+
+/// The tables that a file of a schema version has, as far as this program knows them.
+pub(crate) fn tables(schema: u16) -> impl Iterator<Item = &'static str> {
+    MIGRATIONS.iter().take(schema.into()).flat_map(|step| step.adds).map(|(name, _)| *name)
+}
+
+/// Brings a database to the latest version, each step in a transaction of its own. True when something was done.
+pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<bool> {
+    run(connection, MIGRATIONS)
+}
+
+fn run(connection: &mut Connection, steps: &[Migration]) -> rusqlite::Result<bool> {
+    let found = Version::from_pragma(connection.pragma_query_value(None, "user_version", |row| row.get(0))?);
+    let mut readable_by = found.readable_by;
+    let mut changed = false;
+    for (index, step) in steps.iter().enumerate().skip(found.schema.into()) {
+        let schema = u16::try_from(index + 1).unwrap_or(u16::MAX);
+        readable_by = readable_by.max(step.readable_by);
+        let tx = connection.transaction()?;
+        for (_, sql) in step.adds {
+            tx.execute_batch(sql)?;
+        }
+        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+        tx.pragma_update(None, "user_version", Version { schema, readable_by }.to_pragma())?;
+        tx.commit()?;
+        tracing::info!(schema, "database migrated");
+        changed = true;
+    }
+    Ok(changed)
+}

@@ -1,0 +1,83 @@
+//! The handle.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::readers::Readers;
+use crate::writer::{self, Closure, Order};
+use crate::{OpenError, Reader, StoreError, Tx, open};
+
+/// An open database. Clones share it; it closes with [`Store::close`], or when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct Store {
+    orders: mpsc::Sender<Order>,
+    readers: Arc<Readers>,
+}
+
+impl Store {
+    /// Opens the database file, making it when there is none, and brings it to this program's schema.
+    ///
+    /// Blocks for a few milliseconds, longer only while a migration runs. A file that this program does not understand
+    /// is left byte for byte as it is.
+    ///
+    /// # Errors
+    ///
+    /// Each cause is an [`OpenError`] of its own, with words for what the person can do.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let connection = open::open(path)?;
+        let orders = writer::start(connection).map_err(|source| OpenError::io(path, &source))?;
+        Ok(Self { orders, readers: Arc::new(Readers::new(path.to_path_buf())) })
+    }
+
+    /// Runs a job that may change the database, and returns once its changes are on the disk.
+    ///
+    /// Jobs run in the order in which they were sent; those that are queued together share one commit. When the job returns an
+    /// error or panics, its changes are undone and the others' are kept. Dropping the future does not take a
+    /// job back that was already sent.
+    ///
+    /// # Errors
+    ///
+    /// The job's own; [`StoreError::Full`] and the like when the commit failed (then nothing was written);
+    /// [`StoreError::Closed`].
+    pub async fn write<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (answer, outcome) = oneshot::channel();
+        let job = Order::Job(Box::new(Closure::new(job, answer)));
+        self.orders.send(job).await.map_err(|_closed| StoreError::Closed)?;
+        outcome.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Runs a job that only reads, on one snapshot, beside other reads and writes. It sees every write that was
+    /// answered before.
+    ///
+    /// # Errors
+    ///
+    /// The job's own; [`StoreError::Closed`].
+    pub async fn read<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Reader<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.readers.read(job).await
+    }
+
+    /// Does what is queued, carries the write-ahead log over and closes. Calls of other clones get
+    /// [`StoreError::Closed`] from then on.
+    ///
+    /// # Errors
+    ///
+    /// When the log could not be carried over; everything that was answered is safe in it all the same.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.readers.close().await;
+        let (answer, outcome) = oneshot::channel();
+        if self.orders.send(Order::Close(answer)).await.is_err() {
+            return Ok(());
+        }
+        outcome.await.unwrap_or(Ok(()))
+    }
+}

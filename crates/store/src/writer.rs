@@ -1,0 +1,182 @@
+//! The one thread that writes, and group commit.
+//!
+//! A durable commit costs a sync of the disk, whatever its size. So the thread takes what is queued, without waiting for
+//! more, runs it as one transaction with a savepoint for each job, commits, and only then answers. A lone job
+//! is committed at once; a crowd shares its sync.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{StoreError, Tx};
+
+/// Jobs in one transaction at most. Beyond, sharing the sync brings little, and the first in the group wait longer.
+pub(crate) const GROUP: usize = 256;
+
+/// Jobs that may be queued; a caller beyond that waits. Two groups: one being committed, one ready to follow.
+const QUEUE: usize = 2 * GROUP;
+
+/// What the writer is sent.
+pub(crate) enum Order {
+    Job(Box<dyn Job>),
+    Close(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// A job and the one who waits for it.
+pub(crate) trait Job: Send {
+    /// Runs it and keeps the outcome. After an error what it changed must be undone.
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError>;
+    /// Tells the outcome; `committed` is that of the whole group.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+/// A job that a closure does.
+pub(crate) struct Closure<T, F> {
+    work: Option<F>,
+    outcome: Result<T, StoreError>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Closure<T, F> {
+    pub(crate) fn new(work: F, answer: oneshot::Sender<Result<T, StoreError>>) -> Self {
+        Self { work: Some(work), outcome: Err(StoreError::Closed), answer }
+    }
+}
+
+impl<T, F> Job for Closure<T, F>
+where
+    T: Send,
+    F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
+        if let Some(work) = self.work.take() {
+            self.outcome = caught(|| work(tx));
+        }
+        self.outcome.as_ref().map(drop).map_err(Clone::clone)
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        // Who no longer waits needs no answer.
+        let _ = self.answer.send(self.outcome.and_then(|value| committed.map(|()| value)));
+    }
+}
+
+/// Runs a job; a panic in it becomes an error.
+pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    // A panic can leave nothing half-changed that is used again: the database part is rolled back.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_panic: Box<dyn Any + Send>| {
+        // The panic hook has told where; its words may hold what a person wrote, so they are not logged here.
+        tracing::error!("a database job panicked; its changes were rolled back");
+        Err(StoreError::Panicked)
+    })
+}
+
+/// Starts the thread. It ends when it is told to, or when every sender is gone.
+pub(crate) fn start(connection: Connection) -> std::io::Result<mpsc::Sender<Order>> {
+    let (orders, inbox) = mpsc::channel(QUEUE);
+    thread::Builder::new().name("store-writer".into()).spawn(move || serve(connection, inbox))?;
+    Ok(orders)
+}
+
+fn serve(connection: Connection, mut inbox: mpsc::Receiver<Order>) {
+    let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
+    let mut close = None;
+    while close.is_none() {
+        match inbox.blocking_recv() {
+            None => break,
+            Some(Order::Close(answer)) => close = Some(answer),
+            Some(Order::Job(job)) => group.push(job),
+        }
+        while close.is_none() && group.len() < GROUP {
+            match inbox.try_recv() {
+                Ok(Order::Job(job)) => group.push(job),
+                Ok(Order::Close(answer)) => close = Some(answer),
+                Err(_) => break,
+            }
+        }
+        commit(&connection, &mut group);
+    }
+    // What was sent before the inbox shuts is still done.
+    inbox.close();
+    while let Ok(order) = inbox.try_recv() {
+        match order {
+            Order::Job(job) => group.push(job),
+            Order::Close(answer) => {
+                let _ = answer.send(Ok(()));
+            }
+        }
+        if group.len() == GROUP {
+            commit(&connection, &mut group);
+        }
+    }
+    commit(&connection, &mut group);
+    let ended = checkpoint(&connection).and_then(|()| connection.close().map_err(|(_, error)| error.into()));
+    match close {
+        Some(answer) => {
+            let _ = answer.send(ended);
+        }
+        None => {
+            if let Err(error) = ended {
+                tracing::warn!(%error, "the database was not closed cleanly; its log is carried over at the next start");
+            }
+        }
+    }
+}
+
+/// Runs a group as one transaction and answers its jobs. Leaves the group empty.
+fn commit(connection: &Connection, group: &mut Vec<Box<dyn Job>>) {
+    let mut waiting = group.drain(..).peekable();
+    // Usually one round. An error of the whole database (a full disk) may end a transaction in its middle; then the
+    // jobs done so far are told, and the rest get a transaction of their own.
+    while waiting.peek().is_some() {
+        let mut done = Vec::new();
+        let committed = transaction(connection, &mut waiting, &mut done);
+        if let Err(error) = &committed {
+            tracing::error!(%error, jobs = done.len(), "a group of writes was not committed");
+        }
+        for job in done {
+            job.answer(committed.clone());
+        }
+    }
+}
+
+/// One transaction over the next jobs; those that ran are in `done`, whatever comes of it.
+fn transaction(
+    connection: &Connection,
+    waiting: &mut dyn Iterator<Item = Box<dyn Job>>,
+    done: &mut Vec<Box<dyn Job>>,
+) -> Result<(), StoreError> {
+    let tx = Tx::new(connection);
+    if let Err(error) = tx.execute("BEGIN IMMEDIATE", []) {
+        done.extend(waiting);
+        return Err(error);
+    }
+    let outcome = (|| {
+        for mut job in waiting {
+            let begun = tx.execute("SAVEPOINT job", []);
+            let ran = begun.and_then(|_| job.run(&tx));
+            done.push(job);
+            if let Err(error) = ran {
+                if connection.is_autocommit() {
+                    return Err(error);
+                }
+                tx.execute("ROLLBACK TO job", [])?;
+            }
+            tx.execute("RELEASE job", [])?;
+        }
+        tx.execute("COMMIT", []).map(drop)
+    })();
+    if outcome.is_err() && !connection.is_autocommit() {
+        // A commit that failed leaves the transaction open.
+        tx.execute("ROLLBACK", [])?;
+    }
+    outcome
+}
+
+/// Carries the write-ahead log over into the database and empties it.
+fn checkpoint(connection: &Connection) -> Result<(), StoreError> {
+    Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+}
