@@ -145,6 +145,19 @@ pub fn known(reader: &Reader<'_>, session: SessionKey, id: &EventId) -> Result<O
     )
 }
 
+/// The local number of a run's last event in a session, found as by [`known`].
+///
+/// # Errors
+///
+/// As any read.
+pub fn find(reader: &Reader<'_>, session: SessionKey, id: &EventId) -> Result<Option<EventKey>, StoreError> {
+    reader.one(
+        "SELECT e.key FROM events e CROSS JOIN logs l ON l.key = e.log WHERE e.run_id = ?1 AND l.session = ?2",
+        (id.as_bytes(), session),
+        |row| row.get(0),
+    )
+}
+
 /// The ID of the event at a place, if it is there.
 ///
 /// # Errors

@@ -32,7 +32,8 @@ CREATE TABLE messages (
     text TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX messages_id ON messages (id);
-CREATE INDEX messages_order ON messages (session, lamport, author_rank, epoch, seq);";
+CREATE INDEX messages_order ON messages (session, lamport, author_rank, epoch, seq);
+CREATE INDEX messages_temp ON messages (session, temp_id) WHERE temp_id IS NOT NULL;";
 
 pub(crate) const UNREAD_DDL: &str = "\
 CREATE TABLE unread (
@@ -189,6 +190,10 @@ const BY_KEY: &str = concat!(
     "SELECT ", message_columns!(), ", s.id FROM messages m CROSS JOIN machines a ON a.key = m.author
       CROSS JOIN sessions s ON s.key = m.session WHERE m.key = ?1"
 );
+const BY_TEMP_ID: &str = concat!(
+    "SELECT ", message_columns!(), ", s.id FROM messages m CROSS JOIN machines a ON a.key = m.author
+      CROSS JOIN sessions s ON s.key = m.session WHERE m.session = ?1 AND m.temp_id = ?2 ORDER BY m.key LIMIT 1"
+);
 
 /// A place as the index has it.
 type Place = (i64, i64, i64, i64);
@@ -211,6 +216,15 @@ fn place(order: &Order) -> Result<Place, StoreError> {
 /// As any read.
 pub fn get(reader: &Reader<'_>, id: &MessageId) -> Result<Option<Message>, StoreError> {
     reader.one(BY_ID, [id.as_bytes()], whole)
+}
+
+/// The message that was stored with this handle in a session: how a repeated send is recognised, also after a restart.
+///
+/// # Errors
+///
+/// As any read.
+pub fn by_temp_id(reader: &Reader<'_>, session: SessionKey, temp_id: &str) -> Result<Option<Message>, StoreError> {
+    reader.one(BY_TEMP_ID, (session, temp_id), whole)
 }
 
 /// Messages by their events' local numbers; numbers without a message are left out.
