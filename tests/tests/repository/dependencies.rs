@@ -1,0 +1,104 @@
+//! Who may depend on whom.
+
+use std::collections::BTreeMap;
+
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+
+use crate::tracked::{none, root};
+
+/// Each workspace member and the members it may depend on.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("landline-proto", &[]),
+    ("landline-store", &["landline-proto"]),
+    ("landline-link", &["landline-proto"]),
+    ("landline-node", &["landline-proto", "landline-store", "landline-link"]),
+    ("landline-api", &["landline-node"]),
+    ("landline-cli", &["landline-api", "landline-node"]),
+    ("landline-desktop", &["landline-api", "landline-node"]),
+    // Programs for those who work on Landline; nothing depends on them.
+    ("landline-testkit", &["landline-proto", "landline-store", "landline-link", "landline-node", "landline-api"]),
+    ("landline-tests", &["landline-testkit"]),
+    ("landline-fuzz", &["landline-proto", "landline-link"]),
+    ("landline-bench", &["landline-node", "landline-proto", "landline-store"]),
+    ("landline-packaging", &[]),
+    ("xtask", &[]),
+];
+
+/// Packages that only some members may use, because they are the one door to something.
+const OWNED: &[(&str, &[&str], &str)] = &[
+    // The bench's reference `floor` is the least that does the same job, which includes a database of its own.
+    ("rusqlite", &["landline-store", "landline-bench"], "the store is the only SQL"),
+    ("mdns-sd", &["landline-link"], "the link is the only socket to other machines"),
+    ("tokio-tungstenite", &["landline-link"], "the link is the only socket to other machines"),
+    ("rustls", &["landline-link"], "the link is the only socket to other machines"),
+    ("tokio-rustls", &["landline-link"], "the link is the only socket to other machines"),
+    ("netwatch", &["landline-link"], "the link is the only socket to other machines"),
+    ("axum", &["landline-link", "landline-api"], "the link serves peers and the API serves programs"),
+    ("socketioxide", &["landline-api"], "the API serves programs"),
+    ("ed25519-dalek", &["landline-proto"], "proto signs and verifies"),
+    ("keyring", &["landline-node"], "the node keeps the key"),
+    ("tauri", &["landline-desktop"], "the shell is the only window"),
+    ("gtk", &["landline-desktop"], "the shell is the only window"),
+    ("thirtyfour", &["landline-tests"], "only tests drive a window"),
+];
+
+fn members() -> Vec<Package> {
+    let manifest = root().join("Cargo.toml");
+    let metadata = MetadataCommand::new().manifest_path(manifest).no_deps().exec().expect("cargo metadata");
+    metadata.packages
+}
+
+#[test]
+fn members_use_only_what_lies_below_them() {
+    let may_use: BTreeMap<_, _> = MAY_USE.iter().copied().collect();
+    let mut findings = Vec::new();
+    for package in members() {
+        let name = package.name.as_str();
+        let Some(allowed) = may_use.get(name) else {
+            findings.push(format!("{name} has no place in the order of members"));
+            continue;
+        };
+        for dependency in package.dependencies.iter().filter(|dependency| dependency.path.is_some()) {
+            let used = dependency.name.as_str();
+            let for_its_tests = dependency.kind == DependencyKind::Development && used == "landline-testkit";
+            if !allowed.contains(&used) && !for_its_tests {
+                findings.push(format!("{name} depends on {used}"));
+            }
+        }
+    }
+    none(&findings, "dependencies go one way: proto ← {store, link} ← node ← api ← {desktop, cli}");
+}
+
+#[test]
+fn each_door_has_one_keeper() {
+    let mut findings = Vec::new();
+    for package in members() {
+        for dependency in &package.dependencies {
+            let is_plugin = dependency.name.starts_with("tauri-") && package.name != "landline-desktop";
+            let owner = OWNED.iter().find(|(owned, ..)| dependency.name == *owned);
+            if let Some((_, keepers, reason)) = owner
+                && !keepers.contains(&package.name.as_str())
+            {
+                findings.push(format!("{} depends on {}, but {reason}", package.name, dependency.name));
+            }
+            if is_plugin {
+                findings
+                    .push(format!("{} depends on {}, but the shell is the only window", package.name, dependency.name));
+            }
+        }
+    }
+    none(&findings, "what leads outside has one keeper");
+}
+
+#[test]
+fn every_member_takes_the_workspaces_lints() {
+    let findings: Vec<_> = members()
+        .into_iter()
+        .filter(|package| {
+            let manifest = std::fs::read_to_string(&package.manifest_path).unwrap();
+            !manifest.contains("[lints]\nworkspace = true")
+        })
+        .map(|package| package.name.to_string())
+        .collect();
+    none(&findings, "the lints of the workspace hold everywhere");
+}
