@@ -12,6 +12,7 @@ mod columns;
 mod connection;
 mod error;
 mod inspect;
+mod known;
 mod migrations;
 mod open;
 mod readers;

@@ -137,6 +137,17 @@ pub fn bytes_from(reader: &Reader<'_>, session: SessionKey, author: &MachineId) 
     Ok(reader.one(sql, (session, author), |row| unsigned(row, 0))?.unwrap_or(0))
 }
 
+/// How many logs (epochs) of an author a session has.
+///
+/// # Errors
+///
+/// As any read.
+pub fn epochs(reader: &Reader<'_>, session: SessionKey, author: &MachineId) -> Result<u64, StoreError> {
+    let Some(author) = machines::key(reader, author)? else { return Ok(0) };
+    let sql = "SELECT count(*) FROM logs WHERE session = ?1 AND author = ?2";
+    Ok(reader.one(sql, (session, author), |row| unsigned(row, 0))?.unwrap_or(0))
+}
+
 /// Takes nothing more into a log.
 ///
 /// # Errors

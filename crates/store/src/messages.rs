@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use proto::event::Order;
-use proto::{Epoch, MachineId, MessageId, SessionId};
+use proto::{Epoch, EventId, MachineId, MessageId, SessionId};
 use rusqlite::Row;
 
 use crate::columns::{exact, machine_id, message_id, optional_unsigned, rank, session_id, time, unsigned};
@@ -247,6 +247,24 @@ pub fn by_keys(reader: &Reader<'_>, keys: &[EventKey]) -> Result<Vec<Message>, S
 /// As any read.
 pub fn first_unread(reader: &Reader<'_>, session: SessionKey) -> Result<Option<Message>, StoreError> {
     reader.one(FIRST_UNREAD, [session], whole)
+}
+
+/// The latest shown time among messages in the given events (`prev` and parents of one that comes): the lower bound of
+/// its own, see [`proto::log::shown_ms`]. Events that are no messages, or not the last of a run, have none.
+///
+/// # Errors
+///
+/// As any read.
+pub fn latest_shown<'a>(
+    reader: &Reader<'_>,
+    events: impl IntoIterator<Item = &'a EventId>,
+) -> Result<Option<u64>, StoreError> {
+    let sql = "SELECT m.shown_ms FROM events e CROSS JOIN messages m ON m.key = e.key WHERE e.run_id = ?1";
+    let mut latest = None;
+    for event in events {
+        latest = latest.max(reader.one(sql, [event.as_bytes()], |row| unsigned(row, 0))?);
+    }
+    Ok(latest)
 }
 
 /// A page of at most `limit` messages (cut at [`PAGE`]).

@@ -1,0 +1,185 @@
+-- Landline's database, as it stands after the last migration. A test compares this file with the real schema.
+--
+-- Times are milliseconds since 1970. `key` columns are local numbers; they mean nothing on another machine, and stand
+-- in the big tables instead of IDs of 16 or 32 bytes. Numbers that stand for a kind or a state are never reused.
+-- PRAGMA application_id is "LNDL"; PRAGMA user_version is schema version + 65536 × the oldest program version that
+-- may open the file.
+
+-- Facts about this database itself: own epoch, when it was made.
+CREATE TABLE meta (
+    name TEXT PRIMARY KEY,
+    value ANY NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What the person set.
+CREATE TABLE settings (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL                          -- JSON
+) STRICT, WITHOUT ROWID;
+
+-- Tokens of the local API, to be listed and revoked. Not the tokens themselves.
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    scopes TEXT NOT NULL,                        -- comma-separated
+    created_ms INTEGER NOT NULL,
+    expires_ms INTEGER,                          -- NULL: never
+    revoked_ms INTEGER,
+    last_used_ms INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Whoever was seen or named. Rows stay.
+CREATE TABLE machines (
+    key INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE CHECK (length(id) = 32),   -- public key
+    trust INTEGER NOT NULL DEFAULT 0,            -- 0 unknown, 1 requested, 2 accepted, 3 verified, 4 blocked
+    initiated INTEGER NOT NULL DEFAULT 0,        -- this side wrote first
+    name TEXT NOT NULL DEFAULT '',               -- this and the next three from the profile
+    device TEXT NOT NULL DEFAULT '',
+    status_text TEXT NOT NULL DEFAULT '',
+    colour INTEGER NOT NULL DEFAULT 0,
+    profile_version INTEGER NOT NULL DEFAULT 0,
+    profile BLOB,                                -- as its owner signed it
+    profile_signature BLOB CHECK (length(profile_signature) = 64),
+    first_seen_ms INTEGER NOT NULL,
+    last_seen_ms INTEGER                         -- NULL: only named by another
+) STRICT;
+
+-- Where machines were reached. A few a machine; the newest are dialled at the start.
+CREATE TABLE addresses (
+    machine INTEGER NOT NULL REFERENCES machines (key),
+    address TEXT NOT NULL,                       -- IP and port
+    last_ms INTEGER NOT NULL,
+    PRIMARY KEY (machine, address)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX addresses_recent ON addresses (last_ms);
+
+-- Addresses that the person typed.
+CREATE TABLE typed_peers (
+    address TEXT PRIMARY KEY,                    -- host name or IP, and port
+    added_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Sessions, with what the list shows of them.
+CREATE TABLE sessions (
+    key INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+    kind INTEGER NOT NULL,                       -- 0 direct
+    peer INTEGER REFERENCES machines (key),      -- of a direct session
+    created_ms INTEGER NOT NULL,
+    activity INTEGER NOT NULL,                   -- newest event at its last message's arrival; no clock is involved
+    last_message INTEGER,                        -- messages.key, last in the session's order
+    unread_count INTEGER NOT NULL DEFAULT 0,     -- rows in unread
+    waiting_count INTEGER NOT NULL DEFAULT 0,    -- own messages in state 0
+    read_to INTEGER NOT NULL DEFAULT 0,          -- newest messages.key up to which it was marked read
+    draft TEXT,
+    draft_ms INTEGER,
+    pinned INTEGER NOT NULL DEFAULT 0,
+    archived INTEGER NOT NULL DEFAULT 0,
+    muted_until_ms INTEGER
+) STRICT;
+
+CREATE INDEX sessions_list ON sessions (pinned, activity);
+
+CREATE INDEX sessions_peer ON sessions (peer);
+
+-- The head of each log, so that vectors and digests need no look at the events.
+CREATE TABLE logs (
+    key INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL REFERENCES sessions (key),
+    author INTEGER NOT NULL REFERENCES machines (key),
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL,                        -- 1 to this are here, without a gap
+    head BLOB NOT NULL CHECK (length(head) = 32),   -- ID of the event at seq
+    lamport INTEGER NOT NULL,                    -- its Lamport time
+    last_event INTEGER NOT NULL,                 -- its events.key
+    bytes INTEGER NOT NULL,                      -- headers and bodies, as they arrived
+    frozen INTEGER NOT NULL DEFAULT 0,           -- a fork was proven: nothing more is taken
+    UNIQUE (session, author, epoch)
+) STRICT;
+
+-- What lasts, with the exact bytes that were hashed and signed, in the order of arrival. Keys are never used again:
+-- receipts count by them.
+CREATE TABLE events (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    log INTEGER NOT NULL,                        -- logs.key
+    seq INTEGER NOT NULL,
+    lamport INTEGER NOT NULL,
+    arrived_ms INTEGER NOT NULL,
+    run_id BLOB CHECK (length(run_id) = 32),     -- event ID, only at the last event of a run
+    signature BLOB CHECK (length(signature) = 64),  -- of the run, only at its last event
+    header BLOB NOT NULL,
+    body BLOB                                    -- NULL once deleted
+) STRICT;
+
+CREATE UNIQUE INDEX events_place ON events (log, seq);
+
+CREATE UNIQUE INDEX events_run ON events (run_id) WHERE run_id IS NOT NULL;
+
+-- Proof that an author wrote two events at one place: one stands in events, the other in this run. One a log.
+CREATE TABLE forks (
+    log INTEGER NOT NULL REFERENCES logs (key),
+    seq INTEGER NOT NULL,
+    noticed_ms INTEGER NOT NULL,
+    run BLOB NOT NULL,                           -- in its wire form
+    PRIMARY KEY (log)
+) STRICT, WITHOUT ROWID;
+
+-- Messages as they are shown.
+CREATE TABLE messages (
+    key INTEGER PRIMARY KEY,                     -- events.key
+    id BLOB NOT NULL CHECK (length(id) = 16),
+    session INTEGER NOT NULL,                    -- sessions.key
+    author INTEGER NOT NULL,                     -- machines.key
+    lamport INTEGER NOT NULL,                    -- this and the next three are the order on all machines
+    author_rank INTEGER NOT NULL,                -- first 8 bytes of the author's ID, as a number that sorts as they do
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    wall_ms INTEGER NOT NULL,                    -- the author's clock
+    shown_ms INTEGER NOT NULL,
+    arrived_ms INTEGER NOT NULL,
+    state INTEGER NOT NULL,                      -- 0 queued, 1 delivered (or another's), 2 failed
+    delivered_ms INTEGER,
+    failure TEXT,
+    temp_id TEXT,
+    text TEXT NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX messages_id ON messages (id);
+
+CREATE INDEX messages_order ON messages (session, lamport, author_rank, epoch, seq);
+
+-- Messages of others not read here, in the order in which they are shown.
+CREATE TABLE unread (
+    session INTEGER NOT NULL,
+    lamport INTEGER NOT NULL,
+    author_rank INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    event INTEGER NOT NULL,                      -- messages.key
+    PRIMARY KEY (session, lamport, author_rank, epoch, seq, event)
+) STRICT, WITHOUT ROWID;
+
+-- What each recipient has not acknowledged.
+CREATE TABLE outbox (
+    peer INTEGER NOT NULL,                       -- machines.key
+    session INTEGER NOT NULL,
+    log INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    event INTEGER NOT NULL,                      -- events.key
+    enqueued_ms INTEGER NOT NULL,
+    failed_reason TEXT,
+    PRIMARY KEY (peer, session, log, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Signed latest-wins registers: how far each member has received and read.
+CREATE TABLE registers (
+    session INTEGER NOT NULL REFERENCES sessions (key),
+    member INTEGER NOT NULL REFERENCES machines (key),
+    kind INTEGER NOT NULL,                       -- as on the wire
+    version INTEGER NOT NULL,
+    bytes BLOB NOT NULL,                         -- as its member signed it
+    signature BLOB NOT NULL CHECK (length(signature) = 64),
+    PRIMARY KEY (session, member, kind)
+) STRICT, WITHOUT ROWID;
