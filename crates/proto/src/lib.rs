@@ -21,7 +21,7 @@ pub mod text;
 pub mod vector;
 
 pub use cbor::{DecodeError, Problem};
-pub use event::{Body, Event, Header, Kind, MessageBody};
+pub use event::{Body, Event, Header, Kind, MessageBody, Order};
 pub use frame::{Frame, Hello, Phase};
 pub use id::{Epoch, EventId, MachineId, MessageId, SessionId};
 pub use identity::{Identity, Signature};

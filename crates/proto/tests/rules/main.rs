@@ -1,0 +1,18 @@
+//! The rules of the protocol, held against the crate from outside. One program, so that it links once.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+#![allow(unreachable_pub, missing_docs, missing_debug_implementations, reason = "nothing leaves a test program")]
+
+mod admission;
+mod convergence;
+mod hostile;
+mod names;
+mod people;
+mod round_trip;
+mod vectors;

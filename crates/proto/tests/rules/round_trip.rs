@@ -1,0 +1,188 @@
+//! What was encoded reads back as it was.
+
+use bytes::Bytes;
+use landline_proto::beacon::Beacon;
+use landline_proto::frame::{ByeReason, Frame, Hello, HoldReason, Phase, RejectCode};
+use landline_proto::{
+    Body, Epoch, MachineId, Profile, ReceiptKind, Run, SessionId, SignedProfile, SignedReceipt, VersionVector, limits,
+};
+use proptest::prelude::*;
+
+use crate::people::{alice, bob, pair};
+
+fn session() -> impl Strategy<Value = SessionId> {
+    any::<[u8; 16]>().prop_map(SessionId::from_bytes)
+}
+
+fn vector() -> impl Strategy<Value = VersionVector> {
+    prop::collection::vec((0u8..4, any::<u64>(), 1..=limits::INTEGER_MAX), 0..12).prop_map(|entries| {
+        entries
+            .into_iter()
+            .map(|(author, epoch, seq)| (MachineId::from_bytes([author; 32]), Epoch::new(epoch), seq))
+            .collect()
+    })
+}
+
+fn text(bytes: usize) -> impl Strategy<Value = String> {
+    "[^\u{0}]{0,40}".prop_filter("within the limit", move |text| text.len() <= bytes)
+}
+
+fn profile() -> impl Strategy<Value = SignedProfile> {
+    (any::<u64>(), "[A-Za-zäöü阿Я]{1,10}", "[a-z ]{0,12}", "[a-z …]{0,30}", any::<u8>()).prop_map(
+        |(version, name, device, status_text, colour)| {
+            SignedProfile::sign(&alice(), version, &Profile { name, device, status_text, colour }).unwrap()
+        },
+    )
+}
+
+fn receipt() -> impl Strategy<Value = SignedReceipt> {
+    (session(), any::<bool>(), any::<u64>(), vector()).prop_map(|(session, read, version, vector)| {
+        let kind = if read { ReceiptKind::Read } else { ReceiptKind::Delivered };
+        SignedReceipt::sign(&bob(), session, kind, version, vector)
+    })
+}
+
+fn runs() -> impl Strategy<Value = (SessionId, Vec<Run>)> {
+    let texts = prop::collection::vec("[^\u{0}]{0,30}x", 1..4);
+    prop::collection::vec((any::<bool>(), texts), 0..6).prop_map(|turns| {
+        let (mut a, mut b) = pair();
+        let runs = turns
+            .into_iter()
+            .map(|(of_alice, texts)| {
+                let bodies: Vec<Body> = texts.into_iter().map(Body::message).collect();
+                let (from, to) = if of_alice { (&mut a, &mut b) } else { (&mut b, &mut a) };
+                let run = from.write(&bodies);
+                to.receive(&run);
+                run
+            })
+            .collect();
+        (a.session, runs)
+    })
+}
+
+fn frame() -> impl Strategy<Value = Frame> {
+    prop_oneof![
+        prop::collection::vec((session(), any::<[u8; 32]>()), 0..5).prop_map(Frame::Digests),
+        (session(), vector()).prop_map(|(session, vector)| Frame::Vector { session, vector }),
+        runs().prop_map(|(session, runs)| Frame::Events { session, runs }),
+        prop::collection::vec(receipt(), 0..3).prop_map(Frame::Receipts),
+        profile().prop_map(Frame::Profile),
+        (session(), any::<u16>()).prop_map(|(session, n)| Frame::Hold { session, reason: HoldReason::from_number(n) }),
+        (session(), any::<u16>(), text(limits::DETAIL_BYTES)).prop_map(|(session, n, detail)| Frame::Reject {
+            session,
+            code: RejectCode::from_number(n),
+            detail: landline_proto::text::printable(&detail, limits::DETAIL_BYTES),
+        }),
+        any::<u16>().prop_map(|n| Frame::Bye { reason: ByeReason::from_number(n) }),
+        any::<u16>().prop_map(|n| Frame::Ignored(n | 1)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn frames(frame in frame()) {
+        let bytes = frame.encode();
+        prop_assert_eq!(Frame::decode(&bytes, Phase::AfterHello), Ok(frame.clone()));
+        prop_assert_eq!(frame.encode(), bytes, "one value has one encoding");
+    }
+
+    #[test]
+    fn hellos(
+        version in any::<u16>(), features in any::<u64>(), listen_port in any::<u16>(),
+        wall_ms in any::<u64>(), instance in any::<u64>(), profile in profile(),
+    ) {
+        let frame = Frame::Hello(Hello { version, features, listen_port, wall_ms, instance, profile });
+        prop_assert_eq!(Frame::decode(&frame.encode(), Phase::BeforeHello), Ok(frame));
+    }
+
+    #[test]
+    fn registers(profile in profile(), receipt in receipt()) {
+        let again = SignedProfile::decode(profile.bytes().clone(), *profile.signature()).unwrap();
+        prop_assert!(again.verify().is_ok());
+        prop_assert_eq!(again, profile);
+        let again = SignedReceipt::decode(receipt.bytes().clone(), *receipt.signature()).unwrap();
+        prop_assert!(again.verify().is_ok());
+        prop_assert_eq!(again, receipt);
+    }
+
+    #[test]
+    fn signed_runs((_, runs) in runs()) {
+        for run in runs {
+            let bytes = run.encode();
+            prop_assert!(bytes.len() <= run.wire_size());
+            let again = Run::decode(&bytes).unwrap();
+            prop_assert_eq!(&again, &run);
+            prop_assert!(again.verify().is_ok());
+        }
+    }
+
+    #[test]
+    fn bodies(text in "[^\u{0}]{0,200}") {
+        let body = Body::message(text.as_str());
+        if let Ok(bytes) = body.encode() {
+            prop_assert_eq!(Body::decode(body.kind().unwrap(), &bytes), Ok(body));
+        } else {
+            prop_assert!(text.trim().is_empty());
+        }
+    }
+
+    #[test]
+    fn beacons(version in any::<u16>(), key in any::<[u8; 32]>(), port in 1u16.., instance in any::<u64>()) {
+        let beacon = Beacon { version, machine: MachineId::from_bytes(key), port, instance };
+        let bytes = beacon.encode();
+        prop_assert!(bytes.len() <= 64);
+        prop_assert_eq!(Beacon::decode(&bytes), Ok(beacon));
+    }
+
+    #[test]
+    fn vectors(one in vector(), other in vector()) {
+        prop_assert_eq!(VersionVector::decode(&one.encode()), Ok(one.clone()));
+        prop_assert_eq!(one == other, one.digest() == other.digest());
+        let (mut merged, mut reversed) = (one.clone(), other.clone());
+        merged.merge(&other);
+        reversed.merge(&one);
+        prop_assert_eq!(&merged, &reversed);
+        prop_assert!(merged.covers_all(&one) && merged.covers_all(&other));
+        merged.merge(&one);
+        prop_assert_eq!(merged, reversed);
+    }
+
+    #[test]
+    fn machine_ids(seed in any::<[u8; 32]>()) {
+        let id = landline_proto::Identity::from_seed(seed).machine_id();
+        prop_assert_eq!(id.to_string().parse(), Ok(id));
+    }
+}
+
+#[test]
+fn the_longest_message_fits_a_frame() {
+    let (mut a, _) = pair();
+    let run = a.say(&"\u{1F600}".repeat(limits::MESSAGE_BYTES / 4));
+    let frame = Frame::Events { session: a.session, runs: vec![run] };
+    assert_eq!(Frame::decode(&frame.encode(), Phase::AfterHello), Ok(frame));
+}
+
+#[test]
+fn lists_at_their_limits_fit_a_frame() {
+    let digests = Frame::Digests(vec![(SessionId::from_bytes([9; 16]), [9; 32]); limits::DIGESTS_PER_FRAME]);
+    let vector: VersionVector = (0..limits::VECTOR_ENTRIES as u64)
+        .map(|n| (alice().machine_id(), Epoch::new(limits::INTEGER_MAX - n), limits::INTEGER_MAX))
+        .collect();
+    let session = SessionId::from_bytes([8; 16]);
+    let receipt = SignedReceipt::sign(&alice(), session, ReceiptKind::Delivered, u64::MAX, vector.clone());
+    for frame in [digests, Frame::Vector { session, vector }, Frame::Receipts(vec![receipt])] {
+        assert_eq!(Frame::decode(&frame.encode(), Phase::AfterHello), Ok(frame));
+    }
+}
+
+#[test]
+fn a_profile_is_cleaned_when_signed() {
+    let messy =
+        Profile { name: "  Ada ".to_owned(), device: " ".to_owned(), status_text: " away\t".to_owned(), colour: 14 };
+    let signed = SignedProfile::sign(&alice(), u64::MAX, &messy).unwrap();
+    let clean = Profile { name: "Ada".to_owned(), device: String::new(), status_text: "away".to_owned(), colour: 2 };
+    assert_eq!((signed.profile(), signed.version()), (&clean, limits::INTEGER_MAX));
+    assert_eq!(SignedProfile::decode(Bytes::clone(signed.bytes()), *signed.signature()), Ok(signed));
+}
