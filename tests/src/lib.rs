@@ -1,1 +1,24 @@
-//! Whole-system tests.
+//! Whole-system tests: real programs, real sockets, real multicast, each machine in a network namespace of its own.
+//!
+//! [`Lab`] is a network with a switch, [`Host`] a machine on it, [`Node`] the program `landline node` running there,
+//! [`Follow`] its stream of changes as `landline follow` prints it. Nothing outside the lab is touched, names are
+//! private to it, and it is gone with the test, even when the test is killed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "only tests use this, and tests fail by panicking and print what they see"
+)]
+
+mod follow;
+mod host;
+mod lab;
+mod node;
+mod until;
+
+pub use crate::follow::Follow;
+pub use crate::host::Host;
+pub use crate::lab::Lab;
+pub use crate::node::{Node, Ready};
+pub use crate::until::{SOON, until};

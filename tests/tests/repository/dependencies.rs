@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("landline-desktop", &["landline-api", "landline-node"]),
     // Programs for those who work on Landline; nothing depends on them.
     ("landline-testkit", &["landline-proto", "landline-store", "landline-link", "landline-node", "landline-api"]),
-    ("landline-tests", &["landline-testkit"]),
+    ("landline-tests", &[]),
     ("landline-fuzz", &["landline-proto", "landline-link"]),
     ("landline-bench", &["landline-node", "landline-proto", "landline-store"]),
     ("landline-packaging", &[]),

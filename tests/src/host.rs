@@ -1,0 +1,194 @@
+//! A machine in the lab.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::follow::Follow;
+use crate::lab::{Door, Namespace};
+use crate::node::Node;
+
+/// A machine: a host name, a cable, a disk of its own.
+#[derive(Debug)]
+pub struct Host {
+    name: String,
+    namespace: Namespace,
+    switch: Door,
+    port: String,
+    address: u8,
+    disk: TempDir,
+}
+
+impl Host {
+    pub(crate) fn new(name: &str, namespace: Namespace, switch: Door, port: String, number: u8) -> Self {
+        let disk = tempfile::Builder::new().prefix(&format!("landline-{name}-")).tempdir().unwrap();
+        for dir in ["data", "home", "run"] {
+            std::fs::create_dir(disk.path().join(dir)).unwrap();
+        }
+        let host = Self { name: name.to_owned(), namespace, switch, port, address: number, disk };
+        // Addresses are usable at once: nobody else is here to have the same, so nothing needs to be probed.
+        host.namespace.ip("link set eth0 addrgenmode none");
+        host.plug();
+        host
+    }
+
+    /// Its name, which is also the name of its node.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its disk; `data` on it is the profile.
+    #[must_use]
+    pub fn disk(&self) -> &Path {
+        self.disk.path()
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.disk.path().join("data")
+    }
+
+    /// Its IPv4 address.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("10.77.0.{}", self.address)
+    }
+
+    fn plug(&self) {
+        self.namespace.ip("link set eth0 up");
+        self.namespace.ip(&format!("addr add {}/24 dev eth0 broadcast +", self.address()));
+        self.namespace.ip(&format!("addr add fe80::{:x}/64 dev eth0 nodad", self.address));
+    }
+
+    /// Pulls the cable: the machine sees that it has none.
+    pub fn cut(&self) {
+        self.switch.ip(&format!("link set {} down", self.port));
+    }
+
+    /// Plugs the cable in again.
+    pub fn heal(&self) {
+        self.switch.ip(&format!("link set {} up", self.port));
+    }
+
+    /// Gives it other addresses, as a network does when a lease ends.
+    pub fn change_address(&mut self) {
+        self.namespace.ip("addr flush dev eth0");
+        self.address += 100;
+        self.plug();
+    }
+
+    /// Lets nothing through, while the cable looks sound, as a switch or an access point that has hung up.
+    pub fn silence(&self) {
+        self.filter("add table inet silence");
+        for hook in ["input", "output"] {
+            self.filter(&format!(
+                "add chain inet silence {hook} {{ type filter hook {hook} priority 0; policy accept; }}"
+            ));
+            self.filter(&format!("add rule inet silence {hook} meta {} eth0 drop", direction(hook)));
+        }
+    }
+
+    /// Ends [`Host::silence`].
+    pub fn speak(&self) {
+        self.filter("delete table inet silence");
+    }
+
+    /// A firewall that refuses connections from outside silently. Multicast and broadcast still arrive.
+    pub fn refuse_dialling(&self) {
+        self.firewall("tcp flags & (syn | ack) == syn drop");
+    }
+
+    /// A firewall that drops everything that this machine did not ask for, discovery included.
+    pub fn refuse_everything_unasked(&self) {
+        self.firewall("ct state new drop");
+    }
+
+    fn firewall(&self, rule: &str) {
+        self.filter("add table inet firewall");
+        self.filter("add chain inet firewall input { type filter hook input priority 0; policy accept; }");
+        self.filter(&format!("add rule inet firewall input iifname eth0 {rule}"));
+    }
+
+    /// Loses this share of all packets, in both directions.
+    pub fn lose(&self, percent: u8) {
+        self.filter("add table inet loss");
+        for hook in ["input", "output"] {
+            self.filter(&format!(
+                "add chain inet loss {hook} {{ type filter hook {hook} priority 0; policy accept; }}"
+            ));
+            let rule = format!("meta {} eth0 numgen random mod 100 < {percent} drop", direction(hook));
+            self.filter(&format!("add rule inet loss {hook} {rule}"));
+        }
+    }
+
+    fn filter(&self, command: &str) {
+        self.namespace.run("nft", &[command]);
+    }
+
+    /// A program to be run on this machine, with a home, a profile and none of the person's environment.
+    #[must_use]
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = self.namespace.enter(&program.to_string_lossy());
+        let path = std::env::var("PATH").unwrap_or_default();
+        command
+            .env_clear()
+            .env("PATH", format!("{path}:/usr/sbin:/sbin"))
+            .env("HOME", self.disk.path().join("home"))
+            .env("XDG_RUNTIME_DIR", self.disk.path().join("run"))
+            // No key ring and no desktop: whatever asks for one is told at once that there is none.
+            .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
+            .env("LANDLINE_DATA_DIR", self.data_dir())
+            .env("LANG", "C.UTF-8")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts `landline node` here and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it is not ready soon.
+    #[must_use]
+    pub fn start_node(&self, args: &[&str]) -> Node {
+        Node::start(self, args)
+    }
+
+    /// Runs `landline` with these arguments and `--json`, and gives what it printed.
+    ///
+    /// # Errors
+    /// What it said on standard error, when it failed.
+    ///
+    /// # Panics
+    /// When it printed something else than JSON.
+    pub fn cli(&self, args: &[&str]) -> Result<Value, String> {
+        let output = self.command(&landline()).args(args).arg("--json").output().unwrap();
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+        }
+        let text = String::from_utf8(output.stdout).unwrap();
+        if text.trim().is_empty() {
+            return Ok(Value::Null);
+        }
+        Ok(serde_json::from_str(&text).unwrap_or_else(|error| panic!("landline {args:?} printed {text:?}: {error}")))
+    }
+
+    /// Follows the node's stream of changes from now on.
+    #[must_use]
+    pub fn follow(&self) -> Follow {
+        Follow::start(self)
+    }
+}
+
+fn direction(hook: &str) -> &'static str {
+    if hook == "input" { "iifname" } else { "oifname" }
+}
+
+/// The program under test: beside the tests, in the same target directory.
+pub(crate) fn landline() -> PathBuf {
+    let dir = std::env::var_os("LANDLINE_BIN_DIR")
+        .map_or_else(|| std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_path_buf(), PathBuf::from);
+    let program = dir.join("landline");
+    assert!(program.is_file(), "{} is missing: build it with `cargo build --package landline-cli`", program.display());
+    program
+}
