@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use crate::follow::Follow;
 use crate::lab::{Door, Namespace};
 use crate::node::Node;
+use crate::until::{SOON, until};
 
 /// A machine: a host name, a cable, a disk of its own.
 #[derive(Debug)]
@@ -54,6 +55,10 @@ impl Host {
     #[must_use]
     pub fn address(&self) -> String {
         format!("10.77.0.{}", self.address)
+    }
+
+    pub(crate) fn door(&self) -> Door {
+        self.namespace.door()
     }
 
     fn plug(&self) {
@@ -173,6 +178,17 @@ impl Host {
         Ok(serde_json::from_str(&text).unwrap_or_else(|error| panic!("landline {args:?} printed {text:?}: {error}")))
     }
 
+    /// Asks the desktop application to end, as the system does at the end of a session, and waits until it has.
+    ///
+    /// # Panics
+    /// When it does not run, or does not end soon.
+    pub fn end_desktop(&self) {
+        let api: Value = serde_json::from_slice(&std::fs::read(self.data_dir().join("api.json")).unwrap()).unwrap();
+        let pid = api["pid"].as_u64().expect("api.json names the process").to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success(), "it runs");
+        until("the application ends", SOON, || (!Path::new("/proc").join(&pid).join("exe").exists()).then_some(()));
+    }
+
     /// Follows the node's stream of changes from now on.
     #[must_use]
     pub fn follow(&self) -> Follow {
@@ -184,11 +200,16 @@ fn direction(hook: &str) -> &'static str {
     if hook == "input" { "iifname" } else { "oifname" }
 }
 
-/// The program under test: beside the tests, in the same target directory.
+/// The command line under test.
 pub(crate) fn landline() -> PathBuf {
+    program("landline")
+}
+
+/// A program under test: beside the tests, in the same target directory.
+pub(crate) fn program(name: &str) -> PathBuf {
     let dir = std::env::var_os("LANDLINE_BIN_DIR")
         .map_or_else(|| std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_path_buf(), PathBuf::from);
-    let program = dir.join("landline");
-    assert!(program.is_file(), "{} is missing: build it with `cargo build --package landline-cli`", program.display());
+    let program = dir.join(name);
+    assert!(program.is_file(), "{} is missing: build it with `cargo build --workspace`", program.display());
     program
 }

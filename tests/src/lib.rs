@@ -15,10 +15,14 @@ mod follow;
 mod host;
 mod lab;
 mod node;
+mod screen;
 mod until;
+mod window;
 
 pub use crate::follow::Follow;
 pub use crate::host::Host;
 pub use crate::lab::Lab;
 pub use crate::node::{Node, Ready};
+pub use crate::screen::{Screen, artefacts};
 pub use crate::until::{SOON, until};
+pub use crate::window::Window;
