@@ -145,6 +145,20 @@ const TESTS: &[Need] = &[
         pacman: &["dunst"],
     },
     Need {
+        why: "a window manager: windows get the focus and can be closed",
+        probe: Probe::Program("openbox"),
+        apt: &["openbox"],
+        dnf: &["openbox"],
+        pacman: &["openbox"],
+    },
+    Need {
+        why: "pictures of the screen",
+        probe: Probe::Program("maim"),
+        apt: &["maim"],
+        dnf: &["maim"],
+        pacman: &["maim"],
+    },
+    Need {
         why: "the interface in a second browser, for accessibility checks",
         probe: Probe::AnyProgram(&["chromium", "chromium-browser", "google-chrome"]),
         apt: &["chromium|chromium-browser"],
