@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a measurement, not the program")]
 
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests, which use all of it")]
 #[path = "../tests/scene/mod.rs"]
 mod scene;
 
@@ -16,7 +15,8 @@ use scene::{NOW, Scene, pair, write_run};
 use store::messages::{self, Cursor};
 use store::{runs, sessions};
 
-#[tokio::main]
+// One thread: tasks send in the order in which they were made, so runs reach the store in their order.
+#[tokio::main(flavor = "current_thread")]
 async fn main() {
     let total: usize = std::env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(50_000);
     println!("sync of one page: {:?}", median((0..9).map(|_| sync()).collect()));

@@ -19,7 +19,7 @@ const USER_VERSION: usize = 60;
 const APPLICATION: usize = 68;
 
 /// What a file is.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     /// There is none, or an empty one.
     Nothing,
@@ -118,7 +118,7 @@ fn open_untouched(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// The file that SQLite keeps beside a database.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

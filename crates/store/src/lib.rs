@@ -15,6 +15,8 @@ mod inspect;
 mod known;
 mod migrations;
 mod open;
+#[cfg(test)]
+mod plans;
 mod readers;
 mod store;
 mod tx;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode};
 
-use crate::inspect::{Found, inspect};
+use crate::inspect::{Found, beside, inspect};
 use crate::{connection, error, migrations};
 
 /// Why a database was not opened. The file is as it was.
@@ -122,9 +122,10 @@ pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
     if found == Found::Nothing {
         create(path).map_err(|source| OpenError::io(path, &source))?;
     }
+    let alone = BESIDE.iter().all(|suffix| !beside(path, suffix).exists());
     let opened = prepare(path).map_err(|source| OpenError::sqlite(path, &source));
-    if found == Found::Nothing && matches!(opened, Err(OpenError::Full { .. })) {
-        remove_unfinished(path);
+    if alone && opened.is_err() {
+        remove_unfinished(path, found);
     }
     let connection = opened?;
     if connection.is_readonly("main").unwrap_or(false) {
@@ -158,13 +159,20 @@ fn create(path: &Path) -> io::Result<()> {
     options.open(path).map(drop)
 }
 
-/// Takes away a new file that could not be finished (a full disk), so that the next start finds nothing instead of a half.
-/// Only an empty file was there before.
-fn remove_unfinished(path: &Path) {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        let _ = fs::remove_file(name);
+/// The files that SQLite keeps beside a database in use.
+const BESIDE: [&str; 2] = ["-wal", "-shm"];
+
+/// Takes away what an opening that failed (on a full disk) has begun, so that the next one finds what this one found. Only
+/// called when no other program had the database open.
+fn remove_unfinished(path: &Path, found: Found) {
+    let log_is_empty = fs::metadata(beside(path, "-wal")).map_or(true, |log| log.len() == 0);
+    if found == Found::Nothing {
+        let _ = fs::remove_file(path);
+    }
+    if found == Found::Nothing || log_is_empty {
+        for suffix in BESIDE {
+            let _ = fs::remove_file(beside(path, suffix));
+        }
     }
 }
 

@@ -150,6 +150,8 @@ CREATE UNIQUE INDEX messages_id ON messages (id);
 
 CREATE INDEX messages_order ON messages (session, lamport, author_rank, epoch, seq);
 
+CREATE INDEX messages_temp ON messages (session, temp_id) WHERE temp_id IS NOT NULL;
+
 -- Messages of others not read here, in the order in which they are shown.
 CREATE TABLE unread (
     session INTEGER NOT NULL,

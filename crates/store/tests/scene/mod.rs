@@ -1,5 +1,7 @@
 //! People, their runs, and stores for the store's tests.
 
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared: not every test uses all of it, and tests may panic")]
+
 use std::path::PathBuf;
 
 use landline_store as store;
