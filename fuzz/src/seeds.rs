@@ -1,0 +1,134 @@
+//! Valid inputs, from which mutation begins.
+
+use proto::beacon::Beacon;
+use proto::frame::{ByeReason, Frame, Hello, HoldReason, RejectCode};
+use proto::log::{Local, Parent, RunBuilder};
+use proto::{
+    Body, Epoch, EventId, Identity, MachineId, Profile, ReceiptKind, Run, SessionId, SignedProfile, SignedReceipt,
+    VersionVector,
+};
+
+const WALL_MS: u64 = 1_795_219_200_000;
+
+fn alice() -> Identity {
+    Identity::from_seed([0xa1; 32])
+}
+
+fn other() -> MachineId {
+    MachineId::from_bytes([0x0b; 32])
+}
+
+fn session() -> SessionId {
+    SessionId::direct(&alice().machine_id(), &other())
+}
+
+fn signed_run(bodies: &[Body], parents: u8) -> Option<Run> {
+    let local = Local { machine: alice().machine_id(), epoch: Epoch::new(7) };
+    let parents = (0..parents).map(|n| Parent { id: EventId::from_bytes([n; 32]), lamport: n.into() });
+    let mut builder = RunBuilder::new(session(), &local, None, parents).ok()?;
+    for body in bodies {
+        builder.push(WALL_MS, body).ok()?;
+    }
+    builder.sign(&alice()).ok().map(|(run, _)| run.into_run())
+}
+
+fn some_runs() -> Vec<Run> {
+    let long = "a longer text, with ümläuts and ☀️ ".repeat(9);
+    [
+        signed_run(&[Body::Open], 0),
+        signed_run(&[Body::Open, Body::message("hello"), Body::message(long)], 1),
+        signed_run(&[Body::message("x")], 16),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn some_vector() -> VersionVector {
+    [
+        (alice().machine_id(), Epoch::new(7), 3),
+        (alice().machine_id(), Epoch::new(u64::MAX), 70_000),
+        (other(), Epoch::new(0), 1),
+    ]
+    .into_iter()
+    .collect()
+}
+
+fn some_profile() -> Option<SignedProfile> {
+    let profile = Profile {
+        name: "Alice".to_owned(),
+        device: "desk".to_owned(),
+        status_text: "back at three".to_owned(),
+        colour: 7,
+    };
+    SignedProfile::sign(&alice(), 3, &profile).ok()
+}
+
+fn some_receipt(kind: ReceiptKind) -> SignedReceipt {
+    SignedReceipt::sign(&alice(), session(), kind, 9, some_vector())
+}
+
+pub(crate) fn hellos() -> Vec<Vec<u8>> {
+    let hello = some_profile().map(|profile| {
+        Frame::Hello(Hello { version: 1, features: 0, listen_port: 4281, wall_ms: WALL_MS, instance: 1 << 60, profile })
+    });
+    let bye = Frame::Bye { reason: ByeReason::Duplicate };
+    hello.into_iter().chain([bye]).map(|frame| frame.encode()).collect()
+}
+
+pub(crate) fn frames() -> Vec<Vec<u8>> {
+    let session = session();
+    let mut frames = vec![
+        Frame::Digests(vec![(session, some_vector().digest()), (SessionId::from_bytes([1; 16]), [2; 32])]),
+        Frame::Vector { session, vector: some_vector() },
+        Frame::Events { session, runs: some_runs() },
+        Frame::Receipts(vec![some_receipt(ReceiptKind::Delivered), some_receipt(ReceiptKind::Read)]),
+        Frame::Hold { session, reason: HoldReason::NotAccepted },
+        Frame::Reject { session, code: RejectCode::Invalid, detail: "lamport at seq 3".to_owned() },
+        Frame::Bye { reason: ByeReason::ShuttingDown },
+        Frame::Ignored(1),
+    ];
+    frames.extend(some_profile().map(Frame::Profile));
+    frames.iter().map(Frame::encode).collect()
+}
+
+pub(crate) fn runs() -> Vec<Vec<u8>> {
+    some_runs().iter().map(Run::encode).collect()
+}
+
+pub(crate) fn headers() -> Vec<Vec<u8>> {
+    some_runs().iter().flat_map(Run::events).map(|event| event.header_bytes().to_vec()).collect()
+}
+
+pub(crate) fn bodies() -> Vec<Vec<u8>> {
+    some_runs().iter().flat_map(Run::events).filter_map(|event| event.body().map(|body| body.to_vec())).collect()
+}
+
+pub(crate) fn profiles() -> Vec<Vec<u8>> {
+    some_profile().iter().map(|profile| profile.bytes().to_vec()).collect()
+}
+
+pub(crate) fn receipts() -> Vec<Vec<u8>> {
+    vec![some_receipt(ReceiptKind::Delivered).bytes().to_vec()]
+}
+
+pub(crate) fn vectors() -> Vec<Vec<u8>> {
+    vec![VersionVector::new().encode(), some_vector().encode()]
+}
+
+pub(crate) fn beacons() -> Vec<Vec<u8>> {
+    vec![Beacon { version: 1, machine: alice().machine_id(), port: 4281, instance: 1 << 60 }.encode()]
+}
+
+pub(crate) fn ids() -> Vec<Vec<u8>> {
+    let event = EventId::of(b"");
+    let texts = [alice().machine_id().to_string(), session().to_string(), event.to_string()];
+    texts.into_iter().map(String::into_bytes).collect()
+}
+
+pub(crate) fn texts() -> Vec<Vec<u8>> {
+    ["Alice", " Ада ", "👩\u{200D}🚀", "\u{202E}abc\u{202C}", "a\0b", "\u{3164}\u{200B}", "two\nlines"]
+        .into_iter()
+        .map(|text| text.as_bytes().to_vec())
+        .collect()
+}

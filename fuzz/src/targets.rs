@@ -1,0 +1,134 @@
+//! One function a decoder.
+
+use bytes::Bytes;
+use proto::beacon::Beacon;
+use proto::frame::{Frame, Phase};
+use proto::identity::Signature;
+use proto::{
+    Body, Event, EventId, Kind, MachineId, MessageId, Run, SessionId, SignedProfile, SignedReceipt, VersionVector, text,
+};
+
+use crate::seeds;
+
+/// A decoder under test.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Its name, and that of its folder in `fuzz/corpus`.
+    pub name: &'static str,
+    /// Valid inputs to begin from.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Decodes any bytes.
+    ///
+    /// # Panics
+    /// When the decoder breaks a promise.
+    pub run: fn(&[u8]),
+}
+
+/// All decoders of the protocol.
+pub const TARGETS: [Target; 11] = [
+    Target { name: "frame_before_hello", seeds: seeds::hellos, run: |bytes| frame(bytes, Phase::BeforeHello) },
+    Target { name: "frame_after_hello", seeds: seeds::frames, run: |bytes| frame(bytes, Phase::AfterHello) },
+    Target { name: "run", seeds: seeds::runs, run },
+    Target { name: "event", seeds: seeds::headers, run: event },
+    Target { name: "body", seeds: seeds::bodies, run: body },
+    Target { name: "profile", seeds: seeds::profiles, run: profile },
+    Target { name: "receipt", seeds: seeds::receipts, run: receipt },
+    Target { name: "vector", seeds: seeds::vectors, run: vector },
+    Target { name: "beacon", seeds: seeds::beacons, run: beacon },
+    Target { name: "id", seeds: seeds::ids, run: id },
+    Target { name: "text", seeds: seeds::texts, run: texts },
+];
+
+fn frame(bytes: &[u8], phase: Phase) {
+    let Ok(frame) = Frame::decode(bytes, phase) else { return };
+    let again = Frame::decode(&frame.encode(), phase);
+    assert_eq!(again.as_ref(), Ok(&frame), "what was read reads back");
+}
+
+fn run(bytes: &[u8]) {
+    let Ok(run) = Run::decode(bytes) else { return };
+    assert!(run.first_seq() >= 1 && run.first_seq() <= run.last_seq(), "a run has at least one event");
+    let again = Run::decode(&run.encode());
+    assert_eq!(again.as_ref(), Ok(&run), "what was read reads back");
+    assert!(run.encode().len() <= run.wire_size(), "the size that is promised is enough");
+    for event in run.events() {
+        let _ = event.decode_body();
+    }
+    let _ = run.verify();
+}
+
+fn event(bytes: &[u8]) {
+    let Ok(event) = Event::decode(Bytes::copy_from_slice(bytes), None) else { return };
+    assert_eq!(event.header_bytes(), bytes, "the exact bytes are kept");
+    assert_eq!(event.id(), EventId::of(bytes), "the ID is of the exact bytes");
+    let _ = event.message_id();
+    // The same fields written by this version: no longer than what came, and readable.
+    let rewritten = Event::new(event.header().clone(), Bytes::new());
+    assert!(rewritten.is_ok_and(|own| own.header_bytes().len() <= bytes.len()), "what was read can be written");
+}
+
+fn body(bytes: &[u8]) {
+    for kind in [Kind::OPEN, Kind::MESSAGE, Kind(u16::MAX)] {
+        let Ok(body) = Body::decode(kind, bytes) else { continue };
+        if let Ok(again) = body.encode() {
+            assert_eq!(Body::decode(kind, &again), Ok(body), "what was read reads back");
+        }
+    }
+}
+
+fn profile(bytes: &[u8]) {
+    let signature = Signature::from_bytes([1; 64]);
+    let Ok(profile) = SignedProfile::decode(Bytes::copy_from_slice(bytes), signature) else { return };
+    assert_eq!(profile.bytes(), bytes, "the exact bytes are kept");
+    assert_eq!(text::clean_name(&profile.profile().name).as_ref(), Ok(&profile.profile().name), "the name is clean");
+    assert!(profile.verify().is_err(), "a made-up signature fits nothing");
+}
+
+fn receipt(bytes: &[u8]) {
+    let signature = Signature::from_bytes([1; 64]);
+    let Ok(receipt) = SignedReceipt::decode(Bytes::copy_from_slice(bytes), signature) else { return };
+    assert_eq!(receipt.bytes(), bytes, "the exact bytes are kept");
+    assert!(receipt.verify().is_err(), "a made-up signature fits nothing");
+}
+
+fn vector(bytes: &[u8]) {
+    let Ok(vector) = VersionVector::decode(bytes) else { return };
+    assert_eq!(vector.encode(), bytes, "one vector has one encoding");
+    let mut merged = vector.clone();
+    merged.merge(&vector);
+    assert!(merged == vector && vector.covers_all(&merged), "a vector covers itself");
+}
+
+fn beacon(bytes: &[u8]) {
+    let Ok(beacon) = Beacon::decode(bytes) else { return };
+    assert_eq!(Beacon::decode(&beacon.encode()), Ok(beacon), "what was read reads back");
+}
+
+fn id(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(id) = text.parse::<MachineId>() {
+        assert_eq!(id.to_string(), text.to_ascii_lowercase(), "a machine has one text form");
+    }
+    if let Ok(id) = text.parse::<SessionId>() {
+        assert_eq!(id.to_string(), text.to_ascii_lowercase(), "a session has one text form");
+    }
+    if let Ok(id) = text.parse::<EventId>() {
+        assert_eq!(id.to_string(), text.to_ascii_lowercase(), "an event has one text form");
+    }
+    let _ = text.parse::<MessageId>();
+}
+
+fn texts(bytes: &[u8]) {
+    let arrived = String::from_utf8_lossy(bytes);
+    for clean in [text::clean_name, text::clean_device, text::clean_status] {
+        if let Ok(cleaned) = clean(&arrived) {
+            assert_eq!(clean(&cleaned).as_ref(), Ok(&cleaned), "cleaning is done once");
+            assert!(!cleaned.chars().any(char::is_control), "no control character passes");
+        }
+    }
+    if text::check_message(&arrived).is_ok() {
+        assert!(Body::message(arrived.as_ref()).encode().is_ok(), "a good text makes a body");
+    }
+    let printable = text::printable(&arrived, 50);
+    assert!(printable.len() <= 50 && !printable.chars().any(char::is_control), "fit for a log");
+}
