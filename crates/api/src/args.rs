@@ -8,7 +8,6 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, excerpt};
-use node::UserFilter;
 use node::view::{MessageType, Preview, Theme, Visibility};
 
 /// Most characters of an ID, a name or another short argument. The node's own rules are narrower; this keeps a
@@ -98,6 +97,19 @@ pub struct UpdateMeArgs {
     pub colour: Option<u8>,
     /// Whether the person has been through the first-run screen.
     pub welcomed: Option<bool>,
+}
+
+/// Which machines `users` lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UserFilter {
+    /// All that are known, blocked ones too.
+    #[default]
+    All,
+    /// Those with a link, that a message would reach now.
+    Online,
+    /// Those on this network now.
+    Nearby,
 }
 
 /// Which machines to list.

@@ -4,7 +4,6 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use node::TokenRecord;
 use node::view::{Me, Message, Network, Notice, Page, Session, Settings, Status, User};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,10 +16,10 @@ use crate::args::{
     MessagesArgs, NoArgs, Scope, SendMessageArgs, SessionArgs, TokenArgs, UpdateMeArgs, UpdateSessionArgs,
     UpdateSettingsArgs, UserArgs, UsersArgs,
 };
-use crate::door::Door;
+use crate::door::Call;
 use crate::error::ApiError;
 use crate::handlers;
-use crate::results::{CreatedSession, CreatedToken, Done, Info, UnreadCount, UserStatus};
+use crate::results::{CreatedSession, CreatedToken, Done, Info, LoginLink, TokenInfo, UnreadCount, UserStatus};
 
 /// Looks at each command's types in turn; how the TypeScript and OpenAPI documents are made.
 pub trait Visitor {
@@ -68,15 +67,15 @@ macro_rules! commands {
         }
 
         /// Runs a command whose caller has been found to be allowed to.
-        pub(crate) fn run(
+        pub(crate) fn run<'a>(
             command: Command,
-            door: &Door,
+            call: &'a Call<'a>,
             value: Value,
-        ) -> Pin<Box<dyn Future<Output = Result<Value, ApiError>> + Send + '_>> {
+        ) -> Pin<Box<dyn Future<Output = Result<Value, ApiError>> + Send + 'a>> {
             match command {
                 $(Command::$variant => Box::pin(async move {
                     let args: $args = args::parse(value)?;
-                    let result: $result = $handler(door, args).await?;
+                    let result: $result = $handler(call, args).await?;
                     serde_json::to_value(result).map_err(|error| ApiError::internal(&error))
                 }),)+
             }
@@ -140,11 +139,13 @@ commands! {
     /// The notifications that stand.
     Notices = "notices" (NoArgs) -> Page<Notice>, Read, handlers::notices;
     /// The tokens of this node, without their secret part.
-    Tokens = "tokens" (NoArgs) -> Page<TokenRecord>, Admin, handlers::tokens;
+    Tokens = "tokens" (NoArgs) -> Page<TokenInfo>, Admin, handlers::tokens;
     /// Makes a token.
     CreateToken = "create_token" (CreateTokenArgs) -> CreatedToken, Admin, handlers::create_token;
     /// Revokes a token at once.
     RevokeToken = "revoke_token" (TokenArgs) -> Done, Admin, handlers::revoke_token;
+    /// Makes a link that opens the web page as the owner, once, within ten minutes.
+    CreateLoginLink = "create_login_link" (NoArgs) -> LoginLink, Admin, handlers::create_login_link;
 }
 
 impl Command {

@@ -1,32 +1,209 @@
-//! temporary
-use crate::args::*;use crate::results::*;use crate::error::ApiError;use crate::door::Door;use node::view::{Me, Message, Network, Notice, Page, Session, Settings, Status, User};
-pub(crate) async fn status(_:&Door,_:NoArgs)->Result<Status,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn info(_:&Door,_:NoArgs)->Result<Info,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn me(_:&Door,_:NoArgs)->Result<Me,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn update_me(_:&Door,_:UpdateMeArgs)->Result<Me,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn users(_:&Door,_:UsersArgs)->Result<Page<User>,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn user(_:&Door,_:UserArgs)->Result<User,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn user_status(_:&Door,_:UserArgs)->Result<UserStatus,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn user_sessions(_:&Door,_:UserArgs)->Result<Page<Session>,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn accept_user(_:&Door,_:UserArgs)->Result<User,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn block_user(_:&Door,_:UserArgs)->Result<User,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn unblock_user(_:&Door,_:UserArgs)->Result<User,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn add_contact(_:&Door,_:AddContactArgs)->Result<User,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn sessions(_:&Door,_:NoArgs)->Result<Page<Session>,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn create_session(_:&Door,_:CreateSessionArgs)->Result<CreatedSession,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn session(_:&Door,_:SessionArgs)->Result<Session,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn update_session(_:&Door,_:UpdateSessionArgs)->Result<Session,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn messages(_:&Door,_:MessagesArgs)->Result<Page<Message>,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn send_message(_:&Door,_:SendMessageArgs)->Result<Message,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn retry_message(_:&Door,_:MessageArgs)->Result<Message,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn mark_message_read(_:&Door,_:MessageArgs)->Result<Session,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn mark_session_read(_:&Door,_:MarkSessionReadArgs)->Result<Session,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn unread_count(_:&Door,_:NoArgs)->Result<UnreadCount,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn settings(_:&Door,_:NoArgs)->Result<Settings,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn update_settings(_:&Door,_:UpdateSettingsArgs)->Result<Settings,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn network(_:&Door,_:NoArgs)->Result<Network,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn focus(_:&Door,_:FocusArgs)->Result<Done,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn notices(_:&Door,_:NoArgs)->Result<Page<Notice>,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn tokens(_:&Door,_:NoArgs)->Result<Page<node::TokenRecord>,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn create_token(_:&Door,_:CreateTokenArgs)->Result<CreatedToken,ApiError>{Err(ApiError::not_found(""))}
-pub(crate) async fn revoke_token(_:&Door,_:TokenArgs)->Result<Done,ApiError>{Err(ApiError::not_found(""))}
+//! The commands' handlers: arguments in, one call to the node, its answer out.
+
+use axum::http::StatusCode;
+use node::view::{Me, Message, Network, Notice, Page, Session, Settings, Status, User};
+use node::{ErrorClass, FocusState, MePatch, NodeError, PageRequest, SendRequest, SessionPatch};
+
+use crate::args::{
+    AddContactArgs, CreateSessionArgs, CreateTokenArgs, FocusArgs, MarkSessionReadArgs, MessageArgs, MessagesArgs, NoArgs,
+    SendMessageArgs, SessionArgs, TokenArgs, UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UserFilter, UsersArgs,
+};
+use crate::door::Call;
+use crate::error::ApiError;
+use crate::results::{CreatedSession, CreatedToken, Done, Info, LoginLink, TokenInfo, UnreadCount, UserStatus};
+
+type Answer<T> = Result<T, ApiError>;
+
+/// When to try again after a passing failure.
+const TRY_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+impl From<NodeError> for ApiError {
+    fn from(error: NodeError) -> Self {
+        let status = match error.class() {
+            ErrorClass::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            ErrorClass::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorClass::NotFound => StatusCode::NOT_FOUND,
+            ErrorClass::Conflict => StatusCode::CONFLICT,
+            ErrorClass::Forbidden => StatusCode::FORBIDDEN,
+            ErrorClass::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorClass::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let mut answer = Self::new(status, error.code(), error.to_string());
+        answer.body.field = error.field().map(str::to_owned);
+        answer.body.limit = error.limit();
+        answer.retry_after = (error.class() == ErrorClass::Unavailable).then_some(TRY_AGAIN);
+        answer
+    }
+}
+
+/// A list that is short enough to come whole.
+fn whole<T>(items: Vec<T>) -> Page<T> {
+    Page { items, next_before: None, next_after: None }
+}
+
+pub(crate) async fn status(call: &Call<'_>, _: NoArgs) -> Answer<Status> {
+    Ok(call.door.node.status().await?)
+}
+
+pub(crate) async fn info(call: &Call<'_>, _: NoArgs) -> Answer<Info> {
+    Ok(Info::of(Some(call.door.node.machine_id().to_string())))
+}
+
+pub(crate) async fn me(call: &Call<'_>, _: NoArgs) -> Answer<Me> {
+    Ok(call.door.node.me())
+}
+
+pub(crate) async fn update_me(call: &Call<'_>, args: UpdateMeArgs) -> Answer<Me> {
+    let UpdateMeArgs { name, device, status_text, colour, welcomed } = args;
+    Ok(call.door.node.update_me(MePatch { name, device, status_text, colour, welcomed }).await?)
+}
+
+pub(crate) async fn users(call: &Call<'_>, args: UsersArgs) -> Answer<Page<User>> {
+    let filter = match args.filter.unwrap_or_default() {
+        UserFilter::All => node::UserFilter::All,
+        UserFilter::Online => node::UserFilter::Online,
+        UserFilter::Nearby => node::UserFilter::Nearby,
+    };
+    Ok(whole(call.door.node.users(filter)))
+}
+
+pub(crate) async fn user(call: &Call<'_>, args: UserArgs) -> Answer<User> {
+    Ok(call.door.node.user(&args.user_id)?)
+}
+
+pub(crate) async fn user_status(call: &Call<'_>, args: UserArgs) -> Answer<UserStatus> {
+    let User { user_id, status, last_seen, .. } = call.door.node.user(&args.user_id)?;
+    Ok(UserStatus { user_id, status, last_seen })
+}
+
+pub(crate) async fn user_sessions(call: &Call<'_>, args: UserArgs) -> Answer<Page<Session>> {
+    let own = call.door.node.machine_id().to_string();
+    if args.user_id != own {
+        call.door.node.user(&args.user_id)?;
+    }
+    let mut sessions = call.door.node.sessions().await?;
+    sessions.retain(|session| session.participants.contains(&args.user_id));
+    Ok(whole(sessions))
+}
+
+pub(crate) async fn accept_user(call: &Call<'_>, args: UserArgs) -> Answer<User> {
+    Ok(call.door.node.accept(&args.user_id).await?)
+}
+
+pub(crate) async fn block_user(call: &Call<'_>, args: UserArgs) -> Answer<User> {
+    Ok(call.door.node.block(&args.user_id).await?)
+}
+
+pub(crate) async fn unblock_user(call: &Call<'_>, args: UserArgs) -> Answer<User> {
+    Ok(call.door.node.unblock(&args.user_id).await?)
+}
+
+pub(crate) async fn add_contact(call: &Call<'_>, args: AddContactArgs) -> Answer<User> {
+    Ok(call.door.node.add_address(&args.address).await?)
+}
+
+pub(crate) async fn sessions(call: &Call<'_>, _: NoArgs) -> Answer<Page<Session>> {
+    Ok(whole(call.door.node.sessions().await?))
+}
+
+pub(crate) async fn create_session(call: &Call<'_>, args: CreateSessionArgs) -> Answer<CreatedSession> {
+    let (session, created) = call.door.node.create_session(&args.receiver_user_id).await.map_err(|error| {
+        let mut error = ApiError::from(error);
+        if error.body.field.is_some() {
+            error.body.field = Some("receiverUserId".to_owned());
+        }
+        error
+    })?;
+    Ok(CreatedSession { session, created })
+}
+
+pub(crate) async fn session(call: &Call<'_>, args: SessionArgs) -> Answer<Session> {
+    Ok(call.door.node.session(&args.session_id).await?)
+}
+
+pub(crate) async fn update_session(call: &Call<'_>, args: UpdateSessionArgs) -> Answer<Session> {
+    let UpdateSessionArgs { session_id, pinned, archived, muted_until, draft } = args;
+    Ok(call.door.node.update_session(&session_id, SessionPatch { pinned, archived, muted_until, draft }).await?)
+}
+
+pub(crate) async fn messages(call: &Call<'_>, args: MessagesArgs) -> Answer<Page<Message>> {
+    let MessagesArgs { session_id, before, after, around, limit } = args;
+    Ok(call.door.node.messages(&session_id, PageRequest { before, after, around, limit }).await?)
+}
+
+pub(crate) async fn send_message(call: &Call<'_>, args: SendMessageArgs) -> Answer<Message> {
+    let SendMessageArgs { session_id, receiver_user_id, message, message_type: _, temp_id } = args;
+    let session = match (session_id, receiver_user_id) {
+        (Some(session), None) => session,
+        (None, Some(receiver_user_id)) => {
+            create_session(call, CreateSessionArgs { receiver_user_id }).await?.session.session_id
+        }
+        (None, None) => {
+            return Err(ApiError::invalid("sessionId", "Say where to: sessionId or receiverUserId is missing."));
+        }
+        (Some(_), Some(_)) => {
+            return Err(ApiError::invalid("receiverUserId", "Give sessionId or receiverUserId, not both."));
+        }
+    };
+    let request = SendRequest { session, message, temp_id, caller: call.caller.id.clone() };
+    Ok(call.door.node.send_message(request).await?)
+}
+
+pub(crate) async fn retry_message(call: &Call<'_>, args: MessageArgs) -> Answer<Message> {
+    Ok(call.door.node.retry_message(&args.message_id).await?)
+}
+
+pub(crate) async fn mark_message_read(call: &Call<'_>, args: MessageArgs) -> Answer<Session> {
+    Ok(call.door.node.mark_message_read(&args.message_id).await?)
+}
+
+pub(crate) async fn mark_session_read(call: &Call<'_>, args: MarkSessionReadArgs) -> Answer<Session> {
+    Ok(call.door.node.mark_session_read(&args.session_id, args.message_id.as_deref()).await?)
+}
+
+pub(crate) async fn unread_count(call: &Call<'_>, _: NoArgs) -> Answer<UnreadCount> {
+    Ok(UnreadCount { total: call.door.node.unread_count().await? })
+}
+
+pub(crate) async fn settings(call: &Call<'_>, _: NoArgs) -> Answer<Settings> {
+    Ok(call.door.node.settings())
+}
+
+pub(crate) async fn update_settings(call: &Call<'_>, args: UpdateSettingsArgs) -> Answer<Settings> {
+    let patch = serde_json::to_value(args).map_err(|error| ApiError::internal(&error))?;
+    Ok(call.door.node.update_settings(patch).await?)
+}
+
+pub(crate) async fn network(call: &Call<'_>, _: NoArgs) -> Answer<Network> {
+    Ok(call.door.node.network())
+}
+
+pub(crate) async fn focus(call: &Call<'_>, args: FocusArgs) -> Answer<Done> {
+    let FocusArgs { viewer, session_id, focused } = args;
+    if viewer.is_empty() || viewer.len() > 64 {
+        return Err(ApiError::invalid("viewer", "A viewer's name has 1 to 64 bytes.").limit(64));
+    }
+    call.door.node.focus(FocusState { viewer, session: session_id, focused });
+    Ok(Done::DONE)
+}
+
+pub(crate) async fn notices(call: &Call<'_>, _: NoArgs) -> Answer<Page<Notice>> {
+    Ok(whole(call.door.node.notices()))
+}
+
+pub(crate) async fn tokens(call: &Call<'_>, _: NoArgs) -> Answer<Page<TokenInfo>> {
+    Ok(whole(call.door.node.tokens().await?.into_iter().map(TokenInfo::from).collect()))
+}
+
+pub(crate) async fn create_token(call: &Call<'_>, args: CreateTokenArgs) -> Answer<CreatedToken> {
+    call.door.tokens.create(&call.door.node, call.door.now(), args).await
+}
+
+pub(crate) async fn revoke_token(call: &Call<'_>, args: TokenArgs) -> Answer<Done> {
+    call.door.tokens.revoke(&call.door.node, &args.token_id).await?;
+    Ok(Done::DONE)
+}
+
+pub(crate) async fn create_login_link(call: &Call<'_>, _: NoArgs) -> Answer<LoginLink> {
+    call.door.logins.link(call.door.now())
+}

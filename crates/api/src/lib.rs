@@ -5,5 +5,7 @@ pub mod commands;
 pub mod door;
 pub mod error;
 mod handlers;
+pub mod login;
 pub mod results;
+pub mod tokens;
 pub mod types;

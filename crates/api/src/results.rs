@@ -50,6 +50,31 @@ pub struct UnreadCount {
     pub total: u32,
 }
 
+/// A token of this node, without its secret part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenInfo {
+    /// Its ID, a UUID.
+    pub token_id: String,
+    /// What it is for.
+    pub name: String,
+    /// What it allows: `read`, `send`, `admin`.
+    pub scopes: Vec<String>,
+    /// When it was made.
+    pub created_at: String,
+    /// When it ends by itself.
+    pub expires_at: Option<String>,
+    /// When it was revoked.
+    pub revoked_at: Option<String>,
+}
+
+impl From<TokenRecord> for TokenInfo {
+    fn from(record: TokenRecord) -> Self {
+        let TokenRecord { token_id, name, scopes, created_at, expires_at, revoked_at } = record;
+        Self { token_id, name, scopes, created_at, expires_at, revoked_at }
+    }
+}
+
 /// A new token. It is shown this once.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -57,7 +82,7 @@ pub struct CreatedToken {
     /// The JWT, for `Authorization: Bearer`.
     pub token: String,
     /// What it is.
-    pub info: TokenRecord,
+    pub info: TokenInfo,
 }
 
 impl std::fmt::Debug for CreatedToken {
@@ -76,4 +101,47 @@ pub struct Done {
 impl Done {
     /// `{"ok":true}`.
     pub const DONE: Self = Self { ok: true };
+}
+
+/// A link that opens the web page as its owner. It works once.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LoginLink {
+    /// `http://127.0.0.1:4280/#login=…`
+    pub url: String,
+    /// Seconds for which it works.
+    pub expires_in_seconds: u32,
+}
+
+impl std::fmt::Debug for LoginLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoginLink").field("expires_in_seconds", &self.expires_in_seconds).finish_non_exhaustive()
+    }
+}
+
+/// What the page sends to `POST login`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LoginArgs {
+    /// The code behind `#login=`.
+    pub code: String,
+}
+
+impl std::fmt::Debug for LoginArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoginArgs").finish_non_exhaustive()
+    }
+}
+
+impl Info {
+    /// About this program.
+    #[must_use]
+    pub fn of(machine_id: Option<String>) -> Self {
+        Self {
+            name: "Landline".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            api_version: "v1".to_owned(),
+            machine_id,
+        }
+    }
 }

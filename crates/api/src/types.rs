@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 
 use crate::commands::{self, Command, Visitor};
 use crate::error::ErrorBody;
-use node::view::{Change, MessageState};
+use crate::results::LoginArgs;
+use node::view::Change;
 
 /// Writes all types into `dir`, one file a type, and `commands.ts` with the map from command to arguments and result.
 /// Stray files of earlier runs are removed.
@@ -37,7 +38,7 @@ pub fn export(dir: &Path) -> Result<(), ExportError> {
     }
     Change::export_all(&config)?;
     ErrorBody::export_all(&config)?;
-    MessageState::export_all(&config)?;
+    LoginArgs::export_all(&config)?;
 
     let mut text = String::from(
         "// Made from crates/api by `cargo xtask types`; do not edit.\n\n",

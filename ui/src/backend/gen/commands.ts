@@ -8,6 +8,7 @@ import type { CreatedToken } from "./CreatedToken";
 import type { Done } from "./Done";
 import type { FocusArgs } from "./FocusArgs";
 import type { Info } from "./Info";
+import type { LoginLink } from "./LoginLink";
 import type { MarkSessionReadArgs } from "./MarkSessionReadArgs";
 import type { Me } from "./Me";
 import type { Message } from "./Message";
@@ -23,7 +24,7 @@ import type { SessionArgs } from "./SessionArgs";
 import type { Settings } from "./Settings";
 import type { Status } from "./Status";
 import type { TokenArgs } from "./TokenArgs";
-import type { TokenRecord } from "./TokenRecord";
+import type { TokenInfo } from "./TokenInfo";
 import type { UnreadCount } from "./UnreadCount";
 import type { UpdateMeArgs } from "./UpdateMeArgs";
 import type { UpdateSessionArgs } from "./UpdateSessionArgs";
@@ -65,6 +66,7 @@ export interface Args {
   tokens: NoArgs;
   create_token: CreateTokenArgs;
   revoke_token: TokenArgs;
+  create_login_link: NoArgs;
 }
 
 /** What each command answers. */
@@ -124,11 +126,13 @@ export interface Result {
   /** The notifications that stand. */
   notices: Page<Notice>;
   /** The tokens of this node, without their secret part. */
-  tokens: Page<TokenRecord>;
+  tokens: Page<TokenInfo>;
   /** Makes a token. */
   create_token: CreatedToken;
   /** Revokes a token at once. */
   revoke_token: Done;
+  /** Makes a link that opens the web page as the owner, once, within ten minutes. */
+  create_login_link: LoginLink;
 }
 
 /** The name of a command. */
