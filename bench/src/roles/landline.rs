@@ -1,0 +1,204 @@
+//! Landline's node as the application runs it: in this process, through the same handle that the window uses.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use node::view::{Change, Message, MessageState, Presence};
+use node::{Changes, Config, KeyStore, Node, SendRequest};
+use serde_json::json;
+
+use super::{MESSAGE_BYTES, Receive, Send, report, say, until_input_closes};
+
+/// A profile in this folder, on loopback, without discovery and without the system's key ring.
+fn config(dir: &Path, name: &str) -> Config {
+    let mut config = Config::new(dir);
+    config.name = Some(name.to_owned());
+    config.listen = ([127, 0, 0, 1], 0).into();
+    config.mdns = false;
+    config.beacon = false;
+    config.key_store = KeyStore::File;
+    config
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(work)
+}
+
+/// Ends when standard input closes.
+async fn input_closes() -> Result<()> {
+    Ok(tokio::task::spawn_blocking(until_input_closes).await?)
+}
+
+/// Accepts whoever asks.
+pub(super) fn receive(options: &Receive) -> Result<()> {
+    block_on(async {
+        let node = Node::start(config(&options.dir, "receiver")).await?;
+        let mut changes = node.changes();
+        say(&json!({ "ready": true, "listen": node.listen_addr().to_string() }));
+        let serve = async {
+            while let Some(change) = changes.next().await {
+                let Ok(Change::SessionChanged { session, .. }) = change else { continue };
+                if session.request
+                    && let Some(peer) = session.peer
+                {
+                    node.accept(&peer.machine_id).await?;
+                }
+            }
+            Ok(())
+        };
+        tokio::select! {
+            result = serve => result,
+            result = input_closes() => result,
+        }?;
+        node.shutdown().await;
+        Ok(())
+    })
+}
+
+pub(super) fn send(options: &Send) -> Result<()> {
+    block_on(async {
+        let node = Node::start(config(&options.dir, "sender")).await?;
+        let peer = node.add_address(&options.to.to_string()).await?;
+        let (session, _) = node.create_session(&peer.machine_id).await?;
+        let session = session.session_id;
+        let mut changes = node.changes();
+
+        // The first message is the request; what is measured begins when the other side has accepted.
+        let first = send_one(&node, &session).await?;
+        let mut waiting = HashMap::from([(first.id, Instant::now())]);
+        while !waiting.is_empty() {
+            delivered(&mut changes, &mut waiting).await?;
+        }
+        until_accepted(&node, &session).await?;
+
+        let began = Instant::now();
+        let mut each: Vec<Duration> = Vec::with_capacity(options.count);
+        let mut queued = 0;
+        let mut sending = FuturesUnordered::new();
+        // A message can be delivered before the call that queued it returns.
+        let mut early: HashMap<String, Instant> = HashMap::new();
+        while each.len() < options.count {
+            while queued < options.count && queued - each.len() < options.window {
+                queued += 1;
+                let called = Instant::now();
+                let (node, session) = (&node, &session);
+                sending.push(async move { send_one(node, session).await.map(|message| (called, message)) });
+            }
+            tokio::select! {
+                Some(sent) = sending.next(), if !sending.is_empty() => {
+                    let (called, message) = sent?;
+                    match early.remove(&message.id) {
+                        Some(at) => each.push(at.duration_since(called)),
+                        None => { waiting.insert(message.id, called); }
+                    }
+                }
+                change = changes.next() => {
+                    let at = Instant::now();
+                    if let Some(message) = now_delivered(change.context("the node ended")??) {
+                        match waiting.remove(&message.id) {
+                            Some(called) => each.push(at.duration_since(called)),
+                            None => { early.insert(message.id, at); }
+                        }
+                    }
+                }
+            }
+        }
+        let together = began.elapsed();
+        report(&each, together);
+        node.shutdown().await;
+        Ok(())
+    })
+}
+
+async fn send_one(node: &Node, session: &str) -> Result<Message> {
+    let request = SendRequest {
+        session: session.to_owned(),
+        message: "x".repeat(MESSAGE_BYTES),
+        temp_id: None,
+        caller: "bench".to_owned(),
+    };
+    Ok(node.send_message(request).await?)
+}
+
+fn now_delivered(change: Change) -> Option<Message> {
+    match change {
+        Change::MessageChanged { message, .. } if message.state == MessageState::Delivered => Some(message),
+        _ => None,
+    }
+}
+
+async fn delivered(changes: &mut Changes, waiting: &mut HashMap<String, Instant>) -> Result<()> {
+    let change = changes.next().await.context("the node ended")??;
+    if let Some(message) = now_delivered(change) {
+        waiting.remove(&message.id);
+    }
+    Ok(())
+}
+
+/// Until a message larger than a request may hold gets through, so that nothing is held back when measuring begins.
+async fn until_accepted(node: &Node, session: &str) -> Result<()> {
+    let mut changes = node.changes();
+    let request = SendRequest {
+        session: session.to_owned(),
+        message: "y".repeat(8 * 1024),
+        temp_id: None,
+        caller: "bench".to_owned(),
+    };
+    let large = node.send_message(request).await?;
+    loop {
+        match now_delivered(changes.next().await.context("the node ended")??) {
+            Some(message) if message.id == large.id => return Ok(()),
+            _ => {}
+        }
+    }
+}
+
+/// Reports each machine once when it is seen and once when a link with it stands.
+pub(super) fn watch(dir: &Path, name: &str) -> Result<()> {
+    block_on(async {
+        let mut config = config(dir, name);
+        config.listen = ([0, 0, 0, 0], 0).into();
+        config.mdns = true;
+        config.beacon = true;
+        let node = Node::start(config).await?;
+        let mut changes = node.changes();
+        say(&json!({ "ready": true, "id": node.machine_id().to_string() }));
+        let (mut seen, mut linked) = (Vec::new(), Vec::new());
+        let mut tell = |user: node::view::User| {
+            for (known, event, is_so) in [
+                (&mut seen, "seen", user.nearby || user.status == Presence::Online),
+                (&mut linked, "linked", user.status == Presence::Online),
+            ] {
+                if is_so && !known.contains(&user.machine_id) {
+                    say(&json!({ event: user.machine_id.clone() }));
+                    known.push(user.machine_id.clone());
+                }
+            }
+        };
+        // Whom it found before the stream was opened.
+        for user in node.users(node::UserFilter::Nearby) {
+            tell(user);
+        }
+        let watch = async {
+            while let Some(change) = changes.next().await {
+                match change {
+                    Ok(Change::UserChanged { user }) => tell(user),
+                    Ok(_) => {}
+                    Err(lagged) => bail!("{lagged}"),
+                }
+            }
+            Ok(())
+        };
+        tokio::select! {
+            result = watch => result,
+            result = input_closes() => result,
+        }?;
+        node.shutdown().await;
+        Ok(())
+    })
+}
