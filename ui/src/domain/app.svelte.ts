@@ -1,0 +1,421 @@
+import { BackendError, type Backend, type BackendMessage, type Connection, type ShellInfo } from "../backend/backend";
+import type { Change, Info, Me, Message, Network, Settings, User } from "../backend/gen";
+import { m, useLanguage } from "../shared/i18n.svelte";
+import { Announcer } from "./announce.svelte";
+import { Drafts } from "./drafts";
+import { People, SEARCH_MS } from "./people.svelte";
+import { Sessions, isMuted } from "./sessions.svelte";
+import { Timeline } from "./timeline.svelte";
+
+/** What the main part of the window shows. */
+export type Route =
+  | { page: "nearby" }
+  | { page: "session"; sessionId: string }
+  | { page: "settings"; section: SettingsSection }
+  | { page: "why" };
+
+export type SettingsSection = "profile" | "notifications" | "privacy" | "network" | "appearance" | "shortcuts";
+
+/** A dialog over the window. */
+export type Dialog =
+  | { kind: "switcher" }
+  | { kind: "shortcuts" }
+  | { kind: "address" }
+  | { kind: "close" }
+  | { kind: "block"; user: User }
+  | { kind: "failure"; message: Message };
+
+/** A short notice at the foot of the window. */
+export interface Toast {
+  id: number;
+  text: string;
+  kind: "info" | "error";
+}
+
+/** How long a toast stays; errors are read slower. */
+const TOAST_MS = { info: 4_000, error: 8_000 };
+const ZOOM = { least: 80, most: 160, step: 10 };
+
+const defaults: Settings = {
+  notifications: true,
+  preview: "full",
+  theme: "system",
+  language: "",
+  zoom: 100,
+  visibility: "everyone",
+  enterSends: true,
+  closeKeepsRunning: null,
+  autostart: false,
+};
+
+/** Everything the window knows. It lives on one stream of changes; components draw it. */
+export class App {
+  readonly backend: Backend;
+  /** `loading` until the first data are there, `failed` when they cannot be had. */
+  phase = $state<"loading" | "signedOut" | "failed" | "ready">("loading");
+  failure = $state<BackendError | null>(null);
+  connection = $state<Connection>("connected");
+  me = $state.raw<Me | null>(null);
+  settings = $state.raw<Settings>(defaults);
+  network = $state.raw<Network | null>(null);
+  info = $state.raw<Info | null>(null);
+  shell = $state.raw<ShellInfo | null>(null);
+  readonly sessions = new Sessions();
+  readonly people = new People();
+  readonly drafts: Drafts;
+  readonly announcer = new Announcer((count) => m.announce_burst({ count }));
+  timeline = $state.raw<Timeline | null>(null);
+  route = $state.raw<Route>({ page: "nearby" });
+  /** In a narrow window, whether the main part covers the list. */
+  inMain = $state(false);
+  /** Whether the details of the open session stand beside it. */
+  details = $state(false);
+  dialog = $state.raw<Dialog | null>(null);
+  toasts = $state.raw<readonly Toast[]>([]);
+  /** Whether a person can be looking: the window is visible and has the focus. */
+  focused = $state(false);
+  /** The current time, good to half a minute: for "today" and "last seen". */
+  now = $state(Date.now());
+  /** Raised whenever the composer should take the focus. */
+  composerCalls = $state(0);
+  /** Raised whenever the conversation should go to its newest message. */
+  newestCalls = $state(0);
+
+  #viewer = crypto.randomUUID();
+  #toastId = 0;
+  #stop: (() => void) | undefined;
+  #queue: Change[] | null = [];
+  #told = "";
+
+  constructor(backend: Backend) {
+    this.backend = backend;
+    this.drafts = new Drafts(async (sessionId, draft) => {
+      try {
+        this.sessions.apply(await this.backend.call("update_session", { sessionId, draft }));
+      } catch {
+        // Said by the connection banner; the text stays in the composer and is saved with the next key.
+      }
+    });
+  }
+
+  /** The session on screen. */
+  get session() {
+    return this.route.page === "session" ? this.sessions.get(this.route.sessionId) : undefined;
+  }
+
+  /** Connects and loads what the window starts with. */
+  async start(): Promise<void> {
+    try {
+      this.#stop ??= await this.backend.subscribe((message) => this.#hear(message));
+      await this.#load();
+      this.phase = "ready";
+      setTimeout(() => (this.people.searched = true), SEARCH_MS);
+    } catch (cause) {
+      const error = BackendError.from(cause);
+      this.phase = error.code === "signed_out" || error.code === "login_failed" ? "signedOut" : "failed";
+      this.failure = error;
+      return;
+    }
+    if (this.backend.shell !== undefined) {
+      this.shell = await this.backend.shell.info().catch(() => null);
+    }
+  }
+
+  /** Ends the subscription: the page goes. */
+  async stop(): Promise<void> {
+    await this.drafts.flush();
+    this.#stop?.();
+    this.#stop = undefined;
+  }
+
+  async #load(): Promise<void> {
+    // What changes while this is read is kept and applied after it, so nothing old covers something new.
+    this.#queue ??= [];
+    const call = this.backend;
+    const [me, settings, sessions, users, network, info] = await Promise.all([
+      call.call("me", {}),
+      call.call("settings", {}),
+      call.call("sessions", {}),
+      call.call("users", {}),
+      call.call("network", {}),
+      call.call("info", {}),
+    ]);
+    this.me = me;
+    this.#useSettings(settings);
+    this.sessions.reset(sessions.items);
+    this.people.reset(users.items);
+    this.network = network;
+    this.info = info;
+    const waiting = this.#queue;
+    this.#queue = null;
+    for (const change of waiting) this.#apply(change);
+  }
+
+  #hear(message: BackendMessage): void {
+    if (message.type === "change") {
+      if (this.#queue !== null) this.#queue.push(message.change);
+      else this.#apply(message.change);
+    } else if (message.type === "lagged") {
+      if (this.phase === "ready") void this.#reload();
+    } else if (message.type === "openSession") {
+      this.openSession(message.sessionId);
+    } else if (message.type === "closeRequested") {
+      this.dialog = { kind: "close" };
+    } else {
+      this.connection = message.state;
+      if (message.state === "signedOut") this.phase = "signedOut";
+    }
+  }
+
+  async #reload(): Promise<void> {
+    try {
+      await this.#load();
+      await this.timeline?.reload();
+      this.#told = "";
+      this.tellFocus();
+    } catch {
+      // The link went again; coming back ends here once more.
+    }
+  }
+
+  #apply(change: Change): void {
+    switch (change.type) {
+      case "messageChanged": {
+        const { message, incoming } = change;
+        this.sessions.applyMessage(message);
+        const looking = this.focused && this.timeline?.sessionId === message.sessionId;
+        this.timeline?.apply(message, incoming, looking);
+        if (incoming && message.senderUserId !== this.me?.machineId && this.timeline?.sessionId === message.sessionId) {
+          const name = this.sessions.get(message.sessionId)?.title ?? "";
+          this.announcer.message(m.announce_message({ name, text: message.message.slice(0, 300) }));
+        }
+        break;
+      }
+      case "sessionChanged":
+        this.sessions.apply(change.session);
+        break;
+      case "userChanged":
+        this.people.apply(change.user);
+        this.sessions.applyUser(change.user);
+        break;
+      case "meChanged":
+        this.me = change.me;
+        break;
+      case "settingsChanged":
+        this.#useSettings(change.settings);
+        break;
+      case "networkChanged":
+        this.network = change.network;
+        break;
+      case "unreadChanged":
+      case "noticeRaised":
+      case "noticeWithdrawn":
+        // The shell's: tray and notifications. The window counts from its sessions.
+        break;
+    }
+  }
+
+  #useSettings(settings: Settings): void {
+    this.settings = settings;
+    useLanguage(settings.language);
+  }
+
+  // ---- Where one is -------------------------------------------------------------------------------------------
+
+  /** Opens a conversation, at its first unread message, with the focus in the composer. */
+  openSession(sessionId: string): void {
+    this.dialog = null;
+    this.inMain = true;
+    if (this.route.page === "session" && this.route.sessionId === sessionId && this.timeline !== null) {
+      this.composerCalls += 1;
+      this.tellFocus();
+      return;
+    }
+    void this.drafts.flush();
+    this.route = { page: "session", sessionId };
+    this.sessions.selected = sessionId;
+    const timeline = new Timeline(this.backend, sessionId, () => this.me?.machineId ?? "");
+    this.timeline = timeline;
+    void this.#openTimeline(timeline, sessionId);
+    this.composerCalls += 1;
+    this.tellFocus();
+  }
+
+  async #openTimeline(timeline: Timeline, sessionId: string): Promise<void> {
+    // A cold start by a click on a notification: the list may not be here yet.
+    if (this.sessions.get(sessionId) === undefined) {
+      try {
+        this.sessions.apply(await this.backend.call("session", { sessionId }));
+      } catch (cause) {
+        timeline.error = BackendError.from(cause);
+        return;
+      }
+    }
+    await timeline.open(this.sessions.get(sessionId));
+  }
+
+  /** Opens the conversation with a machine, making it when there is none. */
+  async openUser(userId: string): Promise<void> {
+    const known = this.sessions.withUser(userId);
+    if (known !== undefined) {
+      this.openSession(known.sessionId);
+      return;
+    }
+    await this.attempt(async () => {
+      const { session } = await this.backend.call("create_session", { receiverUserId: userId });
+      this.sessions.apply(session);
+      this.openSession(session.sessionId);
+    });
+  }
+
+  /** Goes to another page of the main part. */
+  go(route: Exclude<Route, { page: "session" }>): void {
+    void this.drafts.flush();
+    this.dialog = null;
+    this.timeline = null;
+    this.sessions.selected = null;
+    this.details = false;
+    this.route = route;
+    this.inMain = true;
+    this.tellFocus();
+  }
+
+  /** Leaves what is open; in a narrow window, back to the list. */
+  back(): void {
+    if (this.details) {
+      this.details = false;
+      return;
+    }
+    this.go({ page: "nearby" });
+    this.inMain = false;
+  }
+
+  /** The session `step` places away in the list; with `unread`, the next that has unread messages. */
+  stepSession(step: 1 | -1, unread = false): void {
+    const rows = this.sessions.shown;
+    if (rows.length === 0) return;
+    const at = rows.findIndex((one) => one.sessionId === this.sessions.selected);
+    for (let i = 1; i <= rows.length; i++) {
+      const base = at < 0 && step < 0 ? 0 : at;
+      const one = rows[(((base + step * i) % rows.length) + rows.length) % rows.length];
+      if (one !== undefined && (!unread || one.unreadCount > 0)) {
+        this.openSession(one.sessionId);
+        return;
+      }
+    }
+  }
+
+  // ---- What a person does -------------------------------------------------------------------------------------
+
+  /** Runs something a person asked for and says so when it fails. */
+  async attempt(job: () => Promise<void>): Promise<boolean> {
+    try {
+      await job();
+      return true;
+    } catch (cause) {
+      this.toast(BackendError.from(cause).message, "error");
+      return false;
+    }
+  }
+
+  async accept(userId: string): Promise<void> {
+    await this.attempt(async () => {
+      this.#gotUser(await this.backend.call("accept_user", { userId }));
+      this.composerCalls += 1;
+    });
+  }
+
+  async block(user: User): Promise<void> {
+    await this.attempt(async () => {
+      this.#gotUser(await this.backend.call("block_user", { userId: user.userId }));
+      if (this.session?.peer?.userId === user.userId) this.back();
+      this.toast(m.blocked_toast({ name: user.name }), "info");
+    });
+  }
+
+  async unblock(userId: string): Promise<void> {
+    await this.attempt(async () => this.#gotUser(await this.backend.call("unblock_user", { userId })));
+  }
+
+  #gotUser(user: User): void {
+    this.people.apply(user);
+    this.sessions.applyUser(user);
+  }
+
+  async updateSession(
+    sessionId: string,
+    patch: { pinned?: boolean; archived?: boolean; mutedUntil?: string | null },
+  ): Promise<void> {
+    await this.attempt(async () => {
+      this.sessions.apply(await this.backend.call("update_session", { sessionId, ...patch }));
+    });
+  }
+
+  /** Mutes the open session for good, or unmutes it. */
+  async toggleMute(): Promise<void> {
+    const session = this.session;
+    if (session === undefined) return;
+    const muted = isMuted(session, this.now);
+    await this.updateSession(session.sessionId, { mutedUntil: muted ? null : MUTED_ALWAYS });
+    this.toast(muted ? m.unmuted_toast({ name: session.title }) : m.muted_toast({ name: session.title }), "info");
+  }
+
+  async updateSettings(patch: Partial<Settings>): Promise<void> {
+    await this.attempt(async () => this.#useSettings(await this.backend.call("update_settings", patch)));
+  }
+
+  async updateMe(patch: Partial<Pick<Me, "name" | "device" | "statusText" | "colour" | "welcomed">>): Promise<void> {
+    this.me = await this.backend.call("update_me", patch);
+  }
+
+  /** Makes texts larger or smaller; 0 goes back to normal. */
+  async zoom(step: 1 | -1 | 0): Promise<void> {
+    const zoom = step === 0 ? 100 : this.settings.zoom + step * ZOOM.step;
+    await this.updateSettings({ zoom: Math.min(ZOOM.most, Math.max(ZOOM.least, zoom)) });
+  }
+
+  /** Marks the open conversation as read up to a message. */
+  async markRead(messageId: string): Promise<void> {
+    const sessionId = this.timeline?.sessionId;
+    if (sessionId === undefined || (this.sessions.get(sessionId)?.unreadCount ?? 0) === 0) return;
+    try {
+      this.sessions.apply(await this.backend.call("mark_session_read", { sessionId, messageId }));
+    } catch {
+      // It stays unread, which is what the list says.
+    }
+  }
+
+  toast(text: string, kind: Toast["kind"]): void {
+    const id = ++this.#toastId;
+    this.toasts = [...this.toasts.slice(-2), { id, text, kind }];
+    setTimeout(() => this.dismiss(id), TOAST_MS[kind]);
+  }
+
+  dismiss(id: number): void {
+    this.toasts = this.toasts.filter((one) => one.id !== id);
+  }
+
+  // ---- Who looks ----------------------------------------------------------------------------------------------
+
+  /** Follows the focus of the window. */
+  setFocused(focused: boolean): void {
+    this.focused = focused;
+    if (focused) this.now = Date.now();
+    this.tellFocus();
+  }
+
+  /** Tells the node what is on screen, so that it raises no notification for it. */
+  tellFocus(): void {
+    if (this.phase !== "ready") return;
+    const sessionId = this.route.page === "session" ? this.route.sessionId : undefined;
+    const told = `${sessionId ?? ""} ${this.focused}`;
+    if (told === this.#told) return;
+    this.#told = told;
+    this.backend.call("focus", { viewer: this.#viewer, sessionId, focused: this.focused }).catch(() => {
+      this.#told = "";
+    });
+  }
+}
+
+/** "Always", as far as a date can say it. */
+export const MUTED_ALWAYS = "9999-12-31T23:59:59.000Z";

@@ -1,0 +1,116 @@
+import { SvelteMap } from "svelte/reactivity";
+import type { Message, Session, User } from "../backend/gen";
+import { heldOrder } from "./held-order";
+
+/** Which sessions the list shows. */
+export type Filter = "all" | "unread" | "waiting";
+
+/** All conversations, as the list shows them. */
+export class Sessions {
+  filter = $state<Filter>("all");
+  /** The session on screen; no filter takes it away. */
+  selected = $state<string | null>(null);
+  /** True once they have been loaded. */
+  loaded = $state(false);
+  readonly #byId = new SvelteMap<string, Session>();
+  /** While the pointer or the focus is in the list, the order it had then. */
+  #held = $state.raw<readonly string[] | null>(null);
+
+  /** All that are not archived, pinned ones first, then the newest. */
+  readonly sorted: readonly Session[] = $derived(
+    [...this.#byId.values()].filter((one) => !one.archived).sort(compare),
+  );
+
+  /** Message requests that wait for an answer. */
+  readonly requests: readonly Session[] = $derived(
+    this.sorted.filter((one) => one.request && one.peer?.trust !== "blocked"),
+  );
+
+  /** What the list shows, in the order it shows it. */
+  readonly shown: readonly Session[] = $derived.by(() => {
+    const rows = this.sorted.filter(
+      (one) => one.sessionId === this.selected || (one.peer?.trust !== "blocked" && matches(one, this.filter)),
+    );
+    if (this.#held === null) return rows;
+    const byId = new Map(rows.map((one) => [one.sessionId, one]));
+    return heldOrder(this.#held, [...byId.keys()]).flatMap((id) => byId.get(id) ?? []);
+  });
+
+  /** Unread messages in all of them. */
+  readonly unread: number = $derived(
+    this.sorted.reduce((sum, one) => sum + (one.peer?.trust === "blocked" ? 0 : one.unreadCount), 0),
+  );
+
+  get(id: string): Session | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** The direct session with a machine. */
+  withUser(userId: string): Session | undefined {
+    return [...this.#byId.values()].find((one) => one.peer?.userId === userId);
+  }
+
+  /** Takes over what was loaded. */
+  reset(sessions: readonly Session[]): void {
+    const there = new Set(sessions.map((one) => one.sessionId));
+    for (const id of this.#byId.keys()) if (!there.has(id)) this.#byId.delete(id);
+    for (const one of sessions) this.#byId.set(one.sessionId, one);
+    this.loaded = true;
+  }
+
+  /** Applies one row of the stream. */
+  apply(session: Session): void {
+    this.#byId.set(session.sessionId, session);
+  }
+
+  /** The peer of a session carries its presence; a change of it is a change of the session. */
+  applyUser(user: User): void {
+    for (const session of this.#byId.values()) {
+      if (session.peer?.userId === user.userId) {
+        this.#byId.set(session.sessionId, { ...session, peer: user, title: user.name });
+      }
+    }
+  }
+
+  /** Keeps the newest message in the preview in step with its own state. */
+  applyMessage(message: Message): void {
+    const session = this.#byId.get(message.sessionId);
+    if (session === undefined) return;
+    const last = session.lastMessage;
+    if (last === null || message.order >= last.order) {
+      this.#byId.set(session.sessionId, { ...session, lastMessage: message });
+    }
+  }
+
+  /** Stops reordering, because a person is about to hit something. */
+  hold(): void {
+    this.#held ??= this.shown.map((one) => one.sessionId);
+  }
+
+  /** Orders again. */
+  release(): void {
+    this.#held = null;
+  }
+}
+
+/** When a session was last of interest. */
+export function lastActivity(session: Session): string {
+  return session.lastMessage?.timestamp ?? session.createdAt;
+}
+
+/** Whether a session is muted at an instant. */
+export function isMuted(session: Session, now: number): boolean {
+  return session.mutedUntil !== null && Date.parse(session.mutedUntil) > now;
+}
+
+function matches(session: Session, filter: Filter): boolean {
+  if (filter === "unread") return session.unreadCount > 0;
+  if (filter === "waiting") return session.waitingCount > 0;
+  return true;
+}
+
+function compare(a: Session, b: Session): number {
+  if (a.pinned !== b.pinned) return a.pinned ? -1 : 1;
+  const newer = lastActivity(b).localeCompare(lastActivity(a));
+  return newer !== 0 ? newer : a.sessionId.localeCompare(b.sessionId);
+}

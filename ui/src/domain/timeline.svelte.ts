@@ -1,0 +1,176 @@
+import { tick } from "svelte";
+import { BackendError, type Backend } from "../backend/backend";
+import type { Message, Session } from "../backend/gen";
+
+/** Messages that are loaded at a time. */
+export const PAGE = 60;
+/** Most messages that are kept loaded; the far end is let go. */
+export const KEPT = 600;
+
+/** The loaded part of one conversation, oldest first. Changes of the stream are applied to it. */
+export class Timeline {
+  readonly sessionId: string;
+  messages = $state.raw<readonly Message[]>([]);
+  /** Whether messages came or went at the old end just now: the list then keeps its place from the new end. */
+  shift = $state(false);
+  /** The first page is there. */
+  ready = $state(false);
+  loading = $state<"before" | "after" | null>(null);
+  error = $state<BackendError | null>(null);
+  /** The message that the unread divider stands before, until the session is left. */
+  dividerId = $state<string | null>(null);
+  /** Whether older and newer messages remain on disk. */
+  moreBefore = $state(false);
+  moreAfter = $state(false);
+  /** Messages of others that arrived below what is on screen. */
+  below = $state(0);
+  #backend: Backend;
+  #me: () => string;
+  #generation = 0;
+
+  constructor(backend: Backend, sessionId: string, me: () => string) {
+    this.#backend = backend;
+    this.sessionId = sessionId;
+    this.#me = me;
+  }
+
+  /** Loads the page that the session opens with: around the first unread message, else the newest. */
+  async open(session: Session | undefined): Promise<void> {
+    this.dividerId = session?.firstUnread ?? null;
+    await this.#load(this.dividerId === null ? {} : { around: this.dividerId });
+  }
+
+  /** Loads again what is on screen, after changes were missed. */
+  async reload(): Promise<void> {
+    const middle = this.messages[Math.floor(this.messages.length / 2)];
+    await this.#load(this.moreAfter && middle !== undefined ? { around: middle.id } : {});
+  }
+
+  /** Shows the newest page. */
+  async toNewest(): Promise<void> {
+    if (this.moreAfter) await this.#load({});
+    this.below = 0;
+  }
+
+  async #load(where: { around?: string }): Promise<void> {
+    const generation = ++this.#generation;
+    this.loading = null;
+    try {
+      const page = await this.#backend.call("messages", { sessionId: this.sessionId, limit: PAGE, ...where });
+      if (generation !== this.#generation) return;
+      this.shift = false;
+      this.messages = page.items;
+      this.moreBefore = page.nextBefore != null;
+      this.moreAfter = page.nextAfter != null;
+      this.error = null;
+      this.ready = true;
+      // A change between the page being read and it being applied is in the stream, and the stream comes after.
+    } catch (cause) {
+      if (generation === this.#generation) this.error = BackendError.from(cause);
+    }
+  }
+
+  /** Loads the page before the oldest loaded message. */
+  async loadBefore(): Promise<void> {
+    const oldest = this.messages[0];
+    if (!this.moreBefore || this.loading !== null || oldest === undefined) return;
+    await this.#extend("before", oldest.id);
+  }
+
+  /** Loads the page after the newest loaded message. */
+  async loadAfter(): Promise<void> {
+    const newest = this.messages.at(-1);
+    if (!this.moreAfter || this.loading !== null || newest === undefined) return;
+    await this.#extend("after", newest.id);
+  }
+
+  async #extend(side: "before" | "after", cursor: string): Promise<void> {
+    const generation = this.#generation;
+    this.loading = side;
+    try {
+      const page = await this.#backend.call("messages", { sessionId: this.sessionId, limit: PAGE, [side]: cursor });
+      if (generation !== this.#generation) return;
+      const known = new Set(this.messages.map((one) => one.id));
+      const fresh = page.items.filter((one) => !known.has(one.id));
+      // Two steps: the list can follow what comes at one end or what goes at the other, not both at once.
+      if (side === "before") {
+        this.shift = true;
+        this.messages = [...fresh, ...this.messages];
+        this.moreBefore = page.nextBefore != null;
+        await tick();
+        this.shift = false;
+        if (this.messages.length > KEPT) {
+          this.messages = this.messages.slice(0, KEPT);
+          this.moreAfter = true;
+        }
+      } else {
+        this.shift = false;
+        this.messages = [...this.messages, ...fresh];
+        this.moreAfter = page.nextAfter != null;
+        await tick();
+        this.#trimStart();
+      }
+    } catch (cause) {
+      if (generation === this.#generation) this.error = BackendError.from(cause);
+    } finally {
+      if (generation === this.#generation) this.loading = null;
+    }
+  }
+
+  #trimStart(): void {
+    if (this.messages.length <= KEPT) return;
+    this.shift = true;
+    this.messages = this.messages.slice(this.messages.length - KEPT);
+    this.moreBefore = true;
+    void tick().then(() => {
+      this.shift = false;
+    });
+  }
+
+  /** Applies one message of the stream. `looking`: a person has this conversation in focus. */
+  apply(message: Message, incoming: boolean, looking: boolean): void {
+    if (!this.ready || message.sessionId !== this.sessionId) return;
+    const at = this.messages.findIndex((one) => one.id === message.id);
+    if (at >= 0) {
+      const next = [...this.messages];
+      next[at] = message;
+      this.shift = false;
+      this.messages = next;
+      return;
+    }
+    const newest = this.messages.at(-1);
+    const oldest = this.messages[0];
+    const latest = newest === undefined || message.order > newest.order;
+    if (incoming && message.senderUserId !== this.#me()) {
+      this.below += 1;
+      // Someone who looks away and comes back finds where they stopped.
+      if (!looking && this.dividerId === null) this.dividerId = message.id;
+    }
+    // What lies outside of the loaded part is loaded when somebody scrolls there.
+    if (latest && this.moreAfter) return;
+    if (!latest && oldest !== undefined && message.order < oldest.order && this.moreBefore) return;
+    const next = [...this.messages];
+    const place = latest ? next.length : next.findIndex((one) => one.order > message.order);
+    next.splice(place, 0, message);
+    this.shift = place === 0 && next.length > 1;
+    this.messages = next;
+    if (latest) void tick().then(() => this.#trimStart());
+  }
+
+  /** Sends a text. The row that comes back is the echo; there is no other. */
+  async send(text: string): Promise<Message> {
+    if (this.moreAfter) await this.toNewest();
+    const message = await this.#backend.call("send_message", {
+      sessionId: this.sessionId,
+      message: text,
+      tempId: crypto.randomUUID(),
+    });
+    this.apply(message, false, true);
+    return message;
+  }
+
+  /** Puts a failed message back into the queue. */
+  async retry(messageId: string): Promise<void> {
+    this.apply(await this.#backend.call("retry_message", { messageId }), false, true);
+  }
+}
