@@ -11,6 +11,7 @@
 
 mod admission;
 mod convergence;
+mod document;
 mod hostile;
 mod names;
 mod people;

@@ -1,0 +1,81 @@
+//! `docs/protocol.md` says what the constants say.
+
+use landline_proto::{frame::Frame, identity::Domain, limits};
+
+use crate::people::one_of_each;
+
+fn document() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocol.md");
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// The part of the document under a heading.
+fn part(heading: &str) -> String {
+    let document = document();
+    let after = document.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("there is no {heading}")).1;
+    after.split("\n## ").next().unwrap().to_owned()
+}
+
+/// A number as the document writes it.
+fn written(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[test]
+fn limits_are_those_of_the_code() {
+    let limits_part = part("14 Limits");
+    let row = |what: &str| {
+        let row = limits_part.lines().find(|line| line.starts_with(&format!("| {what}")));
+        row.unwrap_or_else(|| panic!("no row for {what}")).to_owned()
+    };
+    for (what, numbers) in [
+        ("frame before", vec![limits::FRAME_BEFORE_HELLO, limits::FRAME_BYTES]),
+        ("header, body", vec![limits::HEADER_BYTES, limits::BODY_BYTES]),
+        ("run", vec![limits::RUN_EVENTS, limits::RUN_BYTES]),
+        ("parents", vec![limits::PARENTS]),
+        ("runs, receipts", vec![limits::RUNS_PER_FRAME, limits::RECEIPTS_PER_FRAME, limits::DIGESTS_PER_FRAME]),
+        ("version vector", vec![limits::VECTOR_ENTRIES]),
+        ("epochs", vec![usize::try_from(limits::EPOCHS_PER_AUTHOR).unwrap()]),
+        ("profile, receipt", vec![limits::PROFILE_BYTES, limits::RECEIPT_BYTES]),
+        ("name", vec![limits::NAME_BYTES, limits::STATUS_TEXT_BYTES, limits::MESSAGE_BYTES, limits::DETAIL_BYTES]),
+        ("request", vec![limits::REQUEST_BYTES]),
+        ("beacon", vec![limits::BEACON_BYTES]),
+        ("nesting", vec![limits::NESTING]),
+    ] {
+        for number in numbers {
+            let row = row(what);
+            assert!(row.contains(&format!(" {} ", written(number)).replace("  ", " ")), "{} in {row}", written(number));
+        }
+    }
+}
+
+#[test]
+fn frames_have_the_numbers_of_the_code() {
+    let frames = part("5 Frames");
+    for (_, frame) in one_of_each() {
+        let shown = format!("{frame:?}");
+        let name: String = shown.chars().take_while(char::is_ascii_alphabetic).collect();
+        let row = format!("| {} | {name} |", frame.number());
+        assert!(frames.contains(&row), "no row “{row}”");
+    }
+    let rows =
+        frames.lines().filter(|line| line.split('|').nth(1).is_some_and(|cell| cell.trim().parse::<u16>().is_ok()));
+    assert_eq!(rows.count(), one_of_each().len(), "and no row more");
+    assert!(matches!(one_of_each()[0].1, Frame::Hello(_)));
+}
+
+#[test]
+fn labels_are_those_of_the_code() {
+    let identity = part("2 Identity");
+    for domain in [Domain::Event, Domain::Profile, Domain::Receipt] {
+        assert!(identity.contains(&format!("| `{}` |", domain.label())), "{}", domain.label());
+    }
+}
