@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use proto::clock::Clock;
+pub use proto::clock::Clock;
 
 /// The real clock. Everything else is given one.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proto::clock::Clock;
 
@@ -40,6 +41,24 @@ pub struct Config {
     pub key_store: KeyStore,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Intervals and deadlines; the defaults are right outside of tests.
+    pub timings: Timings,
+}
+
+/// Intervals and deadlines of a node.
+#[derive(Debug, Clone)]
+pub struct Timings {
+    /// How often linked machines compare digests although nothing told them to, in case something was missed. A digest
+    /// costs one short frame.
+    pub redigest: Duration,
+    /// Those of the link.
+    pub link: link::Timings,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self { redigest: Duration::from_secs(60), link: link::Timings::default() }
+    }
 }
 
 impl Config {
@@ -56,6 +75,7 @@ impl Config {
             beacon: true,
             key_store: KeyStore::KeyRing,
             clock: Arc::new(SystemClock::new()),
+            timings: Timings::default(),
         }
     }
 }

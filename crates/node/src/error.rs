@@ -173,3 +173,40 @@ pub enum StartError {
         message: String,
     },
 }
+
+/// A text that breaks a rule of [`proto::text`].
+pub(crate) fn text_error(field: &'static str, error: proto::text::TextError) -> NodeError {
+    use proto::text::TextError;
+    match error {
+        TextError::TooLong { limit, actual } => NodeError::TooLarge {
+            code: "text_too_long",
+            field,
+            limit: limit as u64,
+            actual: actual as u64,
+            message: format!("{field} can hold {limit} bytes; this one has {actual}"),
+        },
+        TextError::Empty | TextError::Invisible => {
+            NodeError::Invalid { code: "text_empty", field, message: format!("{field} {error}") }
+        }
+        _ => NodeError::Invalid { code: "text_not_allowed", field, message: format!("{field} {error}") },
+    }
+}
+
+impl From<store::StoreError> for NodeError {
+    fn from(error: store::StoreError) -> Self {
+        use store::StoreError;
+        let message = error.to_string();
+        match error {
+            StoreError::Full => Self::Unavailable { code: "storage_full", message },
+            StoreError::ReadOnly => Self::Unavailable { code: "storage_read_only", message },
+            StoreError::Busy => Self::Unavailable { code: "storage_busy", message },
+            StoreError::Closed => {
+                Self::Unavailable { code: "shutting_down", message: "the node is shutting down".to_owned() }
+            }
+            _ => {
+                tracing::error!(error = message, "the database failed");
+                Self::Internal { message }
+            }
+        }
+    }
+}

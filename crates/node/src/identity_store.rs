@@ -159,7 +159,9 @@ fn read_ring<R: Ring + Clone>(dir: &ProfileDir, ring: &R) -> Result<Identity, St
         return Err(missing(dir, &format!("the system's key ring has no entry {SERVICE} / {account}")));
     };
     from_bytes(&bytes).ok_or_else(|| {
-        StartError::Key(format!("the private key in the system's key ring (service {SERVICE}, account {account}) is damaged"))
+        StartError::Key(format!(
+            "the private key in the system's key ring (service {SERVICE}, account {account}) is damaged"
+        ))
     })
 }
 
@@ -250,7 +252,11 @@ mod tests {
         assert_eq!(place, KeyStorage::KeyRing);
         assert!(!temp.path().join(KEY_FILE).exists());
         let (again, place) = load_or_create(&mut open(temp.path()), &ring, KeyStore::File, &seed(2)).unwrap();
-        assert_eq!((again.machine_id(), place), (first.machine_id(), KeyStorage::KeyRing), "because it is read where it lies");
+        assert_eq!(
+            (again.machine_id(), place),
+            (first.machine_id(), KeyStorage::KeyRing),
+            "because it is read where it lies"
+        );
         ring.entries.lock().unwrap().clear();
         let error = load_or_create(&mut open(temp.path()), &ring, KeyStore::KeyRing, &seed(3)).unwrap_err().to_string();
         assert!(error.contains("is missing"), "{error}");
@@ -262,7 +268,8 @@ mod tests {
         let ring = TestRing { absent: true, ..TestRing::default() };
         let (first, place) = load_or_create(&mut open(temp.path()), &ring, KeyStore::KeyRing, &seed(1)).unwrap();
         assert_eq!(place, KeyStorage::File);
-        let (again, _) = load_or_create(&mut open(temp.path()), &TestRing::default(), KeyStore::KeyRing, &seed(2)).unwrap();
+        let (again, _) =
+            load_or_create(&mut open(temp.path()), &TestRing::default(), KeyStore::KeyRing, &seed(2)).unwrap();
         assert_eq!(again.machine_id(), first.machine_id(), "because a ring that appears later changes nothing");
         fs::remove_file(temp.path().join(KEY_FILE)).unwrap();
         let error = load_or_create(&mut open(temp.path()), &ring, KeyStore::File, &seed(3)).unwrap_err().to_string();
@@ -281,7 +288,8 @@ mod tests {
     fn no_new_key_over_old_data() {
         let temp = tempfile::tempdir().unwrap();
         fs::write(temp.path().join("landline.db"), b"something").unwrap();
-        let error = load_or_create(&mut open(temp.path()), &TestRing::default(), KeyStore::KeyRing, &seed(1)).unwrap_err();
+        let error =
+            load_or_create(&mut open(temp.path()), &TestRing::default(), KeyStore::KeyRing, &seed(1)).unwrap_err();
         assert!(error.to_string().contains("is missing"), "{error}");
         assert!(!temp.path().join(KEY_FILE).exists());
     }

@@ -6,13 +6,41 @@
 mod changes;
 pub mod clock;
 mod config;
+mod contacts;
+mod conversations;
+mod core;
+mod dispatch;
 mod error;
+mod hub;
+mod identity_store;
+mod incoming;
+mod ledger;
+mod membership;
+mod neighbours;
+mod networks;
 mod node;
+mod notices;
+mod notify;
+mod outgoing;
+mod people;
+mod profile;
+mod profile_dir;
+mod publishing;
 mod request;
+mod sending;
+mod settings;
+mod start;
+mod sync;
+mod times;
+mod tokens;
 pub mod view;
+mod views;
 
 pub use changes::{Changes, Lagged};
-pub use config::{Config, KeyStore};
+pub use config::{Config, DEFAULT_PEER_PORT, KeyStore, Timings};
 pub use error::{ErrorClass, NodeError, StartError};
+pub use link::tasks::{self, Spawner, Task, Tasks};
 pub use node::Node;
-pub use request::{FocusState, KeyStorage, MePatch, NewToken, PageRequest, SendRequest, SessionPatch, TokenRecord, UserFilter};
+pub use request::{
+    FocusState, KeyStorage, MePatch, NewToken, PageRequest, SendRequest, SessionPatch, TokenRecord, UserFilter,
+};

@@ -1,72 +1,114 @@
-//! The handle.
+//! The handle, and the commands about this machine and the others. Those about conversations are in
+//! [`crate::conversations`], those about tokens in [`crate::tokens`].
 
+use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use link::tasks::{Spawner, Tasks};
 use proto::id::MachineId;
 
-use crate::view::{Me, Message, Network, Notice, Page, Session, Settings, Status, User};
-use crate::{
-    Changes, Config, FocusState, KeyStorage, MePatch, NewToken, NodeError, PageRequest, SendRequest, SessionPatch, StartError,
-    TokenRecord, UserFilter,
-};
+use crate::core::Core;
+use crate::outgoing::Order;
+use crate::profile_dir::ProfileDir;
+use crate::start;
+use crate::view::{Change, Me, Network, Notice, Settings, Status, User, Visibility};
+use crate::{Changes, Config, FocusState, KeyStorage, MePatch, NodeError, StartError, UserFilter, contacts, networks};
 
-/// A running node. Cheap to clone; the node ends by [`Node::shutdown`].
-#[derive(Debug, Clone)]
-pub struct Node {}
-
-fn later<T>() -> Result<T, NodeError> {
-    Err(NodeError::Internal { message: "not built yet".to_owned() })
+/// A running node. Cheap to clone; it ends by [`Node::shutdown`], or at once when the last clone is dropped.
+#[derive(Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
 }
 
-#[expect(clippy::unused_async, clippy::needless_pass_by_value, reason = "signatures first")]
+/// What ends with the node.
+pub(crate) struct Inner {
+    pub(crate) core: Arc<Core>,
+    pub(crate) tasks: Tasks,
+    pub(crate) data_dir: PathBuf,
+    /// Released when the node has ended, so that the next may begin.
+    pub(crate) dir: Mutex<Option<ProfileDir>>,
+    pub(crate) key_storage: KeyStorage,
+    pub(crate) listen: SocketAddr,
+    pub(crate) started: Duration,
+    /// One change of the profile, or of the settings, at a time.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+}
+
 impl Node {
     /// Opens the profile (made when absent), the database and the network side.
     ///
     /// # Errors
     /// [`StartError`] says what is in the way; nothing of an existing profile is changed then.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        Err(StartError::Network(format!("not built yet: {config:?}")))
+        Ok(Self { inner: Arc::new(start::start(config).await?) })
     }
 
-    /// Ends everything; returns after the last commit. Other clones answer `Unavailable` from then on.
-    pub async fn shutdown(&self) {}
+    /// Ends everything: says goodbye on the network, writes what was ordered, closes the database. Returns after the last
+    /// commit; other clones answer `Unavailable` from then on. May be called twice.
+    pub async fn shutdown(&self) {
+        let core = self.core();
+        if let Some(link) = core.link() {
+            link.shutdown().await;
+        }
+        // Closed means that it has ended already.
+        let _ = core.outgoing.send(Order::End).await;
+        core.outgoing.closed().await;
+        self.inner.tasks.shutdown().await;
+        if let Err(error) = core.store.clone().close().await {
+            tracing::warn!(%error, "the database was not closed cleanly; nothing that was confirmed is lost");
+        }
+        core.hub.close();
+        drop(self.inner.dir.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.inner.core
+    }
 
     /// This machine's ID.
     #[must_use]
     pub fn machine_id(&self) -> MachineId {
-        unreachable!("signatures first")
+        self.core().me
     }
 
     /// Where peers reach this node.
     #[must_use]
     pub fn listen_addr(&self) -> SocketAddr {
-        unreachable!("signatures first")
+        self.inner.listen
     }
 
     /// Where the private key lies.
     #[must_use]
     pub fn key_storage(&self) -> KeyStorage {
-        unreachable!("signatures first")
+        self.inner.key_storage
     }
 
-    /// The profile directory.
+    /// The profile directory, absolute.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
-        unreachable!("signatures first")
+        &self.inner.data_dir
     }
 
-    /// A secret of 32 bytes for `purpose`, derived from the private key: the same at each start, and it tells nothing of the key.
+    /// A secret of 32 bytes for `purpose`, derived from the private key: the same at each start, and it tells nothing of
+    /// the key. `purpose` should be globally unique and constant, such as `landline api tokens v1`.
     #[must_use]
     pub fn derived_secret(&self, purpose: &'static str) -> [u8; 32] {
-        let _ = purpose;
-        unreachable!("signatures first")
+        blake3::derive_key(purpose, self.core().identity.seed().as_slice())
+    }
+
+    /// Starts tasks that end with this node.
+    #[must_use]
+    pub fn spawner(&self) -> Spawner {
+        self.inner.tasks.spawner()
     }
 
     /// Everything that happens from now on.
     #[must_use]
     pub fn changes(&self) -> Changes {
-        unreachable!("signatures first")
+        self.core().hub.subscribe()
     }
 
     /// Counts of the whole node.
@@ -74,13 +116,26 @@ impl Node {
     /// # Errors
     /// When the database cannot be read.
     pub async fn status(&self) -> Result<Status, NodeError> {
-        later()
+        let core = self.core();
+        let totals = core.store.read(store::sessions::totals).await?;
+        let online = u32::try_from(core.people.online_count()).unwrap_or(u32::MAX);
+        let uptime = core.clock.monotonic().saturating_sub(self.inner.started).as_secs();
+        Ok(Status {
+            status: "running".to_owned(),
+            active_connections: online,
+            active_users: online,
+            sessions: totals.sessions,
+            waiting: totals.waiting,
+            unread: totals.unread,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_seconds: u32::try_from(uptime).unwrap_or(u32::MAX),
+        })
     }
 
     /// The own profile.
     #[must_use]
     pub fn me(&self) -> Me {
-        unreachable!("signatures first")
+        self.core().profile.state().view(self.inner.key_storage)
     }
 
     /// Changes the own profile and tells every linked machine.
@@ -88,15 +143,31 @@ impl Node {
     /// # Errors
     /// When a text breaks a rule or the database cannot be written.
     pub async fn update_me(&self, patch: MePatch) -> Result<Me, NodeError> {
-        let _ = patch;
-        later()
+        let core = self.core();
+        let _one = self.inner.changing.lock().await;
+        let before = core.profile.signed();
+        let state = core.profile.state().patched(patch, &core.identity, core.clock.wall_ms())?;
+        let kept = state.clone();
+        core.store.write(move |tx| kept.store(tx)).await?;
+        let me = state.view(self.inner.key_storage);
+        let signed = state.signed().clone();
+        core.profile.replace(state);
+        if signed.version() != before.version() {
+            for link in core.links.all() {
+                link.with(|pending| pending.profile = Some(signed.clone()));
+            }
+            if let Some(link) = core.link() {
+                link.refresh_announcement();
+            }
+        }
+        core.hub.publish(Change::MeChanged { me: me.clone() });
+        Ok(me)
     }
 
     /// The machines that are known here, by name.
     #[must_use]
     pub fn users(&self, filter: UserFilter) -> Vec<User> {
-        let _ = filter;
-        Vec::new()
+        self.core().people.users(filter)
     }
 
     /// One machine.
@@ -104,8 +175,7 @@ impl Node {
     /// # Errors
     /// When the ID is malformed or not known here.
     pub fn user(&self, user: &str) -> Result<User, NodeError> {
-        let _ = user;
-        later()
+        contacts::user(self.core(), &parse_machine(user)?)
     }
 
     /// Accepts a machine: what it held back arrives, requests become sessions.
@@ -113,8 +183,7 @@ impl Node {
     /// # Errors
     /// When it is not known or blocked.
     pub async fn accept(&self, user: &str) -> Result<User, NodeError> {
-        let _ = user;
-        later()
+        contacts::accept(self.core(), self.other(user)?).await
     }
 
     /// Blocks a machine by its key: the link ends, later ones are refused, its requests are dropped in silence.
@@ -122,183 +191,154 @@ impl Node {
     /// # Errors
     /// When the ID is malformed or the database cannot be written.
     pub async fn block(&self, user: &str) -> Result<User, NodeError> {
-        let _ = user;
-        later()
+        contacts::block(self.core(), self.other(user)?).await
     }
 
-    /// Ends a block: accepted again when there had been a conversation, else unknown.
+    /// Ends a block: accepted again when this side had written to it, else a request or unknown, as it was.
     ///
     /// # Errors
     /// When it is not known.
     pub async fn unblock(&self, user: &str) -> Result<User, NodeError> {
-        let _ = user;
-        later()
+        contacts::unblock(self.core(), self.other(user)?).await
     }
 
-    /// Dials a typed address (`host`, `host:port`, `[v6]:port`), keeps it for later starts, and gives the machine that answered.
+    /// Dials a typed address (`host`, `host:port`, `[v6]:port`), keeps it for later starts, and gives the machine that
+    /// answered once its link stands.
     ///
     /// # Errors
     /// With the cause: refused, timed out, not Landline, this machine itself, blocked.
     pub async fn add_address(&self, address: &str) -> Result<User, NodeError> {
-        let _ = address;
-        later()
-    }
-
-    /// All sessions: pinned first, then by newest message.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn sessions(&self) -> Result<Vec<Session>, NodeError> {
-        later()
-    }
-
-    /// One session.
-    ///
-    /// # Errors
-    /// When the ID is malformed or not known here.
-    pub async fn session(&self, session: &str) -> Result<Session, NodeError> {
-        let _ = session;
-        later()
-    }
-
-    /// The direct session with a machine, made when there is none; true when it was made. Accepts the machine.
-    ///
-    /// # Errors
-    /// When the ID is malformed, this machine's own, or blocked.
-    pub async fn create_session(&self, user: &str) -> Result<(Session, bool), NodeError> {
-        let _ = user;
-        later()
-    }
-
-    /// Changes a session's own marks.
-    ///
-    /// # Errors
-    /// When a value cannot be accepted or the session is not known.
-    pub async fn update_session(&self, session: &str, patch: SessionPatch) -> Result<Session, NodeError> {
-        let _ = (session, patch);
-        later()
-    }
-
-    /// A page of a session's messages, oldest first.
-    ///
-    /// # Errors
-    /// When a cursor is malformed or the session or message is not known.
-    pub async fn messages(&self, session: &str, page: PageRequest) -> Result<Page<Message>, NodeError> {
-        let _ = (session, page);
-        later()
-    }
-
-    /// Writes a message to this disk and lets it go; it returns as `queued`.
-    ///
-    /// # Errors
-    /// When the text breaks a rule, the session is not known, its machine is blocked, or the disk is full.
-    pub async fn send_message(&self, request: SendRequest) -> Result<Message, NodeError> {
-        let _ = request;
-        later()
-    }
-
-    /// Sends a failed message again.
-    ///
-    /// # Errors
-    /// When it is not known or has not failed.
-    pub async fn retry_message(&self, message: &str) -> Result<Message, NodeError> {
-        let _ = message;
-        later()
-    }
-
-    /// One message.
-    ///
-    /// # Errors
-    /// When the ID is malformed or not known here.
-    pub async fn message(&self, message: &str) -> Result<Message, NodeError> {
-        let _ = message;
-        later()
-    }
-
-    /// Marks a message as read, with all before it in its session.
-    ///
-    /// # Errors
-    /// When it is not known.
-    pub async fn mark_message_read(&self, message: &str) -> Result<Session, NodeError> {
-        let _ = message;
-        later()
-    }
-
-    /// Marks a session as read, up to and with a message, or wholly.
-    ///
-    /// # Errors
-    /// When session or message is not known.
-    pub async fn mark_session_read(&self, session: &str, up_to: Option<&str>) -> Result<Session, NodeError> {
-        let _ = (session, up_to);
-        later()
-    }
-
-    /// Unread messages of all sessions that are neither archived nor muted.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn unread_count(&self) -> Result<u32, NodeError> {
-        later()
+        let core = self.core();
+        let address = address.trim().to_owned();
+        if address.is_empty() || address.len() > start::ADDRESS_BYTES {
+            let message = format!("address must be 1 to {} bytes long", start::ADDRESS_BYTES);
+            return Err(NodeError::Invalid { code: "invalid_address", field: "address", message });
+        }
+        let link = core.link().ok_or_else(|| NodeError::Internal { message: "the link has not started".to_owned() })?;
+        let mut changes = self.changes();
+        let machine = link.add_address(&address).await.map_err(dial_error)?;
+        let now_ms = core.clock.wall_ms();
+        core.store.write(move |tx| store::addresses::add_typed(tx, &address, now_ms)).await?;
+        // The link answers when the handshake is done; its event may take a moment longer to be served.
+        let id = machine.to_string();
+        let served = async {
+            while core.people.user(&machine).is_none() {
+                match changes.next().await {
+                    Some(Ok(Change::UserChanged { user })) if user.machine_id == id => break,
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+        };
+        // If the link ended at once, the machine is named as not known.
+        let _ = tokio::time::timeout(Duration::from_secs(2), served).await;
+        contacts::user(core, &machine)
     }
 
     /// What the person set.
     #[must_use]
     pub fn settings(&self) -> Settings {
-        Settings::default()
+        self.core().kept().settings.clone()
     }
 
-    /// Merges an object of settings into those that are kept; unknown keys are kept as they are.
+    /// Merges an object of settings into those that are kept; unknown keys are kept as they are, `null` takes a key back to
+    /// its default.
     ///
     /// # Errors
     /// When it is no object, or a value has the wrong type or range.
     pub async fn update_settings(&self, patch: serde_json::Value) -> Result<Settings, NodeError> {
-        let _ = patch;
-        later()
+        let core = self.core();
+        let _one = self.inner.changing.lock().await;
+        let kept = core.kept().merged(patch)?;
+        let stored = kept.clone();
+        core.store.write(move |tx| stored.store(tx)).await?;
+        let settings = kept.settings.clone();
+        *core.kept() = kept;
+        if let Some(link) = core.link() {
+            link.set_visibility(visibility(settings.visibility));
+        }
+        core.hub.publish(Change::SettingsChanged { settings: settings.clone() });
+        Ok(settings)
     }
 
     /// State of the network side.
     #[must_use]
     pub fn network(&self) -> Network {
-        unreachable!("signatures first")
+        let links = self.core().people.online_count();
+        match self.core().link() {
+            Some(link) => networks::view(&link.network(), links),
+            None => networks::none(self.inner.listen),
+        }
     }
 
-    /// Says what a viewer shows now, so that nothing is notified that is on screen.
+    /// Says what a viewer shows now, so that nothing is notified that is on screen. A malformed session counts as none.
     pub fn focus(&self, state: FocusState) {
-        let _ = state;
+        let shown = state.session.filter(|_| state.focused).and_then(|session| session.parse().ok());
+        self.core().notices.focus(self.core(), state.viewer, shown);
     }
 
-    /// The computer woke up or its network changed: links are probed at once.
-    pub fn wake(&self) {}
+    /// The computer woke up or its network changed: links are probed at once, notices gather for a moment.
+    pub fn wake(&self) {
+        self.core().notices.woke(self.core().clock.monotonic());
+        if let Some(link) = self.core().link() {
+            link.wake();
+        }
+    }
 
     /// The notices that stand now, one a session.
     #[must_use]
     pub fn notices(&self) -> Vec<Notice> {
-        Vec::new()
+        self.core().notices.standing()
     }
 
-    /// The remembered tokens of the local API.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn tokens(&self) -> Result<Vec<TokenRecord>, NodeError> {
-        later()
+    fn other(&self, user: &str) -> Result<MachineId, NodeError> {
+        let machine = parse_machine(user)?;
+        if machine == self.machine_id() {
+            let message = "this is the machine itself".to_owned();
+            return Err(NodeError::Invalid { code: "own_machine", field: "userId", message });
+        }
+        Ok(machine)
     }
+}
 
-    /// Remembers a token and gives it its ID.
-    ///
-    /// # Errors
-    /// When a value cannot be accepted or the database cannot be written.
-    pub async fn create_token_record(&self, token: NewToken) -> Result<TokenRecord, NodeError> {
-        let _ = token;
-        later()
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("machine_id", &self.machine_id()).field("listen", &self.inner.listen).finish()
     }
+}
 
-    /// Revokes a token.
-    ///
-    /// # Errors
-    /// When it is not known.
-    pub async fn revoke_token(&self, token: &str) -> Result<TokenRecord, NodeError> {
-        let _ = token;
-        later()
+pub(crate) fn parse_machine(text: &str) -> Result<MachineId, NodeError> {
+    text.parse().map_err(|error| {
+        let message = format!("userId {error}");
+        NodeError::Invalid { code: "invalid_id", field: "userId", message }
+    })
+}
+
+pub(crate) fn visibility(visibility: Visibility) -> link::Visibility {
+    match visibility {
+        Visibility::Everyone => link::Visibility::Everyone,
+        Visibility::Contacts => link::Visibility::Contacts,
+        Visibility::Hidden => link::Visibility::Hidden,
     }
+}
+
+fn dial_error(error: link::DialError) -> NodeError {
+    use link::DialError;
+    let message = error.to_string();
+    let code = match error {
+        DialError::Syntax(_) => {
+            return NodeError::Invalid { code: "invalid_address", field: "address", message };
+        }
+        DialError::Myself(_) => return NodeError::Invalid { code: "own_machine", field: "address", message },
+        DialError::Blocked(_) => return NodeError::Forbidden { code: "user_blocked", message },
+        DialError::Resolve { .. } => "address_not_resolved",
+        DialError::Refused(_) => "connection_refused",
+        DialError::TimedOut { .. } => "connection_timed_out",
+        DialError::Unreachable { .. } => "address_unreachable",
+        DialError::NotLandline { .. } => "not_landline",
+        DialError::OtherKey { .. } => "other_machine",
+        DialError::HungUp { .. } => "hung_up",
+        DialError::ShuttingDown => "shutting_down",
+    };
+    NodeError::Unavailable { code, message }
 }

@@ -35,9 +35,14 @@ impl Notifier {
         self.sessions.entry(session).or_default().due = true;
     }
 
-    /// The session was read, muted, blocked or is on screen. True when its notice stands and is to be withdrawn.
-    pub(crate) fn settle(&mut self, session: &SessionId) -> bool {
-        self.sessions.remove(session).is_some_and(|entry| entry.raised.is_some())
+    /// The session was read, muted, blocked or is on screen.
+    pub(crate) fn settle(&mut self, session: &SessionId) {
+        self.sessions.remove(session);
+    }
+
+    /// Whether the session's notice was due and nothing settled it since.
+    pub(crate) fn is_raised(&self, session: &SessionId) -> bool {
+        self.sessions.get(session).is_some_and(|entry| entry.raised.is_some())
     }
 
     /// The computer woke up.
@@ -110,14 +115,17 @@ mod tests {
     }
 
     #[test]
-    fn reading_withdraws_only_what_stands() {
+    fn reading_settles_it() {
         let mut notices = Notifier::default();
         notices.arrived(S);
-        assert!(!notices.settle(&S), "because it was never shown");
+        notices.settle(&S);
         assert_eq!(notices.take_due(ms(0)), []);
         notices.arrived(S);
-        notices.take_due(ms(1));
-        assert!(notices.settle(&S));
-        assert!(!notices.settle(&S));
+        assert_eq!(notices.take_due(ms(1)), [S]);
+        assert!(notices.is_raised(&S));
+        notices.settle(&S);
+        assert!(!notices.is_raised(&S));
+        notices.arrived(S);
+        assert_eq!(notices.take_due(ms(2)), [S], "because it is the first again");
     }
 }

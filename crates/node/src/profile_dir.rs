@@ -56,8 +56,9 @@ impl ProfileDir {
         let file = path.join(PROFILE);
         let (record, copied) = match fs::read(&file) {
             Ok(bytes) => {
-                let mut record: Record = serde_json::from_slice(&bytes)
-                    .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, format!("{PROFILE}: {error}"))))?;
+                let mut record: Record = serde_json::from_slice(&bytes).map_err(|error| {
+                    failed(io::Error::new(io::ErrorKind::InvalidData, format!("{PROFILE}: {error}")))
+                })?;
                 let copied = record.place != place;
                 record.place = place;
                 (record, copied)
@@ -120,7 +121,8 @@ fn lock(dir: &Path) -> Result<File, StartError> {
             let mut text = String::new();
             // On Windows the locked file cannot be read; then the process stays unnamed.
             let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse::<u32>().ok());
-            let holder = pid.map_or_else(|| "another program".to_owned(), |pid| format!("another program (process {pid})"));
+            let holder =
+                pid.map_or_else(|| "another program".to_owned(), |pid| format!("another program (process {pid})"));
             return Err(StartError::ProfileInUse { dir: dir.to_owned(), holder });
         }
         Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
@@ -172,21 +174,6 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(dir) = path.parent() {
         File::open(dir)?.sync_all()?;
     }
-    Ok(())
-}
-
-/// Narrows a file that something else made to its owner, where the system has such modes.
-pub(crate) fn narrow(path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        match fs::set_permissions(path, fs::Permissions::from_mode(0o600)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = path;
     Ok(())
 }
 

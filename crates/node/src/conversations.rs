@@ -1,0 +1,412 @@
+//! The commands about sessions and messages.
+
+use proto::event::Order as Place;
+use proto::id::{MachineId, MessageId, SessionId};
+use proto::limits;
+use proto::text;
+use store::messages::{Cursor, SendState};
+use store::{Reader, SessionKey, StoreError};
+use tokio::sync::oneshot;
+
+use crate::error::text_error;
+use crate::node::{Node, parse_machine};
+use crate::outgoing::Order;
+use crate::view::{Change, Message, Page, Session};
+use crate::{NodeError, PageRequest, SendRequest, SessionPatch, times, views};
+
+/// Longest handle of a sender's own, in bytes.
+const TEMP_ID_BYTES: usize = 128;
+
+/// Rows of a page when the caller does not say.
+const PAGE: u32 = 50;
+
+/// Sessions read at once for the list.
+const LIST_PART: u32 = 500;
+
+impl Node {
+    /// All sessions: pinned first, then by newest message.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn sessions(&self) -> Result<Vec<Session>, NodeError> {
+        let core = self.core();
+        let rows = core
+            .store
+            .read(|reader| {
+                let mut rows = Vec::new();
+                let mut after = None;
+                loop {
+                    let part = store::sessions::list(reader, after.as_ref(), LIST_PART)?;
+                    let ended = part.len() < LIST_PART as usize;
+                    after = part.last().map(store::sessions::Listed::cursor);
+                    rows.extend(part);
+                    if ended {
+                        return Ok(rows);
+                    }
+                }
+            })
+            .await?;
+        Ok(rows.iter().map(|row| views::session(core, &row.session, row.last_message.as_ref())).collect())
+    }
+
+    /// One session.
+    ///
+    /// # Errors
+    /// When the ID is malformed or not known here.
+    pub async fn session(&self, session: &str) -> Result<Session, NodeError> {
+        self.session_view(parse_session(session)?).await
+    }
+
+    /// The direct session with a machine, made when there is none; true when it was made. Accepts the machine then.
+    ///
+    /// # Errors
+    /// When the ID is malformed, this machine's own, or blocked.
+    pub async fn create_session(&self, user: &str) -> Result<(Session, bool), NodeError> {
+        let peer = parse_machine(user)?;
+        if peer == self.machine_id() {
+            let message = "a session needs another machine than this one".to_owned();
+            return Err(NodeError::Invalid { code: "own_machine", field: "receiverUserId", message });
+        }
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Open { peer, reply }).await?;
+        let made = answer.await.map_err(|_| shutting_down())??;
+        let session = self.session_view(SessionId::direct(&self.machine_id(), &peer)).await?;
+        Ok((session, made))
+    }
+
+    /// Changes a session's own marks.
+    ///
+    /// # Errors
+    /// When a value cannot be accepted or the session is not known.
+    pub async fn update_session(&self, session: &str, patch: SessionPatch) -> Result<Session, NodeError> {
+        let id = parse_session(session)?;
+        let muted_until = match &patch.muted_until {
+            Some(Some(text)) => Some(Some(times::parse(text).ok_or_else(|| {
+                let message = "mutedUntil must be a time such as 2026-01-31T08:00:00Z".to_owned();
+                NodeError::Invalid { code: "invalid_time", field: "mutedUntil", message }
+            })?)),
+            Some(None) => Some(None),
+            None => None,
+        };
+        if let Some(Some(draft)) = &patch.draft
+            && draft.len() > limits::MESSAGE_BYTES
+        {
+            return Err(too_long("draft", draft.len()));
+        }
+        let now_ms = self.core().clock.wall_ms();
+        let found = self
+            .core()
+            .store
+            .write(move |tx| {
+                let Some(key) = store::sessions::find(tx, &id)? else { return Ok(false) };
+                if let Some(pinned) = patch.pinned {
+                    store::sessions::set_pinned(tx, key, pinned)?;
+                }
+                if let Some(archived) = patch.archived {
+                    store::sessions::set_archived(tx, key, archived)?;
+                }
+                if let Some(until) = muted_until {
+                    store::sessions::set_muted_until(tx, key, until)?;
+                }
+                if let Some(draft) = &patch.draft {
+                    store::sessions::set_draft(tx, key, draft.as_deref(), now_ms)?;
+                }
+                Ok(true)
+            })
+            .await?;
+        if !found {
+            return Err(no_session(&id));
+        }
+        if muted_until.flatten().is_some_and(|until| until > now_ms) {
+            self.core().notices.settle(self.core(), id);
+        }
+        self.core().hub.mark(id, false);
+        self.session_view(id).await
+    }
+
+    /// A page of a session's messages, oldest first. Cursors are those of a page, a message's `order`, or a message ID.
+    ///
+    /// # Errors
+    /// When a cursor is malformed or the session or message is not known.
+    pub async fn messages(&self, session: &str, page: PageRequest) -> Result<Page<Message>, NodeError> {
+        let id = parse_session(session)?;
+        let limit = page.limit.unwrap_or(PAGE);
+        if !(1..=store::messages::PAGE).contains(&limit) {
+            let message = format!("limit must be 1 to {}, not {limit}", store::messages::PAGE);
+            return Err(NodeError::Invalid { code: "invalid_limit", field: "limit", message });
+        }
+        let around = page.around.as_deref();
+        let asked = match (&page.before, &page.after, around) {
+            (None, None, None) => Asked::Newest,
+            (Some(before), None, None) => Asked::Before(parse_place("before", before)?),
+            (None, Some(after), None) => Asked::After(parse_place("after", after)?),
+            (None, None, Some("unread")) => Asked::Unread,
+            (None, None, Some(around)) => Asked::Around(parse_place("around", around)?),
+            _ => {
+                let message = "a page takes only one of before, after and around".to_owned();
+                return Err(NodeError::Invalid { code: "invalid_cursor", field: "before", message });
+            }
+        };
+        let found = self.core().store.read(move |reader| read_page(reader, &id, &asked, limit)).await?;
+        let (peer, page) = found.ok_or_else(|| no_session(&id))?;
+        let page = page.ok_or_else(|| NodeError::NotFound {
+            code: "message_not_found",
+            message: "the message that the page was asked around is not in this session".to_owned(),
+        })?;
+        let cursor = |message: Option<&store::messages::Message>, more: bool| {
+            message.filter(|_| more).map(|message| message.order.to_string())
+        };
+        Ok(Page {
+            next_before: cursor(page.messages.first(), page.more_before),
+            next_after: cursor(page.messages.last(), page.more_after),
+            items: page.messages.iter().map(|row| views::message(&self.machine_id(), peer.as_ref(), row)).collect(),
+        })
+    }
+
+    /// One message.
+    ///
+    /// # Errors
+    /// When the ID is malformed or not known here.
+    pub async fn message(&self, message: &str) -> Result<Message, NodeError> {
+        let (row, peer) = self.stored_message(message).await?;
+        Ok(views::message(&self.machine_id(), peer.as_ref(), &row))
+    }
+
+    /// Writes a message to this disk and lets it go; it returns as `queued`. Accepts the other machine.
+    ///
+    /// # Errors
+    /// When the text breaks a rule, the session is not known, its machine is blocked, or the disk is full.
+    pub async fn send_message(&self, request: SendRequest) -> Result<Message, NodeError> {
+        let session = parse_session(&request.session)?;
+        text::check_message(&request.message).map_err(|error| match text_error("message", error) {
+            NodeError::TooLarge { field, limit, actual, .. } => NodeError::TooLarge {
+                code: "message_too_long",
+                field,
+                limit,
+                actual,
+                message: format!("A message can hold {limit} bytes; this one has {actual}."),
+            },
+            other => other,
+        })?;
+        if let Some(temp_id) = &request.temp_id {
+            check_temp_id(temp_id)?;
+        }
+        let temp_id = request.temp_id.map(|temp_id| views::kept_temp_id(&request.caller, &temp_id));
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Send { session, text: request.message, temp_id, reply }).await?;
+        answer.await.map_err(|_| shutting_down())?
+    }
+
+    /// Sends a failed message again, and whatever else waits for the same machine.
+    ///
+    /// # Errors
+    /// When it is not known or has not failed.
+    pub async fn retry_message(&self, message: &str) -> Result<Message, NodeError> {
+        let (row, peer) = self.stored_message(message).await?;
+        let SendState::Failed { .. } = row.state else {
+            let message = "only a message that failed can be sent again".to_owned();
+            return Err(NodeError::Conflict { code: "message_not_failed", message });
+        };
+        let (key, session, id) = (row.key, row.session, row.session_id);
+        let rows = self
+            .core()
+            .store
+            .write(move |tx| {
+                let changed = store::messages::retry(tx, &[key])?;
+                if let Some(peer) = peer {
+                    store::outbox::set_failed(tx, &peer, session, &changed, None)?;
+                }
+                store::messages::by_keys(tx, &[key])
+            })
+            .await?;
+        let row = rows.first().ok_or_else(|| no_message(message))?;
+        let view = views::message(&self.machine_id(), peer.as_ref(), row);
+        self.core().hub.publish(Change::MessageChanged { message: view.clone(), incoming: false });
+        self.core().hub.mark(id, false);
+        if let Some(link) = peer.and_then(|peer| self.core().links.get(&peer)) {
+            // The peer compares, and asks for what it lacks.
+            link.with(|pending| {
+                pending.digests.insert(id);
+            });
+        }
+        Ok(view)
+    }
+
+    /// Marks a message as read, with all before it in its session.
+    ///
+    /// # Errors
+    /// When it is not known.
+    pub async fn mark_message_read(&self, message: &str) -> Result<Session, NodeError> {
+        let (row, _) = self.stored_message(message).await?;
+        self.mark_read(row.session_id, row.session, Some(row.order)).await
+    }
+
+    /// Marks a session as read, up to and with a message, or wholly.
+    ///
+    /// # Errors
+    /// When session or message is not known.
+    pub async fn mark_session_read(&self, session: &str, up_to: Option<&str>) -> Result<Session, NodeError> {
+        let id = parse_session(session)?;
+        let key = self.core().store.read(move |reader| store::sessions::find(reader, &id)).await?;
+        let key = key.ok_or_else(|| no_session(&id))?;
+        let up_to = match up_to {
+            Some(message) => {
+                let (row, _) = self.stored_message(message).await?;
+                if row.session_id != id {
+                    return Err(no_message(message));
+                }
+                Some(row.order)
+            }
+            None => None,
+        };
+        self.mark_read(id, key, up_to).await
+    }
+
+    /// Unread messages of all sessions.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn unread_count(&self) -> Result<u32, NodeError> {
+        Ok(self.core().store.read(store::sessions::totals).await?.unread)
+    }
+
+    async fn mark_read(&self, id: SessionId, key: SessionKey, up_to: Option<Place>) -> Result<Session, NodeError> {
+        let read = self.core().store.write(move |tx| store::messages::mark_read(tx, key, up_to.as_ref())).await?;
+        let session = self.session_view(id).await?;
+        if session.unread_count == 0 {
+            self.core().notices.settle(self.core(), id);
+        }
+        if read > 0 {
+            self.core().hub.mark(id, false);
+        }
+        Ok(session)
+    }
+
+    async fn session_view(&self, id: SessionId) -> Result<Session, NodeError> {
+        let found = self
+            .core()
+            .store
+            .read(move |reader| {
+                let Some(row) = store::sessions::get_by_id(reader, &id)? else { return Ok(None) };
+                let last = store::messages::by_keys(reader, row.last_message.as_slice())?.pop();
+                Ok(Some((row, last)))
+            })
+            .await?;
+        let (row, last) = found.ok_or_else(|| no_session(&id))?;
+        Ok(views::session(self.core(), &row, last.as_ref()))
+    }
+
+    async fn stored_message(&self, id: &str) -> Result<(store::messages::Message, Option<MachineId>), NodeError> {
+        let parsed: MessageId = id.parse().map_err(|error| NodeError::Invalid {
+            code: "invalid_id",
+            field: "messageId",
+            message: format!("messageId {error}"),
+        })?;
+        let found = self
+            .core()
+            .store
+            .read(move |reader| {
+                let Some(row) = store::messages::get(reader, &parsed)? else { return Ok(None) };
+                let peer = store::sessions::get(reader, row.session)?.and_then(|session| session.peer);
+                Ok(Some((row, peer)))
+            })
+            .await?;
+        found.ok_or_else(|| no_message(id))
+    }
+
+    async fn order(&self, order: Order) -> Result<(), NodeError> {
+        self.core().outgoing.send(order).await.map_err(|_| shutting_down())
+    }
+}
+
+/// Which page was asked for.
+enum Asked {
+    Newest,
+    Before(At),
+    After(At),
+    Around(At),
+    Unread,
+}
+
+/// A place, or the message that stands there.
+enum At {
+    Place(Place),
+    Message(MessageId),
+}
+
+type Found = Option<(Option<MachineId>, Option<store::messages::Page>)>;
+
+/// The page, with the session's peer; the page is absent when the message that was named is not in the session.
+fn read_page(reader: &Reader<'_>, id: &SessionId, asked: &Asked, limit: u32) -> Result<Found, StoreError> {
+    let Some(session) = store::sessions::get_by_id(reader, id)? else { return Ok(None) };
+    let place = |at: &At| match at {
+        At::Place(place) => Ok(Some(*place)),
+        At::Message(message) => {
+            let row = store::messages::get(reader, message)?;
+            Ok::<_, StoreError>(row.filter(|row| row.session == session.key).map(|row| row.order))
+        }
+    };
+    let cursor = match asked {
+        Asked::Newest => Some(Cursor::Last),
+        Asked::Before(at) => place(at)?.map(Cursor::Before),
+        Asked::After(at) => place(at)?.map(Cursor::After),
+        Asked::Around(at) => place(at)?.map(Cursor::Around),
+        Asked::Unread => {
+            let first = store::messages::first_unread(reader, session.key)?;
+            Some(first.map_or(Cursor::Last, |first| Cursor::Around(first.order)))
+        }
+    };
+    let page = match cursor {
+        Some(cursor) => Some(store::messages::page(reader, session.key, &cursor, limit)?),
+        None => None,
+    };
+    Ok(Some((session.peer, page)))
+}
+
+fn parse_place(field: &'static str, text: &str) -> Result<At, NodeError> {
+    if let Some(place) = views::parse_order(text) {
+        return Ok(At::Place(place));
+    }
+    text.parse().map(At::Message).map_err(|_| {
+        let message = format!("{field} must be a cursor from a page or a message ID");
+        NodeError::Invalid { code: "invalid_cursor", field, message }
+    })
+}
+
+fn parse_session(text: &str) -> Result<SessionId, NodeError> {
+    text.parse().map_err(|error| {
+        let message = format!("sessionId {error}");
+        NodeError::Invalid { code: "invalid_id", field: "sessionId", message }
+    })
+}
+
+fn check_temp_id(temp_id: &str) -> Result<(), NodeError> {
+    if temp_id.len() > TEMP_ID_BYTES {
+        let (limit, actual) = (TEMP_ID_BYTES as u64, temp_id.len() as u64);
+        let message = format!("tempId can hold {limit} bytes; this one has {actual}");
+        return Err(NodeError::TooLarge { code: "temp_id_too_long", field: "tempId", limit, actual, message });
+    }
+    if temp_id.is_empty() || temp_id.chars().any(char::is_control) {
+        let message = "tempId must not be empty or hold control characters".to_owned();
+        return Err(NodeError::Invalid { code: "invalid_temp_id", field: "tempId", message });
+    }
+    Ok(())
+}
+
+fn too_long(field: &'static str, actual: usize) -> NodeError {
+    let (limit, actual) = (limits::MESSAGE_BYTES as u64, actual as u64);
+    let message = format!("{field} can hold {limit} bytes; this one has {actual}");
+    NodeError::TooLarge { code: "text_too_long", field, limit, actual, message }
+}
+
+fn no_session(id: &SessionId) -> NodeError {
+    NodeError::NotFound { code: "session_not_found", message: format!("there is no session {id} here") }
+}
+
+fn no_message(id: &str) -> NodeError {
+    NodeError::NotFound { code: "message_not_found", message: format!("there is no message {id} here") }
+}
+
+fn shutting_down() -> NodeError {
+    NodeError::Unavailable { code: "shutting_down", message: "the node is shutting down".to_owned() }
+}

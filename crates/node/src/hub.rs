@@ -1,0 +1,92 @@
+//! Where changes are published: the one stream, and the list of sessions whose row is to be read and shown anew.
+//!
+//! A session's row holds counts that many messages change. So its changes are gathered: whoever changes a session marks
+//! it, and one task reads and publishes what is marked, the first at once, then at most every few milliseconds.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use proto::id::SessionId;
+use tokio::sync::{Notify, broadcast};
+
+use crate::changes::Changes;
+use crate::view::Change;
+
+/// Changes that a reader may be behind before it is told that it lagged. A burst of a thousand messages fits.
+const CAPACITY: usize = 2_048;
+
+/// The sending side.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    /// Absent once the node has ended, so that the readers' streams end.
+    changes: Mutex<Option<broadcast::Sender<Arc<Change>>>>,
+    marked: Mutex<Marked>,
+    wake: Notify,
+}
+
+/// What is to be read and published.
+#[derive(Debug, Default)]
+pub(crate) struct Marked {
+    /// Sessions; true for those that another machine opened just now.
+    pub(crate) sessions: BTreeMap<SessionId, bool>,
+}
+
+impl Hub {
+    pub(crate) fn new() -> Self {
+        Self {
+            changes: Mutex::new(Some(broadcast::Sender::new(CAPACITY))),
+            marked: Mutex::default(),
+            wake: Notify::new(),
+        }
+    }
+
+    /// A new reader.
+    pub(crate) fn subscribe(&self) -> Changes {
+        match self.sender() {
+            Some(sender) => Changes::new(sender.subscribe()),
+            // A stream that has ended already.
+            None => Changes::new(broadcast::Sender::new(1).subscribe()),
+        }
+    }
+
+    /// Whether anybody reads. Rows that nobody sees need not be built.
+    pub(crate) fn watched(&self) -> bool {
+        self.sender().is_some_and(|sender| sender.receiver_count() > 0)
+    }
+
+    /// Publishes a change.
+    pub(crate) fn publish(&self, change: Change) {
+        if let Some(sender) = self.sender() {
+            // Nobody reading is all right.
+            let _ = sender.send(Arc::new(change));
+        }
+    }
+
+    /// Marks a session's row as changed.
+    pub(crate) fn mark(&self, session: SessionId, opened: bool) {
+        let mut marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
+        *marked.sessions.entry(session).or_default() |= opened;
+        drop(marked);
+        self.wake.notify_one();
+    }
+
+    /// Waits until something is marked, and takes it.
+    pub(crate) async fn marked(&self) -> Marked {
+        loop {
+            self.wake.notified().await;
+            let taken = std::mem::take(&mut *self.marked.lock().unwrap_or_else(PoisonError::into_inner));
+            if !taken.sessions.is_empty() {
+                return taken;
+            }
+        }
+    }
+
+    /// Ends all readers' streams.
+    pub(crate) fn close(&self) {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn sender(&self) -> Option<broadcast::Sender<Arc<Change>>> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

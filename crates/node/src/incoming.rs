@@ -1,0 +1,500 @@
+//! What arrives over a link: checked, admitted, written in one transaction a batch, and only then acknowledged.
+//!
+//! While one batch is being committed, frames pile up (few: the link's queue is short, then TCP holds the peer back); the
+//! next batch takes all of them. So under load one commit and one receipt serve many frames.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use link::Conn;
+use proto::frame::{ByeReason, Frame, HoldReason, RejectCode};
+use proto::id::{MachineId, SessionId};
+use proto::limits;
+use proto::log::{Admission, Local, Missing, Refusal, WaitingRoom, admit};
+use proto::register::{ReceiptKind, SignedProfile, SignedReceipt};
+use proto::run::{Run, VerifiedRun};
+use proto::vector::VersionVector;
+use store::machines::Trust;
+use store::messages::Message;
+use store::{SessionKey, StoreError, Tx};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::core::Core;
+use crate::dispatch::{Dispatch, Said};
+use crate::ledger::{self, Held};
+use crate::view::Change;
+use crate::{membership, outgoing, views};
+
+/// Frames taken into one batch at most: what the link's queue holds, twice.
+const BATCH_FRAMES: usize = 16;
+
+/// Signatures that are checked in place; more go to a thread where blocking is allowed. Four take half a millisecond.
+const CHECKED_IN_PLACE: usize = 4;
+
+/// The peer broke the protocol: the link ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Broken {
+    #[error("events of a session that it does not share with this machine")]
+    ForeignSession,
+    #[error("a signature that does not fit")]
+    Signature,
+    #[error("another machine's profile or receipt")]
+    ForeignRegister,
+}
+
+/// What a batch of frames brought.
+#[derive(Debug, Default)]
+struct Arrived {
+    runs: Vec<Run>,
+    receipts: Vec<SignedReceipt>,
+    profile: Option<SignedProfile>,
+    refused: BTreeMap<SessionId, (RejectCode, String)>,
+}
+
+/// Serves what one link brings, until it ends or the peer breaks the protocol.
+pub(crate) async fn run(core: Arc<Core>, conn: Conn, mut frames: mpsc::Receiver<Frame>, dispatch: Arc<Dispatch>) {
+    let peer = conn.peer();
+    let mut rooms = BTreeMap::new();
+    while let Some(first) = frames.recv().await {
+        let mut arrived = Arrived::default();
+        let mut outcome = arrived.take(&core, &peer, &dispatch, first);
+        for _ in 1..BATCH_FRAMES {
+            let Ok(next) = frames.try_recv() else { break };
+            outcome = outcome.and_then(|()| arrived.take(&core, &peer, &dispatch, next));
+        }
+        if outcome.is_ok() {
+            outcome = batch(&core, peer, &dispatch, &mut rooms, arrived).await;
+        }
+        if let Err(broken) = outcome {
+            tracing::info!(peer = peer.short(), %broken, "link ended: the peer broke the protocol");
+            conn.close(ByeReason::Protocol);
+            break;
+        }
+    }
+}
+
+impl Arrived {
+    fn take(&mut self, core: &Core, peer: &MachineId, dispatch: &Dispatch, frame: Frame) -> Result<(), Broken> {
+        let shared = |session: &SessionId| membership::shared(&core.me, peer, session);
+        match frame {
+            Frame::Events { session, runs } => {
+                if !shared(&session) {
+                    return Err(Broken::ForeignSession);
+                }
+                self.runs.extend(runs);
+            }
+            Frame::Receipts(receipts) => {
+                let fits = |receipt: &SignedReceipt| {
+                    let receipt = receipt.receipt();
+                    receipt.member == *peer && shared(&receipt.session)
+                };
+                if !receipts.iter().all(fits) {
+                    return Err(Broken::ForeignRegister);
+                }
+                self.receipts.extend(receipts);
+            }
+            Frame::Profile(profile) => {
+                if profile.machine() != *peer {
+                    return Err(Broken::ForeignRegister);
+                }
+                self.profile = Some(profile);
+            }
+            Frame::Digests(digests) => dispatch.with(|pending| {
+                // Sessions that are not shared may be of a kind that a later version has; nothing is said of them.
+                for (session, digest) in digests.into_iter().filter(|(session, _)| shared(session)) {
+                    pending.said.insert(session, Said::Digest(digest));
+                }
+            }),
+            Frame::Vector { session, vector } if shared(&session) => {
+                core.set_held(session, false);
+                dispatch.with(|pending| drop(pending.said.insert(session, Said::Vector(vector))));
+            }
+            Frame::Hold { session, .. } if shared(&session) => {
+                core.set_held(session, true);
+                dispatch.with(|pending| drop(pending.said.insert(session, Said::Stop)));
+            }
+            Frame::Reject { session, code, detail } if shared(&session) => {
+                dispatch.with(|pending| drop(pending.said.insert(session, Said::Stop)));
+                self.refused.insert(session, (code, detail));
+            }
+            Frame::Vector { .. } | Frame::Hold { .. } | Frame::Reject { .. } => return Err(Broken::ForeignSession),
+            // The link deals with these itself.
+            Frame::Hello(_) | Frame::Bye { .. } | Frame::Ignored(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Checks and writes what a batch brought, and answers it.
+async fn batch(
+    core: &Arc<Core>,
+    peer: MachineId,
+    dispatch: &Arc<Dispatch>,
+    rooms: &mut BTreeMap<SessionId, WaitingRoom>,
+    arrived: Arrived,
+) -> Result<(), Broken> {
+    for (session, (code, detail)) in arrived.refused {
+        refused(core, peer, session, code, &detail).await;
+    }
+    if let Some(profile) = arrived.profile {
+        take_profile(core, profile).await?;
+    }
+    if arrived.runs.is_empty() && arrived.receipts.is_empty() {
+        return Ok(());
+    }
+    let (runs, receipts) = check(core, arrived.runs, arrived.receipts).await?;
+    let sessions: Vec<SessionId> = runs.iter().map(|run| run.session()).collect();
+    let job = Job {
+        peer,
+        local: core.local(),
+        now_ms: core.clock.wall_ms(),
+        rooms: std::mem::take(rooms),
+        profile: core.people.get(&peer).and_then(|person| person.signed),
+        watched: core.hub.watched(),
+    };
+    let local = job.local;
+    match core.store.write(move |tx| job.write(tx, runs, receipts)).await {
+        Ok(outcome) => {
+            let lost = outcome.sessions.iter().find(|(_, took)| took.lost_own).map(|(session, _)| *session);
+            *rooms = outcome.rooms;
+            publish(core, peer, dispatch, outcome.sessions, outcome.delivered);
+            if let Some(session) = lost {
+                lost_own(core, local, dispatch, session).await;
+            }
+        }
+        Err(StoreError::Closed) => {}
+        Err(error) => {
+            // Nothing is acknowledged, so nothing is lost: the peer keeps all of it and is asked again later.
+            let (code, detail) = match error {
+                StoreError::Full => (RejectCode::StorageFull, "the disk is full".to_owned()),
+                _ => (RejectCode::Internal, "the database failed".to_owned()),
+            };
+            tracing::error!(peer = peer.short(), %error, "what arrived could not be stored");
+            dispatch.with(|pending| {
+                for session in sessions {
+                    pending.rejects.insert(session, (code, detail.clone()));
+                }
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Checks all signatures.
+async fn check(
+    core: &Core,
+    runs: Vec<Run>,
+    receipts: Vec<SignedReceipt>,
+) -> Result<(Vec<VerifiedRun>, Vec<SignedReceipt>), Broken> {
+    let count = runs.len() + receipts.len();
+    let check = move || {
+        let runs: Result<Vec<VerifiedRun>, _> = runs.into_iter().map(Run::verify).collect();
+        let runs = runs.map_err(|_| Broken::Signature)?;
+        receipts.iter().try_for_each(|receipt| receipt.verify().map_err(|_| Broken::Signature))?;
+        Ok((runs, receipts))
+    };
+    if count <= CHECKED_IN_PLACE {
+        return check();
+    }
+    // A group that is shut down has no use for the result.
+    core.spawner.spawn_blocking("check signatures", check).await.unwrap_or(Ok((Vec::new(), Vec::new())))
+}
+
+/// The transaction of one batch.
+struct Job {
+    peer: MachineId,
+    local: Local,
+    now_ms: u64,
+    rooms: BTreeMap<SessionId, WaitingRoom>,
+    profile: Option<SignedProfile>,
+    watched: bool,
+}
+
+struct Outcome {
+    rooms: BTreeMap<SessionId, WaitingRoom>,
+    sessions: BTreeMap<SessionId, Took>,
+    delivered: BTreeMap<SessionId, Vec<Message>>,
+}
+
+/// What was taken of one session, and what to answer.
+#[derive(Default)]
+struct Took {
+    opened: bool,
+    requested: bool,
+    messages: Vec<Message>,
+    /// Something is held, new or again: say so.
+    acknowledge: bool,
+    receipt: Option<(u64, VersionVector)>,
+    hold: bool,
+    reject: Option<(RejectCode, String)>,
+    /// Something before what came is missing: ask for it.
+    ask: bool,
+    lost_own: bool,
+}
+
+impl Job {
+    fn write(
+        mut self,
+        tx: &Tx<'_>,
+        runs: Vec<VerifiedRun>,
+        receipts: Vec<SignedReceipt>,
+    ) -> Result<Outcome, StoreError> {
+        let mut by_session: BTreeMap<SessionId, VecDeque<VerifiedRun>> = BTreeMap::new();
+        for run in runs {
+            by_session.entry(run.session()).or_default().push_back(run);
+        }
+        let trust = store::machines::get(tx, &self.peer)?.map_or(Trust::Unknown, |machine| machine.trust);
+        let mut sessions = BTreeMap::new();
+        if trust != Trust::Blocked {
+            for (session, runs) in by_session {
+                sessions.insert(session, self.take(tx, session, trust, runs)?);
+            }
+        }
+        let mut delivered = BTreeMap::new();
+        for receipt in &receipts {
+            self.receipt(tx, receipt, &mut delivered)?;
+        }
+        Ok(Outcome { rooms: self.rooms, sessions, delivered })
+    }
+
+    fn take(
+        &mut self,
+        tx: &Tx<'_>,
+        session: SessionId,
+        trust: Trust,
+        mut queue: VecDeque<VerifiedRun>,
+    ) -> Result<Took, StoreError> {
+        let mut took = Took::default();
+        let mut key = store::sessions::find(tx, &session)?;
+        while let Some(run) = queue.pop_front() {
+            match admit(run, &self.peer, &self.local, &Held::new(tx, key))? {
+                Admission::Append { run, .. } => {
+                    let stranger = !matches!(trust, Trust::Accepted | Trust::Verified);
+                    if stranger && run.author() == self.peer && !fits_request(tx, key, &run)? {
+                        took.hold = true;
+                        break;
+                    }
+                    let known = match key {
+                        Some(known) => known,
+                        None => self.create(tx, session, &mut took)?,
+                    };
+                    key = Some(known);
+                    self.append(tx, known, &run, &mut took)?;
+                    if trust == Trust::Unknown && run.author() == self.peer {
+                        took.requested |= store::machines::set_trust(tx, &self.peer, Trust::Requested)?;
+                    }
+                    if let Some(room) = self.rooms.get_mut(&session) {
+                        room.released_by(&run).into_iter().rev().for_each(|run| queue.push_front(run));
+                    }
+                }
+                Admission::Duplicate => took.acknowledge = true,
+                Admission::Waiting { run, missing } => {
+                    took.ask |= matches!(missing, Missing::From(_));
+                    // A full room drops it; it comes again when asked for.
+                    let _ = self.rooms.entry(session).or_default().hold(run, missing);
+                }
+                Admission::Fork { run, seq, .. } => {
+                    if let Some(key) = key {
+                        store::events::keep_fork(tx, key, &run, seq, self.now_ms)?;
+                    }
+                    tracing::warn!(
+                        author = run.author().short(),
+                        seq,
+                        "a machine signed two events for one place; its log is frozen"
+                    );
+                    took.reject = Some((RejectCode::Frozen, Refusal::Frozen.to_string()));
+                    break;
+                }
+                Admission::LostOwn { .. } => {
+                    took.lost_own = true;
+                    break;
+                }
+                Admission::Refuse(refusal) => {
+                    let code = if refusal == Refusal::Frozen { RejectCode::Frozen } else { RejectCode::Invalid };
+                    took.reject = Some((code, refusal.to_string()));
+                    break;
+                }
+            }
+        }
+        if let (true, Some(key)) = (took.acknowledge, key) {
+            let version = store::logs::last_event(tx, key)?.as_u64();
+            took.receipt = Some((version, store::logs::vector(tx, key)?));
+        }
+        Ok(took)
+    }
+
+    fn create(&self, tx: &Tx<'_>, session: SessionId, took: &mut Took) -> Result<SessionKey, StoreError> {
+        let (key, made) = store::sessions::create_direct(tx, &session, &self.peer, self.now_ms)?;
+        store::machines::upsert_seen(tx, &self.peer, self.now_ms)?;
+        if let Some(profile) = &self.profile {
+            store::machines::set_profile(tx, profile)?;
+        }
+        took.opened = made;
+        Ok(key)
+    }
+
+    fn append(&self, tx: &Tx<'_>, key: SessionKey, run: &VerifiedRun, took: &mut Took) -> Result<(), StoreError> {
+        let own = run.author() == self.local.machine;
+        let written = ledger::write(tx, key, run, own, self.now_ms, |_| None)?;
+        if own {
+            // Own events of a former epoch come back from someone who has them: they are delivered.
+            let keys: Vec<_> = written.messages.iter().map(|message| message.key).collect();
+            store::messages::mark_delivered(tx, &keys, self.now_ms)?;
+            took.messages.extend(store::messages::by_keys(tx, &keys)?);
+        } else {
+            took.messages.extend(written.messages);
+        }
+        took.acknowledge = true;
+        Ok(())
+    }
+
+    fn receipt(
+        &self,
+        tx: &Tx<'_>,
+        signed: &SignedReceipt,
+        delivered: &mut BTreeMap<SessionId, Vec<Message>>,
+    ) -> Result<(), StoreError> {
+        let receipt = signed.receipt();
+        let Some(key) = store::sessions::find(tx, &receipt.session)? else { return Ok(()) };
+        if receipt.kind != ReceiptKind::Delivered {
+            return Ok(());
+        }
+        store::registers::put_latest(tx, key, signed)?;
+        // Also by a receipt that is not the newest: what was once on the other's disk is delivered.
+        let cleared = store::outbox::covered_by(tx, &self.peer, key, &receipt.vector)?;
+        let changed = store::messages::mark_delivered(tx, &cleared, self.now_ms)?;
+        let rows = if self.watched { store::messages::by_keys(tx, &changed)? } else { Vec::new() };
+        if !cleared.is_empty() {
+            delivered.entry(receipt.session).or_default().extend(rows);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a run of a machine that is not accepted fits into what a request may hold.
+fn fits_request(tx: &Tx<'_>, key: Option<SessionKey>, run: &Run) -> Result<bool, StoreError> {
+    let used = match key {
+        Some(key) => store::logs::bytes_from(tx, key, &run.author())?,
+        None => 0,
+    };
+    Ok(used + run.size() as u64 <= limits::REQUEST_BYTES as u64)
+}
+
+/// Answers the peer, then tells the stream.
+fn publish(
+    core: &Core,
+    peer: MachineId,
+    dispatch: &Dispatch,
+    sessions: BTreeMap<SessionId, Took>,
+    delivered: BTreeMap<SessionId, Vec<Message>>,
+) {
+    for (session, took) in sessions {
+        let receipt = took.receipt.map(|(version, vector)| {
+            SignedReceipt::sign(&core.identity, session, ReceiptKind::Delivered, version, vector)
+        });
+        if took.hold {
+            dispatch.start_holding(session);
+        }
+        dispatch.with(|pending| {
+            if let Some(receipt) = receipt {
+                pending.receipts.insert(session, receipt);
+            }
+            if let Some(reject) = took.reject {
+                pending.rejects.insert(session, reject);
+            }
+            if took.hold {
+                pending.holds.insert(session, HoldReason::NotAccepted);
+            } else if took.ask {
+                pending.vectors.insert(session);
+            }
+        });
+        if took.requested || took.opened {
+            core.people.stored(&peer, took.requested.then_some(Trust::Requested));
+            core.show_user(&peer);
+        }
+        let watched = core.hub.watched();
+        let mut news = false;
+        for message in &took.messages {
+            let incoming = *message.author() != core.me;
+            news |= incoming;
+            if watched {
+                let message = views::message(&core.me, Some(&peer), message);
+                core.hub.publish(Change::MessageChanged { message, incoming });
+            }
+        }
+        if took.opened || took.requested || !took.messages.is_empty() {
+            core.hub.mark(session, took.opened);
+        }
+        if news {
+            core.notices.arrived(session);
+        }
+    }
+    for (session, rows) in delivered {
+        for message in &rows {
+            let message = views::message(&core.me, Some(&peer), message);
+            core.hub.publish(Change::MessageChanged { message, incoming: false });
+        }
+        core.hub.mark(session, false);
+    }
+}
+
+/// The peer refused what it was sent: the messages say why. They go again when the peer asks, or the person does.
+async fn refused(core: &Core, peer: MachineId, session: SessionId, code: RejectCode, detail: &str) {
+    tracing::info!(peer = peer.short(), ?code, detail, "the peer refused events");
+    let reason = match code {
+        RejectCode::StorageFull => "the other machine's disk is full",
+        RejectCode::Invalid => "the other machine found the message invalid",
+        RejectCode::Frozen => "the other machine holds a contradicting log of this one",
+        RejectCode::TooLarge => "the message is larger than the other machine takes",
+        RejectCode::Internal | RejectCode::Other(_) => "the other machine could not store it",
+    };
+    let failed = core
+        .store
+        .write(move |tx| {
+            let Some(key) = store::sessions::find(tx, &session)? else { return Ok(Vec::new()) };
+            let waiting = store::outbox::waiting(tx, &peer, key, u32::MAX)?;
+            let keys: Vec<_> = waiting.iter().map(|waiting| waiting.event).collect();
+            store::outbox::set_failed(tx, &peer, key, &keys, Some(reason))?;
+            let failed = store::messages::fail(tx, &keys, reason)?;
+            store::messages::by_keys(tx, &failed)
+        })
+        .await;
+    match failed {
+        Ok(rows) => {
+            for message in &rows {
+                let message = views::message(&core.me, Some(&peer), message);
+                core.hub.publish(Change::MessageChanged { message, incoming: false });
+            }
+            core.hub.mark(session, false);
+        }
+        Err(error) => tracing::error!(%error, "a refusal could not be noted"),
+    }
+}
+
+/// Takes a machine's own profile.
+async fn take_profile(core: &Core, profile: SignedProfile) -> Result<(), Broken> {
+    profile.verify().map_err(|_| Broken::Signature)?;
+    let changed = core.people.set_profile(profile.clone());
+    let stored = core.people.get(&profile.machine()).is_some_and(|person| person.stored);
+    if stored
+        && !changed.is_empty()
+        && let Err(error) = core.store.write(move |tx| store::machines::set_profile(tx, &profile)).await
+    {
+        tracing::error!(%error, "a profile could not be stored");
+    }
+    for machine in &changed {
+        core.show_user(machine);
+    }
+    Ok(())
+}
+
+/// The own log is longer at the peer than here: this disk lost data. A new epoch begins, and what was lost is asked for.
+async fn lost_own(core: &Core, local: Local, dispatch: &Dispatch, session: SessionId) {
+    let (done, is_done) = oneshot::channel();
+    let order = outgoing::Order::NewEpoch { found_in: local.epoch, done };
+    if core.outgoing.send(order).await.is_ok() && is_done.await.is_ok() {
+        dispatch.with(|pending| {
+            pending.vectors.insert(session);
+        });
+    }
+}

@@ -1,0 +1,157 @@
+//! The notices that stand, and the task that raises them by the rules of [`crate::notify`].
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use proto::id::SessionId;
+use store::StoreError;
+use tokio::sync::Notify;
+
+use crate::core::Core;
+use crate::notify::Notifier;
+use crate::view::{Change, Notice, Preview};
+use crate::views;
+
+/// Characters of a message that a notice carries. Systems show two to four lines.
+const BODY_CHARS: usize = 240;
+
+/// All notices, and what is on screen.
+#[derive(Debug, Default)]
+pub(crate) struct Notices {
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rules: Notifier,
+    standing: HashMap<SessionId, Notice>,
+    /// What each viewer has in front of a person.
+    on_screen: HashMap<String, SessionId>,
+}
+
+impl Notices {
+    /// A message of another came in.
+    pub(crate) fn arrived(&self, session: SessionId) {
+        let mut state = self.lock();
+        if state.on_screen.values().any(|shown| *shown == session) {
+            return;
+        }
+        state.rules.arrived(session);
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// A session was read, muted or blocked: its notice goes.
+    pub(crate) fn settle(&self, core: &Core, session: SessionId) {
+        self.lock().settle(core, session);
+    }
+
+    /// A viewer says what it has in front of a person, if anything.
+    pub(crate) fn focus(&self, core: &Core, viewer: String, shown: Option<SessionId>) {
+        let mut state = self.lock();
+        match shown {
+            Some(session) => {
+                state.on_screen.insert(viewer, session);
+                state.settle(core, session);
+            }
+            None => {
+                state.on_screen.remove(&viewer);
+            }
+        }
+    }
+
+    /// The computer woke up: what piled up comes first.
+    pub(crate) fn woke(&self, now: Duration) {
+        self.lock().rules.woke(now);
+    }
+
+    /// Those that stand, the session's ID as their order.
+    pub(crate) fn standing(&self) -> Vec<Notice> {
+        let mut standing: Vec<Notice> = self.lock().standing.values().cloned().collect();
+        standing.sort_by(|a, b| a.session_id.cmp(&b.session_id));
+        standing
+    }
+
+    /// Raises what is due, for ever.
+    pub(crate) async fn run(&self, core: Arc<Core>) {
+        loop {
+            let due = self.lock().rules.take_due(core.clock.monotonic());
+            for session in due {
+                if let Err(error) = self.raise(&core, session).await {
+                    tracing::warn!(%error, "a notice could not be made");
+                }
+            }
+            let next = self.lock().rules.next_due();
+            let now = core.clock.monotonic();
+            match next {
+                Some(at) if at <= now => {}
+                Some(at) => {
+                    tokio::select! {
+                        () = self.wake.notified() => {}
+                        () = tokio::time::sleep(at - now) => {}
+                    }
+                }
+                None => self.wake.notified().await,
+            }
+        }
+    }
+
+    async fn raise(&self, core: &Arc<Core>, session: SessionId) -> Result<(), StoreError> {
+        let found = core
+            .store
+            .read(move |reader| {
+                let Some(row) = store::sessions::get_by_id(reader, &session)? else { return Ok(None) };
+                let last = store::messages::by_keys(reader, row.last_message.as_slice())?.pop();
+                Ok(Some((row, last)))
+            })
+            .await?;
+        let Some((row, last)) = found else { return Ok(()) };
+        let view = views::session(core, &row, last.as_ref());
+        let settings = core.kept().settings.clone();
+        let muted = row.muted_until_ms.is_some_and(|until| until > core.clock.wall_ms());
+        let mut state = self.lock();
+        if !state.rules.is_raised(&session) {
+            // Read meanwhile.
+            return Ok(());
+        }
+        if !settings.notifications || muted || row.unread_count == 0 {
+            state.settle(core, session);
+            return Ok(());
+        }
+        let text = last.filter(|last| *last.author() != core.me).map(|last| last.text).unwrap_or_default();
+        let notice = Notice {
+            session_id: view.session_id,
+            title: if settings.preview == Preview::Hidden { String::new() } else { view.title },
+            body: if settings.preview == Preview::Full { cut(&text) } else { String::new() },
+            count: row.unread_count,
+            request: view.request,
+        };
+        state.standing.insert(session, notice.clone());
+        core.hub.publish(Change::NoticeRaised { notice });
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each change is whole in itself.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn settle(&mut self, core: &Core, session: SessionId) {
+        self.rules.settle(&session);
+        if self.standing.remove(&session).is_some() {
+            core.hub.publish(Change::NoticeWithdrawn { session_id: session.to_string() });
+        }
+    }
+}
+
+fn cut(text: &str) -> String {
+    let mut cut: String = text.chars().take(BODY_CHARS).collect();
+    if cut.len() < text.len() {
+        cut.push('…');
+    }
+    cut
+}

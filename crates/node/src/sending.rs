@@ -1,0 +1,257 @@
+//! The sending side of a link: carries out what [`crate::sync`] decides, and says what this machine has.
+//!
+//! The only task that sends on its link. The receiving side never waits for it: what it has to say lies in the link's
+//! [`Dispatch`], so two machines that send each other as fast as they can never wait for each other in a circle.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use link::{Conn, SendError};
+use proto::frame::{Frame, HoldReason};
+use proto::id::{MachineId, SessionId};
+use proto::limits;
+use proto::register::{ReceiptKind, SignedReceipt};
+use proto::run::Run;
+use proto::vector::VersionVector;
+use store::StoreError;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::core::Core;
+use crate::dispatch::{Dispatch, Pending, Said};
+use crate::outgoing::Order;
+use crate::sync::{Live, Sync};
+
+/// Why the sending side ends.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Link(#[from] SendError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One link's sending side.
+struct Sending {
+    core: Arc<Core>,
+    peer: MachineId,
+    conn: Conn,
+    dispatch: Arc<Dispatch>,
+    sync: Sync,
+}
+
+/// Serves one link until it ends. `redigest` is how often the digests are sent again, in case something was missed.
+pub(crate) async fn run(core: Arc<Core>, conn: Conn, dispatch: Arc<Dispatch>, redigest: Duration) {
+    let peer = conn.peer();
+    let mut sending = Sending { core, peer, conn, dispatch, sync: Sync::default() };
+    match sending.serve(redigest).await {
+        Ok(()) | Err(Ended::Link(SendError::Closed) | Ended::Store(StoreError::Closed)) => {}
+        Err(ended) => {
+            tracing::error!(peer = peer.short(), error = %ended, "the sending side of a link failed");
+            // Without it the link is of no use; the next one begins anew.
+            sending.conn.close(proto::frame::ByeReason::ShuttingDown);
+        }
+    }
+}
+
+impl Sending {
+    async fn serve(&mut self, redigest: Duration) -> Result<(), Ended> {
+        self.say_digests(None).await?;
+        self.say_receipts().await?;
+        let mut again = Instant::now() + redigest;
+        loop {
+            if let Some(pending) = self.dispatch.take() {
+                if pending.ended {
+                    return Ok(());
+                }
+                self.carry_out(pending).await?;
+            } else if let Some((session, after)) = self.sync.next_load() {
+                self.load(session, after).await?;
+            } else {
+                tokio::select! {
+                    () = self.dispatch.changed() => {}
+                    () = tokio::time::sleep_until(again) => {
+                        self.say_digests(None).await?;
+                        again = Instant::now() + redigest;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Small things first: what the peer waits for, then what is new.
+    async fn carry_out(&mut self, pending: Pending) -> Result<(), Ended> {
+        self.send_receipts(pending.receipts.into_values().collect()).await?;
+        for (session, (code, detail)) in pending.rejects {
+            self.conn.send(Frame::Reject { session, code, detail }).await?;
+        }
+        for (session, reason) in pending.holds {
+            self.conn.send(Frame::Hold { session, reason }).await?;
+        }
+        if let Some(profile) = pending.profile {
+            self.conn.send(Frame::Profile(profile)).await?;
+        }
+        for session in pending.vectors {
+            let vector = self.vector(session).await?;
+            self.conn.send(Frame::Vector { session, vector }).await?;
+        }
+        for (session, said) in pending.said {
+            match said {
+                Said::Digest(digest) => self.compare(session, digest).await?,
+                Said::Vector(vector) => {
+                    self.look_for_lost(session, &vector).await?;
+                    self.sync.vector(session, vector);
+                }
+                Said::Stop => self.sync.hold(session),
+            }
+        }
+        let mut announce = pending.digests;
+        for (session, runs) in pending.live {
+            match self.sync.appended(session, runs) {
+                Live::Send(runs) => self.send_runs(session, runs).await?,
+                Live::Announce => drop(announce.insert(session)),
+                Live::Nothing => {}
+            }
+        }
+        for session in pending.skipped {
+            if self.sync.skipped(session) == Live::Announce {
+                announce.insert(session);
+            }
+        }
+        if !announce.is_empty() {
+            self.say_digests(Some(announce)).await?;
+        }
+        Ok(())
+    }
+
+    /// The peer's digest of a session, beside ours.
+    async fn compare(&mut self, session: SessionId, digest: [u8; 32]) -> Result<(), Ended> {
+        let vector = self.vector(session).await?;
+        if vector.digest() == digest {
+            self.sync.equal(session, vector);
+        } else if self.dispatch.is_holding(&session) {
+            // A vector would ask for what is not taken.
+            self.conn.send(Frame::Hold { session, reason: HoldReason::NotAccepted }).await?;
+        } else {
+            self.conn.send(Frame::Vector { session, vector }).await?;
+        }
+        Ok(())
+    }
+
+    /// A peer that holds more of the log that this machine writes now than this machine does: this disk lost data.
+    async fn look_for_lost(&self, session: SessionId, theirs: &VersionVector) -> Result<(), Ended> {
+        let local = self.core.local();
+        let ours = self.vector(session).await?;
+        if theirs.get(&local.machine, local.epoch) <= ours.get(&local.machine, local.epoch) {
+            return Ok(());
+        }
+        let (done, is_done) = oneshot::channel();
+        if self.core.outgoing.send(Order::NewEpoch { found_in: local.epoch, done }).await.is_ok()
+            && is_done.await.is_ok()
+        {
+            self.conn.send(Frame::Vector { session, vector: ours }).await?;
+        }
+        Ok(())
+    }
+
+    async fn vector(&self, session: SessionId) -> Result<VersionVector, StoreError> {
+        self.core
+            .store
+            .read(move |reader| match store::sessions::find(reader, &session)? {
+                Some(key) => store::logs::vector(reader, key),
+                None => Ok(VersionVector::new()),
+            })
+            .await
+    }
+
+    /// Says the digests of the shared sessions, or of some of them.
+    async fn say_digests(&self, only: Option<BTreeSet<SessionId>>) -> Result<(), Ended> {
+        let peer = self.peer;
+        let mut digests = self.core.store.read(move |reader| store::logs::digests(reader, &peer)).await?;
+        if let Some(only) = only {
+            digests.retain(|(session, _)| only.contains(session));
+        }
+        for part in digests.chunks(limits::DIGESTS_PER_FRAME) {
+            self.conn.send(Frame::Digests(part.to_vec())).await?;
+        }
+        Ok(())
+    }
+
+    /// Says of each shared session what is on this disk: a receipt may have been lost with an earlier link.
+    async fn say_receipts(&self) -> Result<(), Ended> {
+        let peer = self.peer;
+        let state = self
+            .core
+            .store
+            .read(move |reader| {
+                let mut state = Vec::new();
+                for (key, session) in store::sessions::with_peer(reader, &peer)? {
+                    let version = store::logs::last_event(reader, key)?.as_u64();
+                    state.push((session, version, store::logs::vector(reader, key)?));
+                }
+                Ok(state)
+            })
+            .await?;
+        let receipts = state
+            .into_iter()
+            .filter(|(_, _, vector)| vector.iter().any(|(author, _, _)| *author == peer))
+            .map(|(session, version, vector)| {
+                SignedReceipt::sign(&self.core.identity, session, ReceiptKind::Delivered, version, vector)
+            })
+            .collect();
+        self.send_receipts(receipts).await
+    }
+
+    async fn send_receipts(&self, receipts: Vec<SignedReceipt>) -> Result<(), Ended> {
+        let mut part = Vec::new();
+        let mut bytes = 0;
+        for receipt in receipts {
+            if bytes + receipt.wire_size() > limits::BATCH_BYTES || part.len() == limits::RECEIPTS_PER_FRAME {
+                self.conn.send(Frame::Receipts(std::mem::take(&mut part))).await?;
+                bytes = 0;
+            }
+            bytes += receipt.wire_size();
+            part.push(receipt);
+        }
+        if !part.is_empty() {
+            self.conn.send(Frame::Receipts(part)).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends what the store holds beyond `after`, one frame of it.
+    async fn load(&mut self, session: SessionId, after: VersionVector) -> Result<(), Ended> {
+        let asked = after.clone();
+        let runs = self
+            .core
+            .store
+            .read(move |reader| match store::sessions::find(reader, &session)? {
+                Some(key) => Ok(store::runs::after(reader, key, &asked, limits::BATCH_BYTES)?.runs),
+                None => Ok(Vec::new()),
+            })
+            .await?;
+        let runs = self.sync.loaded(session, &after, runs);
+        self.send_runs(session, runs).await
+    }
+
+    /// Sends runs in frames that a receiver takes.
+    async fn send_runs(&self, session: SessionId, runs: Vec<Run>) -> Result<(), Ended> {
+        let mut part = Vec::new();
+        let mut bytes = 0;
+        for run in runs {
+            if !part.is_empty()
+                && (bytes + run.wire_size() > limits::BATCH_BYTES || part.len() == limits::RUNS_PER_FRAME)
+            {
+                self.conn.send(Frame::Events { session, runs: std::mem::take(&mut part) }).await?;
+                bytes = 0;
+            }
+            bytes += run.wire_size();
+            part.push(run);
+        }
+        if !part.is_empty() {
+            self.conn.send(Frame::Events { session, runs: part }).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! What the person set, kept as one JSON object. Keys that this version does not know are kept as they are.
+
+use serde_json::{Map, Value};
+use store::{Reader, StoreError, Tx};
+
+use crate::NodeError;
+use crate::view::Settings;
+
+/// Under which name the object is stored.
+const NAME: &str = "settings";
+
+/// Smallest and largest text size in percent.
+const ZOOM: std::ops::RangeInclusive<u16> = 80..=160;
+
+/// Longest language tag that is kept; the longest registered ones have 35 characters (RFC 5646, section 4.4.1).
+const LANGUAGE_BYTES: usize = 35;
+
+/// The settings with their raw form.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Kept {
+    raw: Map<String, Value>,
+    /// As this version reads them.
+    pub(crate) settings: Settings,
+}
+
+impl Kept {
+    /// Reads them. A value that this version cannot read counts as not set.
+    pub(crate) fn load(reader: &Reader<'_>) -> Result<Self, StoreError> {
+        let raw = match store::settings::get(reader, NAME)? {
+            Some(Value::Object(raw)) => raw,
+            _ => Map::new(),
+        };
+        let mut kept = Self { raw: Map::new(), settings: Settings::default() };
+        for (name, value) in &raw {
+            let mut one = kept.raw.clone();
+            one.insert(name.clone(), value.clone());
+            if let Ok(settings) = read(&one) {
+                kept.settings = settings;
+                kept.raw = one;
+            }
+        }
+        kept.raw = raw;
+        Ok(kept)
+    }
+
+    /// These with `patch` merged in. `null` takes a key back to its default.
+    pub(crate) fn merged(&self, patch: Value) -> Result<Self, NodeError> {
+        let Value::Object(patch) = patch else {
+            return Err(invalid("settings must be an object".to_owned()));
+        };
+        let mut raw = self.raw.clone();
+        for (name, value) in patch {
+            if value.is_null() {
+                raw.remove(&name);
+            } else {
+                raw.insert(name, value);
+            }
+        }
+        let settings = read(&raw).map_err(|error| invalid(error.to_string()))?;
+        if !ZOOM.contains(&settings.zoom) {
+            return Err(invalid(format!("zoom must be {} to {}, not {}", ZOOM.start(), ZOOM.end(), settings.zoom)));
+        }
+        let tag = &settings.language;
+        if tag.len() > LANGUAGE_BYTES || !tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return Err(invalid("language must be a language tag such as en or pt-BR".to_owned()));
+        }
+        Ok(Self { raw, settings })
+    }
+
+    /// Writes them.
+    pub(crate) fn store(&self, tx: &Tx<'_>) -> Result<(), StoreError> {
+        store::settings::set(tx, NAME, &Value::Object(self.raw.clone()))
+    }
+}
+
+fn read(raw: &Map<String, Value>) -> Result<Settings, serde_json::Error> {
+    serde_json::from_value(Value::Object(raw.clone()))
+}
+
+fn invalid(message: String) -> NodeError {
+    NodeError::Invalid { code: "invalid_settings", field: "settings", message }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn unknown_keys_are_kept() {
+        let kept = Kept::default().merged(json!({"theme": "dark", "fromTheFuture": {"a": 1}})).unwrap();
+        let kept = kept.merged(json!({"zoom": 120})).unwrap();
+        assert_eq!(kept.raw["fromTheFuture"], json!({"a": 1}));
+        assert_eq!((kept.settings.zoom, kept.settings.theme), (120, crate::view::Theme::Dark));
+        let kept = kept.merged(json!({"theme": null})).unwrap();
+        assert_eq!(kept.settings.theme, crate::view::Theme::System);
+    }
+
+    #[test]
+    fn bad_values_change_nothing() {
+        for bad in [
+            json!([]),
+            json!({"theme": "pink"}),
+            json!({"zoom": 1000}),
+            json!({"zoom": "big"}),
+            json!({"language": "x y"}),
+        ] {
+            assert!(Kept::default().merged(bad.clone()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Starting a node: profile, key, database, tasks, network, in this order. What fails leaves everything as it was.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use link::tasks::{Spawner, Tasks};
+use link::{DiscoveryConfig, Link, LinkConfig};
+use proto::frame::Hello;
+use proto::id::MachineId;
+use proto::identity::Identity;
+use proto::limits;
+use store::{OpenError, Reader, Store, StoreError};
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+use crate::core::{Core, Parts};
+use crate::identity_store::{self, SystemRing};
+use crate::node::{Inner, visibility};
+use crate::people::People;
+use crate::profile::OwnProfile;
+use crate::profile_dir::ProfileDir;
+use crate::settings::Kept;
+use crate::{Config, KeyStorage, StartError, neighbours, outgoing, publishing};
+
+/// Longest typed address: a host name has 253 bytes at most (RFC 1035), and a port six.
+pub(crate) const ADDRESS_BYTES: usize = 260;
+
+/// Addresses of contacts that are dialled at the start, newest first.
+const REMEMBERED: u32 = 512;
+
+/// What was opened of the profile.
+struct Opened {
+    dir: ProfileDir,
+    identity: Arc<Identity>,
+    key_storage: KeyStorage,
+    store: Store,
+}
+
+/// What the database said.
+struct Loaded {
+    profile: Option<OwnProfile>,
+    kept: Kept,
+    epoch: Option<u64>,
+    people: People,
+    addresses: Vec<(MachineId, SocketAddr)>,
+    typed: Vec<String>,
+}
+
+pub(crate) async fn start(config: Config) -> Result<Inner, StartError> {
+    let tasks = Tasks::new();
+    let spawner = tasks.spawner();
+    let started = config.clock.monotonic();
+    let opened = {
+        let config = config.clone();
+        let open = tasks.spawn_blocking("open the profile", move || open(&config));
+        open.await.map_err(|ended| StartError::Database(ended.to_string()))??
+    };
+    match run(&config, &opened, &spawner).await {
+        Ok((core, listen)) => Ok(Inner {
+            core,
+            tasks,
+            data_dir: opened.dir.path().to_owned(),
+            dir: Mutex::new(Some(opened.dir)),
+            key_storage: opened.key_storage,
+            listen,
+            started,
+            changing: tokio::sync::Mutex::new(()),
+        }),
+        Err(error) => {
+            tasks.shutdown().await;
+            // The start has failed already; what was written is safe all the same.
+            let _ = opened.store.close().await;
+            Err(error)
+        }
+    }
+}
+
+/// Opens what lies on the disk. Blocks.
+fn open(config: &Config) -> Result<Opened, StartError> {
+    let random = |error: getrandom::Error| StartError::Key(format!("the system gives no randomness: {error}"));
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(random)?;
+    let mut dir = ProfileDir::open(&config.data_dir, uuid::Builder::from_random_bytes(id).into_uuid())?;
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(seed.as_mut_slice()).map_err(random)?;
+    let (identity, key_storage) = identity_store::load_or_create(&mut dir, &SystemRing, config.key_store, &seed)?;
+    let store = Store::open(&dir.database()).map_err(|error| database(&error))?;
+    Ok(Opened { dir, identity: Arc::new(identity), key_storage, store })
+}
+
+async fn run(config: &Config, opened: &Opened, spawner: &Spawner) -> Result<(Arc<Core>, SocketAddr), StartError> {
+    let identity = opened.identity.clone();
+    let loaded = {
+        let identity = identity.clone();
+        opened.store.read(move |reader| load(reader, &identity)).await.map_err(|error| failed(&error))?
+    };
+    let now_ms = config.clock.wall_ms();
+    let (profile, new) = match loaded.profile {
+        Some(profile) => (profile, false),
+        None => {
+            let first = OwnProfile::first(&identity, config.name.as_deref(), now_ms);
+            let refused = |error| StartError::Config { field: "name", message: format!("the name {error}") };
+            (first.map_err(refused)?, true)
+        }
+    };
+    // A copy may not go on where the original goes on too: it writes a log of its own.
+    let epoch = match loaded.epoch {
+        Some(epoch) if !opened.dir.copied() => proto::id::Epoch::new(epoch),
+        _ => outgoing::new_epoch().map_err(|error| StartError::Database(error.to_string()))?,
+    };
+    if new || loaded.epoch != Some(epoch.get()) {
+        let state = profile.state();
+        let first_time = loaded.epoch.is_none();
+        let written = opened.store.write(move |tx| {
+            store::meta::set_epoch(tx, epoch.get())?;
+            if first_time {
+                store::meta::set_created(tx, now_ms)?;
+            }
+            state.store(tx)
+        });
+        written.await.map_err(|error| failed(&error))?;
+    }
+    let (outgoing, orders) = mpsc::channel(outgoing::QUEUE);
+    let core = Arc::new(Core::new(Parts {
+        identity,
+        clock: config.clock.clone(),
+        store: opened.store.clone(),
+        people: loaded.people,
+        profile,
+        kept: loaded.kept,
+        epoch,
+        outgoing,
+        spawner: spawner.clone(),
+    }));
+    let (link, events) = Link::start(link_config(config, &core, loaded.typed)?)
+        .await
+        .map_err(|error| StartError::Network(error.to_string()))?;
+    let listen = link.listen_addr();
+    let mut remembered: BTreeMap<MachineId, Vec<SocketAddr>> = BTreeMap::new();
+    for (machine, address) in loaded.addresses {
+        remembered.entry(machine).or_default().push(address);
+    }
+    for (machine, addresses) in remembered {
+        link.remember(machine, addresses);
+    }
+    core.set_link(link);
+    spawner.spawn("outgoing", outgoing::run(core.clone(), orders));
+    spawner.spawn("neighbours", neighbours::run(core.clone(), events, config.timings.redigest));
+    until_stopped(spawner, "publishing", publishing::run(core.clone()));
+    let noticing = core.clone();
+    until_stopped(spawner, "notices", async move { noticing.notices.run(noticing.clone()).await });
+    Ok((core, listen))
+}
+
+/// Spawns a task that has nothing to tidy up.
+fn until_stopped(spawner: &Spawner, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    let stopping = spawner.stopping();
+    spawner.spawn(name, async move {
+        tokio::select! {
+            () = stopping => {}
+            () = task => {}
+        }
+    });
+}
+
+fn load(reader: &Reader<'_>, identity: &Identity) -> Result<Loaded, StoreError> {
+    let people = People::default();
+    let me = identity.machine_id();
+    people.load(store::machines::list(reader)?.into_iter().filter(|machine| machine.id != me).collect());
+    Ok(Loaded {
+        profile: OwnProfile::load(reader, identity)?,
+        kept: Kept::load(reader)?,
+        epoch: store::meta::epoch(reader)?,
+        people,
+        addresses: store::addresses::all_recent(reader, REMEMBERED)?,
+        typed: store::addresses::typed(reader)?,
+    })
+}
+
+fn link_config(config: &Config, core: &Arc<Core>, stored: Vec<String>) -> Result<LinkConfig, StartError> {
+    let mut typed = stored;
+    for address in &config.typed_peers {
+        if address.len() > ADDRESS_BYTES || address.trim().is_empty() {
+            let message = format!("\"{address}\" is no address");
+            return Err(StartError::Config { field: "peer", message });
+        }
+        if !typed.contains(address) {
+            typed.push(address.clone());
+        }
+    }
+    // The link must not keep the node alive: it is a part of it.
+    let (for_hello, for_gate) = (Arc::downgrade(core), Arc::downgrade(core));
+    let (identity, clock) = (core.identity.clone(), core.clock.clone());
+    let fallback = core.profile.signed();
+    let visibility = visibility(core.kept().settings.visibility);
+    Ok(LinkConfig {
+        identity,
+        listen: config.listen,
+        discovery: DiscoveryConfig {
+            mdns: config.mdns,
+            beacon: config.beacon,
+            visibility,
+            ..DiscoveryConfig::default()
+        },
+        typed,
+        hello: Arc::new(move || {
+            let profile = for_hello.upgrade().map_or_else(|| fallback.clone(), |core| core.profile.signed());
+            // Version, port and instance are the link's to fill in.
+            Hello {
+                version: limits::PROTOCOL_VERSION,
+                features: 0,
+                listen_port: 0,
+                wall_ms: clock.wall_ms(),
+                instance: 0,
+                profile,
+            }
+        }),
+        gate: Arc::new(move |machine| for_gate.upgrade().map_or(link::Gate::Refuse, |core| core.people.gate(machine))),
+        clock: config.clock.clone(),
+        timings: config.timings.link.clone(),
+    })
+}
+
+fn database(error: &OpenError) -> StartError {
+    StartError::Database(format!("{error}. {}", error.remedy()))
+}
+
+fn failed(error: &StoreError) -> StartError {
+    StartError::Database(error.to_string())
+}

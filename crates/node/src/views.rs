@@ -1,0 +1,119 @@
+//! From what is stored to what is shown.
+
+use proto::event::Order;
+use proto::id::{Epoch, MachineId};
+use store::machines::Trust;
+use store::messages::SendState;
+use store::sessions::SessionKind;
+
+use crate::core::Core;
+use crate::times;
+use crate::view::{self, Message, MessageState, MessageType, Session};
+
+/// Between a caller and its own handle, so that the handles of two callers do not mix. No caller's name holds it.
+const CALLER_END: char = '\u{1f}';
+
+/// A sender's handle as it is stored.
+pub(crate) fn kept_temp_id(caller: &str, temp_id: &str) -> String {
+    format!("{caller}{CALLER_END}{temp_id}")
+}
+
+/// A message as it is shown. `peer` is the other machine of a direct session.
+pub(crate) fn message(me: &MachineId, peer: Option<&MachineId>, message: &store::messages::Message) -> Message {
+    let own = message.author() == me;
+    let receiver = if own { peer } else { Some(me) };
+    let (state, failure) = match &message.state {
+        SendState::Queued => (MessageState::Queued, None),
+        SendState::Delivered => (MessageState::Delivered, None),
+        SendState::Failed { reason } => (MessageState::Failed, Some(reason.clone())),
+    };
+    let temp_id = message.temp_id.as_deref().and_then(|kept| kept.split_once(CALLER_END));
+    Message {
+        id: message.id.to_string(),
+        session_id: message.session_id.to_string(),
+        sender_user_id: message.author().to_string(),
+        receiver_user_id: receiver.map(ToString::to_string),
+        message: message.text.clone(),
+        message_type: MessageType::Text,
+        timestamp: times::text(message.shown_ms),
+        state,
+        failure,
+        temp_id: temp_id.map(|(_, temp_id)| temp_id.to_owned()),
+        delivered_at: message.delivered_ms.map(times::text),
+        order: message.order.to_string(),
+    }
+}
+
+/// A session as it is shown.
+pub(crate) fn session(
+    core: &Core,
+    session: &store::sessions::Session,
+    last_message: Option<&store::messages::Message>,
+) -> Session {
+    let peer = session.peer.as_ref();
+    let user = peer.and_then(|peer| core.people.user(peer));
+    let mut participants = vec![core.me];
+    participants.extend(peer);
+    participants.sort();
+    let request = peer.and_then(|peer| core.people.get(peer)).is_some_and(|person| person.trust == Trust::Requested);
+    Session {
+        session_id: session.id.to_string(),
+        kind: match session.kind {
+            SessionKind::Direct => view::SessionKind::Direct,
+        },
+        title: user.as_ref().map(|user| user.name.clone()).unwrap_or_default(),
+        participants: participants.iter().map(ToString::to_string).collect(),
+        peer: user,
+        created_at: times::text(session.created_ms),
+        last_message: last_message.map(|last| message(&core.me, peer, last)),
+        unread_count: session.unread_count,
+        waiting_count: session.waiting_count,
+        pinned: session.pinned,
+        muted_until: session.muted_until_ms.map(times::text),
+        archived: session.archived,
+        draft: session.draft.clone(),
+        first_unread: session.first_unread.map(|id| id.to_string()),
+        request,
+        held: core.is_held(&session.id),
+    }
+}
+
+/// The place that a message's `order` says: the fixed-width hexadecimal of [`Order`]'s text. `None` when it is none.
+pub(crate) fn parse_order(text: &str) -> Option<Order> {
+    const NUMBER: usize = 16;
+    const AUTHOR: usize = 64;
+    if text.len() != 3 * NUMBER + AUTHOR || !text.is_ascii() {
+        return None;
+    }
+    let (lamport, rest) = text.split_at_checked(NUMBER)?;
+    let (author, rest) = rest.split_at_checked(AUTHOR)?;
+    let (epoch, seq) = rest.split_at_checked(NUMBER)?;
+    let number = |text: &str| u64::from_str_radix(text, 16).ok().filter(|value| *value <= proto::limits::INTEGER_MAX);
+    // An event ID's text is the same 64 digits.
+    let author: proto::id::EventId = author.parse().ok()?;
+    Some(Order {
+        lamport: number(lamport)?,
+        author: MachineId::from_bytes(*author.as_bytes()),
+        epoch: Epoch::new(number(epoch)?),
+        seq: number(seq)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_there_and_back() {
+        let order = Order {
+            lamport: 17,
+            author: MachineId::from_bytes([0xa5; 32]),
+            epoch: Epoch::new(3),
+            seq: u64::from(u32::MAX),
+        };
+        assert_eq!(parse_order(&order.to_string()), Some(order));
+        for bad in ["", "zz", &"0".repeat(111), &"x".repeat(112), &"ä".repeat(56), &"f".repeat(112)] {
+            assert_eq!(parse_order(bad), None, "{bad}");
+        }
+    }
+}
