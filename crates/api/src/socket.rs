@@ -1,0 +1,327 @@
+//! Socket.IO: the same commands, and the node's changes as they happen.
+//!
+//! Each client has two tasks. One carries out what the client sends, in the order in which it came. The other passes on
+//! what the node tells. Both wait for room when the client does not take what it is sent; meanwhile its own events are
+//! refused beyond a bound, and the node's changes wait in their one shared buffer, so a client that stalls costs no more
+//! than its bounded queues until its heartbeat ends it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use node::FocusState;
+use serde::Serialize;
+use serde_json::{Value, json};
+use socketioxide::extract::{AckSender, Event, SocketRef, TryData};
+use socketioxide::handler::ConnectHandler as _;
+use socketioxide::layer::SocketIoLayer;
+use socketioxide::{ParserConfig, SendError, SocketError, SocketIo};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{FocusArgs, Scope};
+use crate::door::Caller;
+use crate::error::ApiError;
+use crate::events::Teller;
+use crate::requests::{self, Answer};
+use crate::rest::BODY_BYTES;
+use crate::server::Served;
+
+/// Largest packet that is read at all. What lies between this and [`BODY_BYTES`] is answered with an error; beyond it
+/// the connection ends.
+const PACKET_BYTES: usize = 1024 * 1024;
+
+/// Packets that may wait for a client to take them.
+const OUTGOING: usize = 128;
+
+/// Events of a client that may wait to be carried out, and their bytes.
+const INCOMING: usize = 1024;
+const INCOMING_BYTES: usize = 4 * 1024 * 1024;
+
+/// How often to look whether a client has made room. Socket.IO's library gives no signal for it.
+const ROOM_CHECK: Duration = Duration::from_millis(20);
+
+/// How long a connection may stay without having shown a token.
+const TOKEN_TIME: Duration = Duration::from_secs(10);
+
+/// Most windows that one client speaks for.
+const VIEWERS: usize = 8;
+
+/// An event of a client on its way to be carried out.
+struct Incoming {
+    event: String,
+    data: Result<Value, ApiError>,
+    bytes: usize,
+    ack: AckSender,
+}
+
+/// One client.
+struct Client {
+    served: Arc<Served>,
+    socket: SocketRef,
+    caller: Caller,
+    waiting_bytes: AtomicUsize,
+    /// Whether it wants the plain changes instead of the public events.
+    wants_changes: AtomicBool,
+    gone: CancellationToken,
+}
+
+/// The layer that answers `/socket.io`, and the handle that ends it.
+pub(crate) fn layer(served: &Arc<Served>) -> (SocketIoLayer, SocketIo) {
+    let (layer, io) = SocketIo::builder()
+        .max_payload(PACKET_BYTES as u64)
+        .ws_max_message_size(PACKET_BYTES)
+        .ws_max_frame_size(PACKET_BYTES)
+        .max_buffer_size(OUTGOING)
+        .connect_timeout(TOKEN_TIME)
+        .with_parser(ParserConfig::common().max_incoming_binaries(1).max_incoming_binary_buf_size(1024))
+        .build_layer();
+    let judge = served.clone();
+    let authenticate = move |socket: SocketRef, TryData(auth): TryData<Value>| {
+        let admitted = admit(&judge, &socket, auth.ok().as_ref());
+        async move {
+            socket.extensions.insert(admitted?);
+            Ok::<(), ApiError>(())
+        }
+    };
+    let served = served.clone();
+    let connected = move |socket: SocketRef| {
+        welcome(&served, socket);
+        std::future::ready(())
+    };
+    io.ns("/", connected.with(authenticate));
+    (layer, io)
+}
+
+/// Judges a handshake by the token in its `auth`, or in its `Authorization` header.
+fn admit(served: &Served, socket: &SocketRef, auth: Option<&Value>) -> Result<Caller, ApiError> {
+    let verified = match auth.and_then(|auth| auth.get("token")) {
+        Some(Value::String(token)) => served.door.tokens.verify(token, served.door.now()),
+        Some(_) => Err(ApiError::unauthorized("token_malformed", "auth.token must be a text.")),
+        None => {
+            let headers = &socket.req_parts().headers;
+            return crate::rest::caller(served, headers)?
+                .ok_or_else(|| ApiError::unauthorized("token_missing", "Connect with { auth: { token } }."));
+        }
+    };
+    let caller = verified?;
+    served.budget.take(&caller.id)?;
+    Ok(caller)
+}
+
+/// Starts a client's two tasks.
+fn welcome(served: &Arc<Served>, socket: SocketRef) {
+    let Some(caller) = socket.extensions.get::<Caller>() else { return };
+    let may_read = caller.scopes.contains(&Scope::Read);
+    let client = Arc::new(Client {
+        served: served.clone(),
+        socket: socket.clone(),
+        caller,
+        waiting_bytes: AtomicUsize::new(0),
+        wants_changes: AtomicBool::new(false),
+        gone: served.spawner.stop_token(),
+    });
+    let (inbox, outbox) = mpsc::channel(INCOMING);
+
+    let entry = client.clone();
+    // Called in the order in which the events arrive; a future would run in any order.
+    socket.on_fallback(move |Event(event): Event, TryData(data): TryData<Value>, ack: AckSender| {
+        entry.take(&inbox, event, data.ok(), ack);
+        std::future::ready(())
+    });
+    let gone = client.gone.clone();
+    socket.on_disconnect(move || {
+        gone.cancel();
+        std::future::ready(())
+    });
+    // It may have gone before the handler stood.
+    if !socket.connected() {
+        client.gone.cancel();
+    }
+
+    // Before anything is carried out, so that no change is missed.
+    let changes = client.served.door.node.changes();
+    let teller = Teller::new(&client.served.door.node);
+    if may_read {
+        served.spawner.spawn("socket.io teller", client.clone().tell(changes, teller));
+    }
+    served.spawner.spawn("socket.io client", client.carry_out(outbox));
+}
+
+impl Client {
+    /// Queues an event, or refuses it at once.
+    fn take(&self, inbox: &mpsc::Sender<Incoming>, event: String, data: Option<Value>, ack: AckSender) {
+        let bytes = data.as_ref().map_or(0, size) + event.len();
+        let data = if bytes > BODY_BYTES {
+            let text = format!("An event can hold {BODY_BYTES} bytes.");
+            Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", text).limit(BODY_BYTES as u64))
+        } else {
+            // An event without a payload, or with one that is not JSON, comes as none.
+            Ok(data.unwrap_or(Value::Null))
+        };
+        // What is refused need not be kept.
+        let bytes = if data.is_ok() { bytes } else { 0 };
+        if self.waiting_bytes.fetch_add(bytes, Ordering::AcqRel) + bytes > INCOMING_BYTES {
+            self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
+            self.refuse(ack, &busy());
+            return;
+        }
+        if let Err(error) = inbox.try_send(Incoming { event, data, bytes, ack }) {
+            self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
+            if let mpsc::error::TrySendError::Full(incoming) = error {
+                self.refuse(incoming.ack, &busy());
+            }
+        }
+    }
+
+    /// Refuses without waiting for room: who floods and does not read gets no answer.
+    fn refuse(&self, ack: AckSender, error: &ApiError) {
+        let _ = ack.send(&json!({ "error": error.body }));
+        let _ = self.socket.emit("error", &error.body);
+    }
+
+    /// Carries out the client's events, one after the other.
+    async fn carry_out(self: Arc<Self>, mut inbox: mpsc::Receiver<Incoming>) {
+        let _counted = self.served.count_realtime_client();
+        let mut viewers = BTreeSet::new();
+        loop {
+            let incoming = tokio::select! {
+                incoming = inbox.recv() => incoming,
+                () = self.gone.cancelled() => None,
+            };
+            let Some(Incoming { event, data, bytes, ack }) = incoming else { break };
+            if let Err(error) = self.allowed() {
+                self.dismiss(error).await;
+                break;
+            }
+            let answer = match self.served.budget.take(&self.caller.id).and(data) {
+                Ok(data) => {
+                    note_viewer(&event, &data, &mut viewers);
+                    self.answer(&event, data).await
+                }
+                Err(error) => Answer::refused("error", &error),
+            };
+            self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
+            if !self.reply(ack, answer).await {
+                break;
+            }
+        }
+        self.gone.cancel();
+        // A page that is gone shows nothing.
+        for viewer in viewers {
+            self.served.door.node.focus(FocusState { viewer, session: None, focused: false });
+        }
+    }
+
+    async fn answer(&self, event: &str, data: Value) -> Answer {
+        match event {
+            "subscribe_changes" => match self.caller.require(Scope::Read) {
+                Ok(()) => {
+                    self.wants_changes.store(true, Ordering::Release);
+                    Answer::quiet(json!({ "ok": true }))
+                }
+                Err(error) => Answer::refused("error", &error),
+            },
+            event => requests::answer(&self.served.door, &self.caller, event, data).await,
+        }
+    }
+
+    /// Sends an answer; false when the client is gone.
+    async fn reply(&self, ack: AckSender, answer: Answer) -> bool {
+        if let Err(SendError::Socket(SocketError::InternalChannelFull)) = ack.send(&answer.ack) {
+            // The acknowledgement is lost, and with it what the client may rely on: it has to come again.
+            let _ = self.socket.clone().disconnect();
+            return false;
+        }
+        for (name, value) in answer.events {
+            if !self.emit(name, &value).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Passes on what the node tells.
+    async fn tell(self: Arc<Self>, mut changes: node::Changes, mut teller: Teller) {
+        loop {
+            let change = tokio::select! {
+                change = changes.next() => change,
+                () = self.gone.cancelled() => return,
+            };
+            let Some(change) = change else { return };
+            if let Err(error) = self.allowed() {
+                self.dismiss(error).await;
+                return;
+            }
+            let alive = match change {
+                Err(_) => self.emit("lagged", &json!({})).await,
+                Ok(change) if self.wants_changes.load(Ordering::Acquire) => self.emit("change", &change).await,
+                Ok(change) => {
+                    let mut alive = true;
+                    for (name, value) in teller.tell(&change) {
+                        alive = alive && self.emit(name, &value).await;
+                    }
+                    alive
+                }
+            };
+            if !alive {
+                return;
+            }
+        }
+    }
+
+    /// Whether the client's token still holds.
+    fn allowed(&self) -> Result<(), ApiError> {
+        self.served.door.tokens.check(&self.caller.id, self.served.door.now())
+    }
+
+    /// Says why, and ends the connection.
+    async fn dismiss(&self, error: ApiError) {
+        self.emit("error", &error.body).await;
+        let _ = self.socket.clone().disconnect();
+        self.gone.cancel();
+    }
+
+    /// Sends an event once there is room; false when the client is gone.
+    async fn emit<T: Serialize + Sync>(&self, name: &str, value: &T) -> bool {
+        loop {
+            match self.socket.emit(name, value) {
+                Ok(()) => return true,
+                Err(SendError::Socket(SocketError::InternalChannelFull)) => tokio::select! {
+                    () = tokio::time::sleep(ROOM_CHECK) => {}
+                    () = self.gone.cancelled() => return false,
+                },
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
+fn busy() -> ApiError {
+    let text = "Too many events wait to be carried out; send more slowly.";
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", text)
+}
+
+/// Remembers for which windows a client says what is on screen.
+fn note_viewer(event: &str, data: &Value, viewers: &mut BTreeSet<String>) {
+    if event != "rpc" || data.get("command").and_then(Value::as_str) != Some("focus") || viewers.len() >= VIEWERS {
+        return;
+    }
+    if let Some(args) = data.get("args")
+        && let Ok(focus) = crate::args::parse::<FocusArgs>(args.clone())
+    {
+        viewers.insert(focus.viewer);
+    }
+}
+
+/// About how many bytes a payload takes; parsing took it out of its packet.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|item| size(item) + 1).sum::<usize>() + 2,
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + size(value) + 4).sum::<usize>() + 2,
+    }
+}
