@@ -153,7 +153,7 @@ async fn batch(
         watched: core.hub.watched(),
     };
     let local = job.local;
-    match core.store.write(move |tx| job.write(tx, runs, receipts)).await {
+    match core.store.write(move |tx| job.write(tx, runs, &receipts)).await {
         Ok(outcome) => {
             let lost = outcome.sessions.iter().find(|(_, took)| took.lost_own).map(|(session, _)| *session);
             *rooms = outcome.rooms;
@@ -233,12 +233,7 @@ struct Took {
 }
 
 impl Job {
-    fn write(
-        mut self,
-        tx: &Tx<'_>,
-        runs: Vec<VerifiedRun>,
-        receipts: Vec<SignedReceipt>,
-    ) -> Result<Outcome, StoreError> {
+    fn write(mut self, tx: &Tx<'_>, runs: Vec<VerifiedRun>, receipts: &[SignedReceipt]) -> Result<Outcome, StoreError> {
         let mut by_session: BTreeMap<SessionId, VecDeque<VerifiedRun>> = BTreeMap::new();
         for run in runs {
             by_session.entry(run.session()).or_default().push_back(run);
@@ -251,7 +246,7 @@ impl Job {
             }
         }
         let mut delivered = BTreeMap::new();
-        for receipt in &receipts {
+        for receipt in receipts {
             self.receipt(tx, receipt, &mut delivered)?;
         }
         Ok(Outcome { rooms: self.rooms, sessions, delivered })

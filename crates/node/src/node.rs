@@ -216,7 +216,7 @@ impl Node {
         }
         let link = core.link().ok_or_else(|| NodeError::Internal { message: "the link has not started".to_owned() })?;
         let mut changes = self.changes();
-        let machine = link.add_address(&address).await.map_err(dial_error)?;
+        let machine = link.add_address(&address).await.map_err(|error| dial_error(&error))?;
         let now_ms = core.clock.wall_ms();
         core.store.write(move |tx| store::addresses::add_typed(tx, &address, now_ms)).await?;
         // The link answers when the handshake is done; its event may take a moment longer to be served.
@@ -322,7 +322,7 @@ pub(crate) fn visibility(visibility: Visibility) -> link::Visibility {
     }
 }
 
-fn dial_error(error: link::DialError) -> NodeError {
+fn dial_error(error: &link::DialError) -> NodeError {
     use link::DialError;
     let message = error.to_string();
     let code = match error {

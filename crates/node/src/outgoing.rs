@@ -363,11 +363,11 @@ impl<'a> Batch<'a> {
             Err(AppendError::Full) => {
                 self.flush(tx, open)?;
                 let mut builder = self.builder(tx, open)?;
-                builder.push(self.now_ms, body).map_err(conflict)?;
+                builder.push(self.now_ms, body).map_err(|error| conflict(&error))?;
                 open.builder = Some(builder);
                 Ok(())
             }
-            Err(error) => Err(conflict(error)),
+            Err(error) => Err(conflict(&error)),
         }
     }
 
@@ -381,14 +381,15 @@ impl<'a> Batch<'a> {
             .iter()
             .filter(|head| !is_own(head) && head.last_event > since)
             .map(|head| Parent { id: head.id, lamport: head.lamport });
-        RunBuilder::new(open.wrote.session, &self.local, own.map(ledger::head).as_ref(), parents).map_err(conflict)
+        RunBuilder::new(open.wrote.session, &self.local, own.map(ledger::head).as_ref(), parents)
+            .map_err(|error| conflict(&error))
     }
 
     /// Signs and writes the run that is being built.
     fn flush(&self, tx: &Tx<'_>, open: &mut Open) -> Result<(), StoreError> {
         let Some(builder) = open.builder.take() else { return Ok(()) };
         let count = builder.len();
-        let (run, _) = builder.sign(self.identity).map_err(conflict)?;
+        let (run, _) = builder.sign(self.identity).map_err(|error| conflict(&error))?;
         let first = open.written;
         let pushed = &open.pushed;
         let written = ledger::write(tx, open.key, &run, true, self.now_ms, |index| {
@@ -441,6 +442,6 @@ fn internal(message: &str) -> NodeError {
     NodeError::Internal { message: message.to_owned() }
 }
 
-fn conflict(error: AppendError) -> StoreError {
+fn conflict(error: &AppendError) -> StoreError {
     StoreError::Conflict(error.to_string())
 }

@@ -334,7 +334,7 @@ mod tests {
     fn profile(seed: u8, version: u64, name: &str) -> SignedProfile {
         let identity = Identity::from_seed([seed; 32]);
         let profile = Profile { name: name.into(), device: String::new(), status_text: String::new(), colour: 1 };
-        SignedProfile::sign(&identity, version, profile).unwrap()
+        SignedProfile::sign(&identity, version, &profile).unwrap()
     }
 
     #[test]

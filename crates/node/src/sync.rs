@@ -131,7 +131,6 @@ impl Sync {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use proto::event::{Body, Event, Header};
     use proto::id::{Epoch, EventId};
     use proto::identity::Identity;
@@ -159,7 +158,7 @@ mod tests {
                     kind: body.kind().unwrap(),
                     body_hash: [0; 32],
                 };
-                let event = Event::new(header, body.encode().unwrap_or(Bytes::new())).unwrap();
+                let event = Event::new(header, body.encode().unwrap()).unwrap();
                 prev = Some(event.id());
                 Run::sign(&identity, vec![event]).unwrap().into_run()
             })

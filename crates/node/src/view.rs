@@ -350,6 +350,7 @@ pub enum Visibility {
 /// One change. Everything that shows something of the node lives on this stream and applies it; nothing is fetched again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[expect(clippy::large_enum_variant, reason = "changes are kept behind an Arc; those who apply them want plain fields")]
 pub enum Change {
     /// A message is new or changed.
     MessageChanged {
