@@ -250,13 +250,12 @@ fn contradiction<K: Known>(run: &Run, head: Option<&Head>, known: &K) -> Result<
 /// Judges events that follow the known head: parents, Lamport times, bodies.
 fn judge_events<K: Known>(run: VerifiedRun, head: Option<&Head>, known: &K) -> Result<Admission, K::Error> {
     let session = run.session();
-    let mut before = head.map(|head| head.lamport);
+    let mut head = head.copied();
     let mut in_run = BTreeMap::new();
-    let mut unknown = Vec::new();
-    let mut refusal = None;
     for event in run.events() {
         let header = event.header();
-        let mut greatest = before.unwrap_or(0);
+        let mut greatest = head.map_or(0, |head| head.lamport);
+        let mut unknown = Vec::new();
         for parent in &header.parents {
             let lamport = match in_run.get(parent) {
                 Some(lamport) => Some(*lamport),
@@ -267,30 +266,21 @@ fn judge_events<K: Known>(run: VerifiedRun, head: Option<&Head>, known: &K) -> R
                 None => unknown.push(*parent),
             }
         }
-        // While a parent is unknown the right time is too; with all known, the first wrong one decides.
-        if unknown.is_empty() && header.lamport != greatest + 1 {
-            refusal = Some(Refusal::Lamport { seq: header.seq, expected: greatest + 1, actual: header.lamport });
-            break;
+        if !unknown.is_empty() {
+            // What comes after in the run is judged when these are known: no more look-ups than an honest run needs.
+            return Ok(Admission::Waiting { run, missing: Missing::Parents(unknown) });
+        }
+        let (seq, actual, expected) = (header.seq, header.lamport, greatest + 1);
+        if actual != expected {
+            return Ok(Admission::Refuse(Refusal::Lamport { seq, expected, actual }));
         }
         if let Err(error) = event.decode_body() {
-            refusal = Some(Refusal::Body { seq: header.seq, error });
-            break;
+            return Ok(Admission::Refuse(Refusal::Body { seq, error }));
         }
-        before = Some(header.lamport);
-        in_run.insert(event.id(), header.lamport);
+        in_run.insert(event.id(), actual);
+        head = Some(Head { seq, id: event.id(), lamport: actual, frozen: false });
     }
-    if let Some(refusal) = refusal {
-        return Ok(Admission::Refuse(refusal));
-    }
-    if !unknown.is_empty() {
-        return Ok(Admission::Waiting { run, missing: Missing::Parents(unknown) });
-    }
-    let head = run.events().last().map(|last| Head {
-        seq: last.header().seq,
-        id: last.id(),
-        lamport: last.header().lamport,
-        frozen: false,
-    });
+    // A run has at least one event, so there is a head by now.
     Ok(head.map_or(Admission::Duplicate, |head| Admission::Append { run, head }))
 }
 
