@@ -1,5 +1,11 @@
-//! Whole programs in networks of their own.
+//! Whole programs in networks of their own: real multicast, real sockets, real kills.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+#[path = "network/cables.rs"]
+mod cables;
 #[path = "network/lab.rs"]
 mod lab;
+#[path = "network/meeting.rs"]
+mod meeting;
+#[path = "network/restarts.rs"]
+mod restarts;
