@@ -3,12 +3,7 @@
 //! The pump is one task and owns the socket. Towards the node it has two bounded queues, so a slow node holds the peer
 //! back and a slow peer holds the node back.
 
-use std::{
-    fmt,
-    future::poll_fn,
-    sync::Arc,
-    task::Poll,
-};
+use std::{fmt, future::poll_fn, sync::Arc, task::Poll};
 
 use bytes::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -18,7 +13,7 @@ use proto::{
     limits,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::Instant,
 };
 use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
@@ -84,7 +79,10 @@ pub(crate) enum Control {
         reason: DownReason,
     },
     /// Ping now; end unless the answer comes within [`Timings::probe`].
-    Probe,
+    Probe {
+        /// Told when the answer has come.
+        answered: Option<oneshot::Sender<()>>,
+    },
 }
 
 impl fmt::Debug for Conn {
@@ -126,10 +124,11 @@ impl Conn {
     /// As [`Conn::send`], and [`SendError::Full`].
     pub fn try_send(&self, frame: &Frame) -> Result<(), SendError> {
         let bytes = encode(frame)?;
-        let budget = self.shared.budget.clone().try_acquire_many_owned(weight(&bytes)).map_err(|error| match error {
-            tokio::sync::TryAcquireError::Closed => SendError::Closed,
-            tokio::sync::TryAcquireError::NoPermits => SendError::Full,
-        })?;
+        let budget =
+            self.shared.budget.clone().try_acquire_many_owned(weight(&bytes)).map_err(|error| match error {
+                tokio::sync::TryAcquireError::Closed => SendError::Closed,
+                tokio::sync::TryAcquireError::NoPermits => SendError::Full,
+            })?;
         self.shared.outgoing.try_send(Outgoing { bytes, _budget: budget }).map_err(|error| match error {
             mpsc::error::TrySendError::Closed(_) => SendError::Closed,
             mpsc::error::TrySendError::Full(_) => SendError::Full,
@@ -216,6 +215,15 @@ struct Progress {
 struct Probe {
     ping: u64,
     deadline: Instant,
+    answered: Vec<oneshot::Sender<()>>,
+}
+
+impl Probe {
+    fn passed(self) {
+        for answered in self.answered {
+            answered.send(()).ok();
+        }
+    }
 }
 
 /// How a link ended, and the words to end it with.
@@ -281,13 +289,7 @@ enum Step {
 }
 
 impl Pump {
-    pub(crate) fn new(
-        peer: MachineId,
-        mut socket: Socket,
-        wiring: Wiring,
-        timings: &Timings,
-        gate: GateCheck,
-    ) -> Self {
+    pub(crate) fn new(peer: MachineId, mut socket: Socket, wiring: Wiring, timings: &Timings, gate: GateCheck) -> Self {
         socket.set_limit(limits::FRAME_BYTES);
         let now = Instant::now();
         Self {
@@ -378,7 +380,9 @@ impl Pump {
         if self.held.is_some() {
             // This machine is the slow one; nothing can be said about the other.
             self.last_heard = now;
-            self.probe = None;
+            if let Some(probe) = self.probe.take() {
+                probe.passed();
+            }
         }
         if self.probe.as_ref().is_some_and(|probe| now >= probe.deadline)
             || now >= self.last_heard + self.timings.silence
@@ -394,9 +398,14 @@ impl Pump {
     async fn obey(&mut self, control: Control) -> Result<(), Ended> {
         match control {
             Control::Close { bye, reason } => Err(Ended::goodbye(bye, reason)),
-            Control::Probe => {
-                self.ping().await?;
-                self.probe = Some(Probe { ping: self.pings_sent, deadline: Instant::now() + self.timings.probe });
+            Control::Probe { answered } => {
+                if self.probe.is_none() {
+                    self.ping().await?;
+                }
+                let deadline = Instant::now() + self.timings.probe;
+                let ping = self.pings_sent;
+                let probe = self.probe.get_or_insert_with(|| Probe { ping, deadline, answered: Vec::new() });
+                probe.answered.extend(answered);
                 Ok(())
             }
         }
@@ -416,8 +425,8 @@ impl Pump {
             Incoming::Ping => return Ok(()),
             Incoming::Pong(payload) => {
                 let answered = <[u8; 8]>::try_from(payload.as_ref()).map(u64::from_be_bytes).unwrap_or(0);
-                if self.probe.as_ref().is_some_and(|probe| answered >= probe.ping) {
-                    self.probe = None;
+                if let Some(probe) = self.probe.take_if(|probe| answered >= probe.ping) {
+                    probe.passed();
                 }
                 return Ok(());
             }

@@ -7,15 +7,29 @@
 //! What is not here: what the frames mean, who is a contact, what is stored. The caller answers such questions through
 //! the closures of [`LinkConfig`].
 
+mod announce;
+mod beacon;
 mod config;
 mod connection;
+mod dial;
+mod duplicates;
 mod error;
 mod event;
+mod greet;
 mod interfaces;
 mod link;
+mod listener;
+mod mdns;
+mod reconnect;
+mod registry;
+mod server;
 mod socket;
 pub mod tasks;
 mod timing;
+mod tls;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::{
     BEACON_PORT, DEFAULT_PORT, DiscoveryConfig, Gate, GateCheck, HelloSource, InterfaceScope, LinkConfig, Visibility,

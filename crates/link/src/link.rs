@@ -1,20 +1,74 @@
-//! The handle of the link.
+//! The handle of the link, and how its parts are put together.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use proto::id::MachineId;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    config::{LinkConfig, Visibility},
+    announce::Announcement,
+    beacon::BeaconPost,
+    config::{HelloSource, InterfaceScope, LinkConfig, Visibility},
+    dial,
     error::{DialError, LinkError},
-    event::{LinkEvent, NetworkState},
+    event::{DiscoveryState, LinkEvent, NetworkState},
+    greet::Greeter,
+    interfaces,
+    listener::{self, ConnIds, ListenerParts},
+    mdns::Mdns,
+    reconnect::Targets,
+    registry::{Command, Ends, Registry},
+    server::{self, Arrival},
+    tasks::{Spawner, Tasks},
+    tls::Tls,
 };
+
+/// Events that the node may leave waiting before the registry keeps them.
+const EVENTS: usize = 256;
+
+/// Messages to the registry that may wait; whoever sends more waits.
+const INPUTS: usize = 256;
 
 /// Handle to everything that talks to other machines. Cheap to clone. When the last clone is dropped, all sockets are
 /// closed at once; [`Link::shutdown`] says goodbye first.
-#[derive(Debug, Clone)]
-pub struct Link {}
+#[derive(Clone)]
+pub struct Link {
+    parts: Arc<Parts>,
+}
+
+struct Parts {
+    listen: SocketAddr,
+    instance: u64,
+    me: MachineId,
+    hello: HelloSource,
+    visibility: Mutex<Visibility>,
+    announcement: watch::Sender<Announcement>,
+    network: watch::Receiver<Arc<NetworkState>>,
+    /// Unbounded, because only this program sends, and no order may be lost.
+    commands: mpsc::UnboundedSender<Command>,
+    closing: Duration,
+    goodbye: Duration,
+    /// Links and attempts.
+    links: Tasks,
+    /// mDNS and beacon.
+    discovery: Tasks,
+    /// All else.
+    tasks: Tasks,
+    cut: CancellationToken,
+    _cut_at_drop: DropGuard,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("listen", &self.parts.listen).finish_non_exhaustive()
+    }
+}
 
 impl Link {
     /// Listens, announces, looks for machines. Gives the handle and the stream of what happens, which must be drained.
@@ -22,32 +76,115 @@ impl Link {
     /// # Errors
     /// [`LinkError`]: no port is free, the key is unusable. That discovery can't start is no error; see
     /// [`NetworkState`].
+    #[expect(clippy::unused_async, reason = "must be called on a runtime, which a plain function would not show")]
     pub async fn start(config: LinkConfig) -> Result<(Self, mpsc::Receiver<LinkEvent>), LinkError> {
-        drop(config);
-        Err(LinkError::Tls("not built yet".into()))
+        let me = config.identity.machine_id();
+        let tls = Tls::new(&config.identity)?;
+        let instance = random()?;
+        let socket = listener::bind(config.listen)?;
+        let bound = |source| LinkError::Listen { address: config.listen, tried: 1, source };
+        let listen = socket.local_addr().map_err(bound)?;
+
+        let (links, discovery, tasks) = (Tasks::new(), Tasks::new(), Tasks::new());
+        let spawner = tasks.spawner();
+        let (inputs_in, inputs) = mpsc::channel(INPUTS);
+        let (commands, orders) = mpsc::unbounded_channel();
+        let (events_in, events) = mpsc::channel(EVENTS);
+        let scope = config.discovery.interfaces;
+        let (interfaces, stirred) = interfaces::follow(scope, config.clock.clone(), &config.timings, &spawner);
+        let (network_in, network) = watch::channel(Arc::new(NetworkState {
+            listen,
+            interfaces: interfaces.borrow().to_vec(),
+            mdns: DiscoveryState::Off,
+            beacon: DiscoveryState::Off,
+            hints: 0,
+            same_identity_at: None,
+        }));
+        let cut = CancellationToken::new();
+        let ids = ConnIds::default();
+        let greeter = Arc::new(Greeter {
+            me,
+            instance,
+            listen,
+            hello: config.hello.clone(),
+            gate: config.gate.clone(),
+            timings: config.timings.clone(),
+            tls: tls.clone(),
+            ids: ids.clone(),
+            inputs: inputs_in.clone(),
+            stop: links.spawner().stop_token(),
+        });
+        let announcement = Announcement::new(config.discovery.visibility, &greeter.hello(), listen, instance);
+        let (announce, announcement) = watch::channel(announcement);
+
+        let mut targets = Targets::new(me, config.timings.clone(), random()?);
+        let now = tokio::time::Instant::now();
+        for text in &config.typed {
+            match dial::parse_typed(text) {
+                Ok(typed) => targets.add_typed(text.trim().to_owned(), typed, now),
+                Err(error) => tracing::warn!("typed address left out: {error}"),
+            }
+        }
+        let ends = Ends {
+            inputs,
+            commands: orders,
+            events: events_in,
+            interfaces: interfaces.clone(),
+            stirred,
+            network: network_in,
+            stop: spawner.stop_token(),
+        };
+        spawner.spawn("registry", Registry::new(greeter.clone(), targets, links.spawner(), ends).run());
+
+        let parts =
+            ListenerParts { tls, gate: config.gate.clone(), timings: config.timings.clone(), ids, cut: cut.clone() };
+        let handshaken = listener::start(socket, listen, parts, &spawner);
+        let arrivals = server::start(handshaken, &config.timings, &spawner);
+        spawner.spawn("arrivals", take_arrivals(arrivals, greeter, links.spawner()));
+        start_discovery(&config, me, &discovery, &announcement, &interfaces, &inputs_in);
+
+        tracing::info!(me = %me.short(), %listen, "listening for peers");
+        let parts = Parts {
+            listen,
+            instance,
+            me,
+            hello: config.hello,
+            visibility: Mutex::new(config.discovery.visibility),
+            announcement: announce,
+            network,
+            commands,
+            closing: config.timings.closing,
+            goodbye: config.timings.goodbye,
+            links,
+            discovery,
+            tasks,
+            _cut_at_drop: cut.clone().drop_guard(),
+            cut,
+        };
+        Ok((Self { parts: Arc::new(parts) }, events))
     }
 
     /// Where peers are listened for, with the real port.
     #[must_use]
     pub fn listen_addr(&self) -> SocketAddr {
-        ([0, 0, 0, 0], 0).into()
+        self.parts.listen
     }
 
     /// Random number of this start, as sent in `Hello`.
     #[must_use]
     pub fn instance(&self) -> u64 {
-        0
+        self.parts.instance
     }
 
     /// Keeps a machine linked: its addresses from earlier links are dialled now, and again with back-off whenever
     /// there is no link. Calling again adds addresses.
     pub fn remember(&self, machine: MachineId, addresses: Vec<SocketAddr>) {
-        drop((machine, addresses));
+        self.order(Command::Remember { machine, addresses });
     }
 
     /// Stops keeping a machine linked. A link that stands stays.
     pub fn forget(&self, machine: &MachineId) {
-        let _ = machine;
+        self.order(Command::Forget(*machine));
     }
 
     /// Dials an address that a person typed: `host`, `host:port`, `[IPv6%scope]:port`. Gives the machine that answered.
@@ -57,44 +194,148 @@ impl Link {
     /// # Errors
     /// [`DialError`] says why the first attempt failed.
     pub async fn add_address(&self, address: &str) -> Result<MachineId, DialError> {
-        Err(DialError::Syntax(address.to_owned()))
+        let typed = dial::parse_typed(address)?;
+        if let dial::Typed::Address(address) = &typed
+            && self.is_own(*address)
+        {
+            return Err(DialError::Myself(*address));
+        }
+        let (reply, answer) = oneshot::channel();
+        self.order(Command::AddTyped { text: address.trim().to_owned(), typed, reply: Some(reply) });
+        answer.await.unwrap_or(Err(DialError::ShuttingDown))
     }
 
     /// Stops trying a typed address. A link that stands stays.
     pub fn remove_address(&self, address: &str) {
-        let _ = address;
+        self.order(Command::RemoveTyped(address.trim().to_owned()));
     }
 
     /// Changes what is announced.
     pub fn set_visibility(&self, visibility: Visibility) {
-        let _ = visibility;
+        *self.parts.visibility.lock().unwrap_or_else(PoisonError::into_inner) = visibility;
+        self.refresh_announcement();
     }
 
     /// Announces anew: call when the name in the profile has changed.
-    pub fn refresh_announcement(&self) {}
+    pub fn refresh_announcement(&self) {
+        let parts = &self.parts;
+        let visibility = *parts.visibility.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Announcement::new(visibility, &(parts.hello)(), parts.listen, parts.instance);
+        parts.announcement.send_if_modified(|before| {
+            let changed = *before != now;
+            *before = now;
+            changed
+        });
+    }
 
     /// Ends the link to a machine and forgets its addresses. Call after the gate began to refuse it.
     pub fn drop_peer(&self, machine: &MachineId) {
-        let _ = machine;
+        self.order(Command::DropPeer(*machine));
     }
 
     /// The network changed or the system woke: probes all links and dials again at once. The link notices by itself;
     /// this is for shells that learn of it earlier.
-    pub fn wake(&self) {}
+    pub fn wake(&self) {
+        self.order(Command::Stir);
+    }
 
     /// Network and discovery as they are now.
     #[must_use]
     pub fn network(&self) -> Arc<NetworkState> {
-        Arc::new(NetworkState {
-            listen: self.listen_addr(),
-            interfaces: Vec::new(),
-            mdns: crate::event::DiscoveryState::Off,
-            beacon: crate::event::DiscoveryState::Off,
-            hints: 0,
-            same_identity_at: None,
-        })
+        self.parts.network.borrow().clone()
+    }
+
+    /// The ID under which this machine links.
+    #[must_use]
+    pub fn machine_id(&self) -> MachineId {
+        self.parts.me
     }
 
     /// Says goodbye to the network and to every linked machine, and returns when no task and no socket is left.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        let parts = &self.parts;
+        let (done, stopped) = oneshot::channel();
+        self.order(Command::Stop(done));
+        // An error means that the registry has ended already.
+        stopped.await.ok();
+        let farewells = parts.links.shutdown_within(parts.closing + Duration::from_millis(500));
+        let goodbye = parts.discovery.shutdown_within(parts.goodbye * 2 + Duration::from_millis(500));
+        tokio::join!(farewells, goodbye);
+        parts.cut.cancel();
+        parts.tasks.shutdown().await;
+    }
+
+    /// Names of the tasks that still run.
+    #[cfg(test)]
+    pub(crate) fn left_running(&self) -> Vec<String> {
+        let parts = &self.parts;
+        [&parts.links, &parts.discovery, &parts.tasks].into_iter().flat_map(|tasks| tasks.spawner().running()).collect()
+    }
+
+    fn order(&self, command: Command) {
+        // After shutdown nobody takes orders, and none is needed.
+        self.parts.commands.send(command).ok();
+    }
+
+    fn is_own(&self, address: SocketAddr) -> bool {
+        let listen = self.parts.listen;
+        if address.port() != listen.port() {
+            return false;
+        }
+        let ip = address.ip().to_canonical();
+        let own = |own: IpAddr| own == ip || ip == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        if listen.ip().is_unspecified() {
+            ip.is_loopback() || self.network().addresses().any(own)
+        } else {
+            own(listen.ip())
+        }
+    }
+}
+
+fn random() -> Result<u64, LinkError> {
+    getrandom::u64().map_err(|error| LinkError::Random(error.to_string()))
+}
+
+async fn take_arrivals(mut arrivals: mpsc::Receiver<Arrival>, greeter: Arc<Greeter>, links: Spawner) {
+    while let Some(arrival) = arrivals.recv().await {
+        let name = format!("link {} {}", arrival.caller.id, arrival.caller.machine.short());
+        links.spawn(name, greeter.clone().accept(arrival));
+    }
+}
+
+fn start_discovery(
+    config: &LinkConfig,
+    me: MachineId,
+    discovery: &Tasks,
+    announcement: &watch::Receiver<Announcement>,
+    interfaces: &watch::Receiver<Arc<Vec<interfaces::Interface>>>,
+    inputs: &mpsc::Sender<crate::registry::Input>,
+) {
+    let scope: InterfaceScope = config.discovery.interfaces;
+    let stop = discovery.spawner().stop_token();
+    if config.discovery.mdns {
+        let mdns = Mdns {
+            me,
+            scope,
+            timings: config.timings.clone(),
+            announcement: announcement.clone(),
+            interfaces: interfaces.clone(),
+            inputs: inputs.clone(),
+            stop: stop.clone(),
+        };
+        discovery.spawn("mdns", mdns.run());
+    }
+    if config.discovery.beacon {
+        let beacon = BeaconPost {
+            me,
+            port: config.discovery.beacon_port,
+            scope,
+            timings: config.timings.clone(),
+            announcement: announcement.clone(),
+            interfaces: interfaces.clone(),
+            inputs: inputs.clone(),
+            stop,
+        };
+        discovery.spawn("beacon", beacon.run());
+    }
 }

@@ -102,7 +102,8 @@ impl Socket {
 
     /// The next message. Also sends answers to pings.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, SocketError>> {
-        let message = ready!(poll(self.ws.read(&mut Polled { io: &mut self.io, cx, written_bytes: &mut self.written_bytes })))?;
+        let message =
+            ready!(poll(self.ws.read(&mut Polled { io: &mut self.io, cx, written_bytes: &mut self.written_bytes })))?;
         Poll::Ready(match message {
             Message::Binary(bytes) => Ok(Incoming::Frame(bytes)),
             Message::Ping(_) => Ok(Incoming::Ping),
@@ -117,7 +118,8 @@ impl Socket {
     /// Queues a message; [`Socket::poll_flush`] brings it out. Call only when the last flush has finished, so that at
     /// most one write buffer is waiting.
     pub(crate) fn queue(&mut self, cx: &mut Context<'_>, message: Message) -> Result<(), SocketError> {
-        match poll(self.ws.write(&mut Polled { io: &mut self.io, cx, written_bytes: &mut self.written_bytes }, message)) {
+        match poll(self.ws.write(&mut Polled { io: &mut self.io, cx, written_bytes: &mut self.written_bytes }, message))
+        {
             // "Pending" means that the message is in the buffer and the stream takes no more at the moment.
             Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
             Poll::Ready(Err(error)) => Err(error),

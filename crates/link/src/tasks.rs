@@ -176,18 +176,15 @@ impl Spawner {
         let (reply, answer) = oneshot::channel();
         if !self.inner.lock().closed {
             // Nobody awaits the join handle: the result comes through the channel.
-            drop(self.inner.tracker.spawn_blocking(move || {
-                match std::panic::catch_unwind(AssertUnwindSafe(job)) {
-                    Ok(value) => drop(reply.send(value)),
-                    Err(panic) => report_panic(name, panic.as_ref()),
-                }
+            drop(self.inner.tracker.spawn_blocking(move || match std::panic::catch_unwind(AssertUnwindSafe(job)) {
+                Ok(value) => drop(reply.send(value)),
+                Err(panic) => report_panic(name, panic.as_ref()),
             }));
         }
         async move { answer.await.map_err(|_| TaskEnded) }
     }
 
     /// Resolves when the group is asked to stop. A task that has to tidy up selects on it.
-    #[must_use]
     pub fn stopping(&self) -> WaitForCancellationFutureOwned {
         self.inner.stop.clone().cancelled_owned()
     }

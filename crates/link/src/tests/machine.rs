@@ -1,0 +1,261 @@
+//! A machine for tests: a link with its own identity, and expectations about what it reports.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use proto::{
+    clock::ManualClock,
+    frame::{Frame, Hello},
+    id::MachineId,
+    identity::Identity,
+    register::{Profile, SignedProfile},
+};
+use tokio::{sync::mpsc, time::timeout};
+
+use crate::{
+    Conn, ConnId, DiscoveryConfig, DownReason, Gate, Hint, InterfaceScope, Link, LinkConfig, LinkEvent, Timings,
+    Visibility,
+};
+
+/// How long an expectation waits before the test fails. Far more than anything takes on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for something that must happen.
+pub(super) async fn expect<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {PATIENCE:?} in vain: {what}"),
+    }
+}
+
+/// An identity that no other test uses, also not in another process: mDNS and beacon are shared.
+pub(super) fn identity() -> Arc<Identity> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).unwrap();
+    Arc::new(Identity::from_seed(seed))
+}
+
+/// Two identities, the one with the smaller machine ID first.
+pub(super) fn two_identities() -> (Arc<Identity>, Arc<Identity>) {
+    let (one, other) = (identity(), identity());
+    if one.machine_id() < other.machine_id() { (one, other) } else { (other, one) }
+}
+
+/// Deadlines short enough for tests, long enough for a busy machine.
+pub(super) fn quick() -> Timings {
+    Timings {
+        backoff_first: Duration::from_millis(50),
+        backoff_longest: Duration::from_millis(400),
+        closing: Duration::from_millis(500),
+        ..Timings::default()
+    }
+}
+
+pub(super) fn hello(identity: &Identity) -> Hello {
+    let profile = Profile { name: "Anna".into(), device: "test".into(), status_text: String::new(), colour: 1 };
+    Hello {
+        version: 1,
+        features: 0,
+        listen_port: 0,
+        wall_ms: 1_700_000_000_000,
+        instance: 0,
+        profile: SignedProfile::sign(identity, 1, &profile).unwrap(),
+    }
+}
+
+/// Who may link; shared with the test, which may change it.
+#[derive(Clone)]
+pub(super) struct GateBook {
+    answers: Arc<Mutex<HashMap<MachineId, Gate>>>,
+    others: Gate,
+}
+
+impl GateBook {
+    /// Everybody is a contact.
+    pub(super) fn open() -> Self {
+        Self { answers: Arc::default(), others: Gate::Allow { contact: true } }
+    }
+
+    /// Only these; for tests of discovery, which sees the machines of other tests.
+    pub(super) fn only(machines: &[MachineId]) -> Self {
+        let answers = machines.iter().map(|machine| (*machine, Gate::Allow { contact: true })).collect();
+        Self { answers: Arc::new(Mutex::new(answers)), others: Gate::Refuse }
+    }
+
+    pub(super) fn set(&self, machine: MachineId, gate: Gate) {
+        self.answers.lock().unwrap().insert(machine, gate);
+    }
+
+    fn ask(&self, machine: &MachineId) -> Gate {
+        self.answers.lock().unwrap().get(machine).copied().unwrap_or(self.others)
+    }
+}
+
+/// Settings of a machine, to be changed before [`Setup::start`].
+pub(super) struct Setup {
+    pub(super) identity: Arc<Identity>,
+    pub(super) listen: SocketAddr,
+    pub(super) discovery: DiscoveryConfig,
+    pub(super) timings: Timings,
+    pub(super) gate: GateBook,
+    pub(super) clock: Arc<ManualClock>,
+}
+
+impl Setup {
+    pub(super) fn new(identity: Arc<Identity>) -> Self {
+        Self {
+            identity,
+            listen: ([127, 0, 0, 1], 0).into(),
+            discovery: DiscoveryConfig {
+                mdns: false,
+                beacon: false,
+                beacon_port: 0,
+                visibility: Visibility::Everyone,
+                interfaces: InterfaceScope::Loopback,
+            },
+            timings: quick(),
+            gate: GateBook::open(),
+            clock: Arc::new(ManualClock::new(1_700_000_000_000)),
+        }
+    }
+
+    pub(super) async fn start(self) -> Machine {
+        let id = self.identity.machine_id();
+        let (greeting, gate) = (self.identity.clone(), self.gate.clone());
+        let config = LinkConfig {
+            identity: self.identity.clone(),
+            listen: self.listen,
+            discovery: self.discovery,
+            typed: Vec::new(),
+            hello: Arc::new(move || hello(&greeting)),
+            gate: Arc::new(move |machine| gate.ask(machine)),
+            clock: self.clock.clone(),
+            timings: self.timings,
+        };
+        let (link, events) = Link::start(config).await.unwrap();
+        Machine { id, link, events, gate: self.gate, clock: self.clock }
+    }
+}
+
+/// A running link and what it reports.
+pub(super) struct Machine {
+    pub(super) id: MachineId,
+    pub(super) link: Link,
+    pub(super) events: mpsc::Receiver<LinkEvent>,
+    pub(super) gate: GateBook,
+    pub(super) clock: Arc<ManualClock>,
+}
+
+/// A link that stands.
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) peer: MachineId,
+    pub(super) hello: Box<Hello>,
+    pub(super) conn: Conn,
+    pub(super) frames: mpsc::Receiver<Frame>,
+    pub(super) addr: SocketAddr,
+    pub(super) inbound: bool,
+}
+
+impl Machine {
+    pub(super) async fn start(identity: Arc<Identity>) -> Self {
+        Setup::new(identity).start().await
+    }
+
+    pub(super) fn address(&self) -> String {
+        self.link.listen_addr().to_string()
+    }
+
+    async fn next(&mut self, what: &str) -> LinkEvent {
+        match expect(what, self.events.recv()).await {
+            Some(event) => event,
+            None => panic!("the events ended, waiting for: {what}"),
+        }
+    }
+
+    /// The next link that comes up; nothing may go down before.
+    pub(super) async fn up(&mut self) -> Standing {
+        loop {
+            match self.next("a link").await {
+                LinkEvent::Up { peer, hello, conn, frames, addr, inbound } => {
+                    return Standing { peer, hello, conn, frames, addr, inbound };
+                }
+                LinkEvent::Down { reason, .. } => panic!("a link went down: {reason}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// The next link that goes down; none may come up before.
+    pub(super) async fn down(&mut self) -> (MachineId, ConnId, DownReason) {
+        loop {
+            match self.next("the end of a link").await {
+                LinkEvent::Down { peer, conn_id, reason } => return (peer, conn_id, reason),
+                LinkEvent::Up { .. } => panic!("a link came up before the old one was reported down"),
+                _ => {}
+            }
+        }
+    }
+
+    /// The next hint about a machine.
+    pub(super) async fn hint(&mut self, machine: MachineId) -> Hint {
+        loop {
+            match self.next("a hint").await {
+                LinkEvent::Hint(hint) if hint.machine == machine => return hint,
+                _ => {}
+            }
+        }
+    }
+
+    /// That a machine's hints are gone. Links may not change meanwhile.
+    pub(super) async fn hint_gone(&mut self, machine: MachineId) {
+        loop {
+            match self.next("the end of a hint").await {
+                LinkEvent::HintGone { machine: gone } if gone == machine => return,
+                LinkEvent::Down { reason, .. } => panic!("a link went down: {reason}"),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Standing {
+    pub(super) async fn receive(&mut self) -> Frame {
+        expect("a frame", self.frames.recv()).await.unwrap_or_else(|| panic!("the link ended"))
+    }
+}
+
+/// A frame that can be told from others.
+pub(super) fn numbered(number: u64) -> Frame {
+    Frame::Digests(vec![(proto::SessionId::from_bytes([7; 16]), digest(number))])
+}
+
+fn digest(number: u64) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest[..8].copy_from_slice(&number.to_be_bytes());
+    digest
+}
+
+pub(super) fn number_of(frame: &Frame) -> u64 {
+    match frame {
+        Frame::Digests(digests) => u64::from_be_bytes(digests[0].1[..8].try_into().unwrap()),
+        other => panic!("not a numbered frame: {other:?}"),
+    }
+}
+
+/// A frame of about 200 KB.
+pub(super) fn large() -> Frame {
+    Frame::Digests(vec![(proto::SessionId::from_bytes([7; 16]), [1; 32]); 4096])
+}
+
+/// Sends a frame each way and expects it to arrive: the two ends are of one link.
+pub(super) async fn converse(a: &mut Standing, b: &mut Standing, number: u64) {
+    a.conn.send(numbered(number)).await.unwrap();
+    assert_eq!(number_of(&b.receive().await), number);
+    b.conn.send(numbered(number + 1)).await.unwrap();
+    assert_eq!(number_of(&a.receive().await), number + 1);
+}

@@ -1,0 +1,10 @@
+//! Whole links over real sockets on the loopback.
+
+mod basics;
+mod discovery;
+mod duplicates;
+mod hostile;
+mod machine;
+mod pressure;
+mod reconnect;
+mod wires;
