@@ -1,0 +1,218 @@
+//! Notifications of the operating system: what they say, and one small trait that each system fills in.
+//!
+//! The node decides *whether* something is notified ([`node::view::Change::NoticeRaised`]); here it is only put into
+//! words and handed over. There is at most one notification for each session: a newer one replaces it.
+
+#[cfg(target_os = "linux")]
+mod gnome;
+#[cfg(target_os = "linux")]
+pub mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(target_os = "linux")]
+pub use linux::LinuxNotifier as SystemNotifier;
+#[cfg(target_os = "macos")]
+pub use macos::MacNotifier as SystemNotifier;
+#[cfg(windows)]
+pub use windows::WindowsNotifier as SystemNotifier;
+
+use std::future::Future;
+
+use node::view::Notice;
+
+use crate::destination::Destination;
+use crate::texts::Texts;
+
+/// Most characters of a body. Servers show two to four lines; the rest only costs.
+const BODY_CHARS: usize = 300;
+
+/// Most characters of a title.
+const TITLE_CHARS: usize = 100;
+
+/// One way to the system's notifications.
+pub trait Notifier: Send + Sync {
+    /// Shows a notification; one that was shown earlier under the same key is replaced.
+    ///
+    /// # Errors
+    /// [`NotifyError`] when the system doesn't take it now. The next call tries anew.
+    fn show(&self, notification: Notification) -> impl Future<Output = Result<(), NotifyError>> + Send;
+
+    /// Takes back the notification with this key, if it still stands.
+    fn withdraw(&self, key: &str) -> impl Future<Output = ()> + Send;
+
+    /// Whether the system shows notifications now.
+    ///
+    /// # Errors
+    /// [`NotifyError`] says what is missing.
+    fn available(&self) -> impl Future<Output = Result<(), NotifyError>> + Send;
+}
+
+/// Why a notification could not be shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotifyError {
+    /// The system offers no such service to this program.
+    #[error("this system has no notification service: {0}")]
+    NoService(String),
+    /// The service exists and refused, or did not answer.
+    #[error("the notification service did not take it: {0}")]
+    Refused(String),
+}
+
+/// A notification in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    /// What it belongs to; a second one with the same key replaces the first.
+    pub key: String,
+    /// Where a click goes; nowhere means that it only raises the window.
+    pub destination: Option<Destination>,
+    /// One line, plain text.
+    pub title: String,
+    /// A few lines, plain text; escaping is the system's part.
+    pub body: String,
+    /// What the click is called where the system names it.
+    pub open_label: String,
+}
+
+/// A person clicked a notification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Click {
+    /// Where it goes.
+    pub destination: Option<Destination>,
+    /// The permission to come to the front that the system handed over with it.
+    pub activation_token: Option<String>,
+}
+
+impl Notification {
+    /// Puts a notice into words. What the person hides arrives empty in the notice and stays hidden.
+    #[must_use]
+    pub fn of_notice(notice: &Notice, texts: &Texts) -> Self {
+        let hidden = notice.title.is_empty();
+        let title = match (hidden, notice.request, notice.count) {
+            (true, _, _) => texts.get("notice_app", &[]),
+            (false, true, _) => texts.get("notice_request", &[("name", &notice.title)]),
+            (false, false, 0 | 1) => notice.title.clone(),
+            (false, false, count) => texts.count("notice_from", count, &[("name", &notice.title)]),
+        };
+        let body = match (hidden, notice.request, notice.body.is_empty()) {
+            (true, true, _) => texts.get("notice_request_hidden", &[]),
+            (_, true, true) => texts.get("notice_request_body", &[]),
+            (_, _, false) => notice.body.clone(),
+            (_, false, true) => texts.count("notice_messages", notice.count.max(1), &[]),
+        };
+        Self {
+            key: notice.session_id.clone(),
+            destination: Destination::session(&notice.session_id).ok(),
+            title: printable(&title, TITLE_CHARS, false),
+            body: printable(&body, BODY_CHARS, true),
+            open_label: texts.get("notice_open", &[]),
+        }
+    }
+
+    /// The one that the settings page sends.
+    #[must_use]
+    pub fn test(texts: &Texts) -> Self {
+        Self {
+            key: "test".to_owned(),
+            destination: None,
+            title: texts.get("notice_test_title", &[]),
+            body: texts.get("notice_test_body", &[]),
+            open_label: texts.get("notice_open", &[]),
+        }
+    }
+}
+
+/// The text without control characters, cut to `limit` characters. Line breaks stay where a body may have them.
+fn printable(text: &str, limit: usize, line_breaks: bool) -> String {
+    let shown = |c: char| match c {
+        '\n' if line_breaks => '\n',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    let mut cut: String = text.chars().take(limit).map(shown).collect();
+    if text.chars().nth(limit).is_some() {
+        cut.push('…');
+    }
+    cut
+}
+
+/// Text as it may stand in XML or in the markup of a Linux notification server.
+#[cfg_attr(target_os = "macos", expect(dead_code, reason = "macOS takes plain text"))]
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SESSION: &str = "6f2c1a84-0b1d-8f3e-9a77-0123456789ab";
+
+    fn notice(title: &str, body: &str, count: u32, request: bool) -> Notice {
+        Notice { session_id: SESSION.to_owned(), title: title.to_owned(), body: body.to_owned(), count, request }
+    }
+
+    fn words(notice: &Notice) -> (String, String) {
+        let notification = Notification::of_notice(notice, &Texts::for_language("en"));
+        (notification.title, notification.body)
+    }
+
+    #[test]
+    fn one_message_is_name_and_text() {
+        assert_eq!(words(&notice("Anna", "Lunch?", 1, false)), ("Anna".into(), "Lunch?".into()));
+    }
+
+    #[test]
+    fn several_messages_tell_their_number_and_the_newest_text() {
+        let (title, body) = words(&notice("Anna", "Lunch?", 3, false));
+        assert!(title.contains("Anna") && title.contains('3'), "{title}");
+        assert_eq!(body, "Lunch?");
+    }
+
+    #[test]
+    fn what_is_hidden_stays_hidden() {
+        let (title, body) = words(&notice("Anna", "", 2, false));
+        assert!(title.contains("Anna") && body.contains('2'), "name only: {title} / {body}");
+        let (title, body) = words(&notice("", "", 2, false));
+        assert!(title.contains("Landline") && body.contains('2'), "neither: {title} / {body}");
+        let (title, body) = words(&notice("", "", 1, true));
+        assert!(!title.is_empty() && !body.is_empty(), "a hidden request still says what it is");
+    }
+
+    #[test]
+    fn a_request_says_who_asks() {
+        let (title, body) = words(&notice("Anna", "", 1, true));
+        assert!(title.contains("Anna") && title != "Anna", "{title}");
+        assert!(!body.is_empty());
+    }
+
+    #[test]
+    fn hostile_text_is_tamed() {
+        let (title, body) =
+            words(&notice("An\nna\u{0}", &format!("a\u{0}\u{1b}[31m\nb{}", "x".repeat(5000)), 1, false));
+        assert_eq!(title, "An na ");
+        assert!(body.starts_with("a  [31m\nb"), "because only the line break is kept");
+        assert_eq!(body.chars().count(), BODY_CHARS + 1);
+    }
+
+    #[test]
+    fn markup_is_escaped() {
+        assert_eq!(
+            escape("<a href=\"x\">Tom & 'Jerry'</a>"),
+            "&lt;a href=&quot;x&quot;&gt;Tom &amp; &#39;Jerry&#39;&lt;/a&gt;"
+        );
+    }
+}
