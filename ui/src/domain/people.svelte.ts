@@ -10,9 +10,11 @@ export class People {
   searched = $state(false);
   readonly #byId = new SvelteMap<string, User>();
 
-  /** On this network and not blocked, by name. */
+  /** On this network, by name; without those that are blocked, and those that have asked and stand among the requests. */
   readonly nearby: readonly User[] = $derived(
-    [...this.#byId.values()].filter((user) => user.nearby && user.trust !== "blocked").sort(byName),
+    [...this.#byId.values()]
+      .filter((user) => user.nearby && user.trust !== "blocked" && user.trust !== "requested")
+      .sort(byName),
   );
 
   /** Known but not blocked, by name. */

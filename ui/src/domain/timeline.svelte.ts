@@ -1,4 +1,5 @@
 import { tick } from "svelte";
+import { SvelteSet } from "svelte/reactivity";
 import { BackendError, type Backend } from "../backend/backend";
 import type { Message, Session } from "../backend/gen";
 
@@ -22,6 +23,8 @@ export class Timeline {
   /** Whether older and newer messages remain on disk. */
   moreBefore = $state(false);
   moreAfter = $state(false);
+  /** Long messages that a person has unfolded. */
+  readonly unfolded = new SvelteSet<string>();
   /** Messages of others that arrived below what is on screen. */
   below = $state(0);
   #backend: Backend;

@@ -31,7 +31,7 @@ function format(locale: string, options: Intl.DateTimeFormatOptions): Intl.DateT
 
 /** The system's own way to write times, unless the interface speaks another language. */
 export function clockTime(timestamp: string, locale: string): string {
-  return format(locale, { hour: "numeric", minute: "2-digit" }).format(new Date(timestamp));
+  return format(locale, { timeStyle: "short" }).format(new Date(timestamp));
 }
 
 /** Day and time in full, for titles and details. */

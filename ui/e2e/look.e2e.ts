@@ -1,0 +1,194 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Browser, Page } from "playwright-core";
+import type { PreviewServer } from "vite";
+import { launch, looks, open, serve, shoot, type Look } from "./harness";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+let browser: Browser;
+let server: PreviewServer;
+let url: string;
+beforeAll(async () => {
+  ({ server, url } = await serve());
+  browser = await launch();
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+interface Screen {
+  name: string;
+  query: string;
+  viewport?: { width: number; height: number };
+  go: (page: Page) => Promise<void>;
+}
+
+const session = (index: number) => async (page: Page) => {
+  await page.getByTestId("session-item").nth(index).click();
+  await page.locator(".scroller.placed").waitFor();
+};
+const settings = (section: string) => async (page: Page) => {
+  await page.getByTestId("settings-open").click();
+  await page.locator(`[data-testid=settings-tab][data-section=${section}]`).click();
+};
+const small = { width: 360, height: 480 };
+const narrow = { width: 420, height: 760 };
+
+const screens: readonly Screen[] = [
+  { name: "welcome", query: "world=fresh", go: (page) => page.getByTestId("welcome").waitFor() },
+  {
+    name: "alone",
+    query: "world=fresh",
+    go: async (page) => {
+      await page.getByTestId("welcome-start").click();
+      await page.locator("[data-testid=nearby-state][data-state=alone]").waitFor({ state: "attached" });
+    },
+  },
+  {
+    name: "searching",
+    query: "world=fresh",
+    go: async (page) => {
+      await page.getByTestId("welcome-start").click();
+      await page.getByTestId("nearby").waitFor();
+    },
+  },
+  { name: "nearby", query: "world=busy", go: (page) => page.getByTestId("session-item").first().waitFor() },
+  {
+    name: "why",
+    query: "world=fresh",
+    go: async (page) => {
+      await page.getByTestId("welcome-start").click();
+      await page.getByTestId("why-open").click();
+      await page.getByTestId("why").waitFor();
+    },
+  },
+  { name: "conversation", query: "world=busy", go: session(0) },
+  { name: "request", query: "world=busy", go: session(1) },
+  { name: "unread", query: "world=busy", go: session(2) },
+  { name: "states", query: "world=busy", go: session(3) },
+  { name: "draft", query: "world=busy", go: session(4) },
+  {
+    name: "details",
+    query: "world=busy",
+    go: async (page) => {
+      await session(0)(page);
+      await page.getByTestId("details-open").click();
+      await page.getByTestId("details").waitFor();
+    },
+  },
+  {
+    name: "menu",
+    query: "world=busy",
+    go: async (page) => {
+      await session(0)(page);
+      await page.getByTestId("conversation-menu").click();
+      await page.getByRole("menu").waitFor();
+    },
+  },
+  {
+    name: "switcher",
+    query: "world=busy",
+    go: async (page) => {
+      await page.getByTestId("session-item").first().waitFor();
+      await page.keyboard.press("Control+k");
+      await page.getByTestId("switcher-input").fill("an");
+    },
+  },
+  {
+    name: "shortcuts-sheet",
+    query: "world=busy",
+    go: async (page) => {
+      await page.getByTestId("session-item").first().waitFor();
+      await page.keyboard.press("Control+/");
+      await page.getByTestId("shortcuts").waitFor();
+    },
+  },
+  {
+    name: "address",
+    query: "world=busy",
+    go: async (page) => {
+      await page.getByTestId("add-address-open").first().click();
+      await page.getByTestId("add-address-input").fill("192.168.7.7");
+      await page.getByTestId("add-address-submit").click();
+      await page.getByRole("alert").waitFor();
+    },
+  },
+  {
+    name: "block",
+    query: "world=busy",
+    go: async (page) => {
+      await session(1)(page);
+      await page.getByTestId("request-block").click();
+      await page.getByTestId("block-dialog").waitFor();
+    },
+  },
+  {
+    name: "close",
+    query: "world=busy",
+    go: async (page) => {
+      await page.getByTestId("session-item").first().waitFor();
+      await page.evaluate(() => window.fake.emit({ type: "closeRequested" }));
+      await page.getByTestId("close-choice").waitFor();
+    },
+  },
+  {
+    name: "failure",
+    query: "world=busy",
+    go: async (page) => {
+      await session(3)(page);
+      await page.getByTestId("message-details").click();
+      await page.getByTestId("message-info").waitFor();
+    },
+  },
+  {
+    name: "gone",
+    query: "world=busy",
+    go: async (page) => {
+      await session(0)(page);
+      await page.evaluate(() => window.fake.emit({ type: "connection", state: "gone" }));
+      await page.getByTestId("connection").waitFor();
+    },
+  },
+  ...["profile", "notifications", "privacy", "network", "appearance", "shortcuts"].map(
+    (section): Screen => ({ name: `settings-${section}`, query: "world=busy", go: settings(section) }),
+  ),
+  { name: "hostile", query: "world=hostile", go: session(0) },
+  { name: "small-list", query: "world=busy", viewport: small, go: (page) => page.getByTestId("session-item").first().waitFor() },
+  { name: "small-conversation", query: "world=busy", viewport: small, go: session(3) },
+  { name: "small-welcome", query: "world=fresh", viewport: small, go: (page) => page.getByTestId("welcome").waitFor() },
+  { name: "narrow-settings", query: "world=busy", viewport: narrow, go: settings("profile") },
+  { name: "narrow-request", query: "world=busy", viewport: narrow, go: session(1) },
+  { name: "pseudo", query: "world=busy&language=en-XA", go: session(3) },
+];
+
+interface Violation {
+  id: string;
+  nodes: { target: unknown; failureSummary?: string }[];
+}
+
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  const found = await page.evaluate(async () => {
+    const run = (window as unknown as { axe: { run: (o: object) => Promise<{ violations: Violation[] }> } }).axe.run;
+    const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+    return (await run({ runOnly: { type: "tag", values: tags } } as object)).violations;
+  });
+  return found.flatMap((one) => one.nodes.map((node) => `${one.id} ${String(node.target)}\n${node.failureSummary ?? ""}`));
+}
+
+describe.each(looks)("in $name", (look: Look) => {
+  test.each(screens)("$name has nothing that axe objects to", async ({ name, query, viewport, go }) => {
+    const { page, context, errors } = await open(browser, url, query, look, viewport);
+    await go(page);
+    // The pointer leaves no hover behind in the picture.
+    await page.mouse.move(1, 1);
+    await shoot(page, `${look.name}-${name}`);
+    const found = await violations(page);
+    await context.close();
+    expect(found).toEqual([]);
+    expect(errors).toEqual([]);
+  });
+});

@@ -1,0 +1,28 @@
+// The interface over a node that lives in the page, so that a test can make anything happen.
+import "../../src/app.css";
+import { mount } from "svelte";
+import Root from "../../src/views/Root.svelte";
+import type { FakeBackend } from "../../tests/fake/backend";
+import { person } from "../../tests/fake/backend";
+import { busyWorld, freshWorld, hostileWorld, longWorld } from "../../tests/fake/world";
+
+declare global {
+  interface Window {
+    fake: FakeBackend;
+    person: typeof person;
+  }
+}
+
+const query = new URLSearchParams(location.search);
+const worlds: Record<string, () => FakeBackend> = {
+  busy: () => busyWorld(),
+  fresh: freshWorld,
+  hostile: hostileWorld,
+  long: () => longWorld(Number(query.get("count") ?? "2000"), Number(query.get("unread") ?? "0")),
+};
+const fake = (worlds[query.get("world") ?? "busy"] ?? busyWorld)();
+fake.settings = { ...fake.settings, language: query.get("language") ?? "en" };
+window.fake = fake;
+window.person = person;
+const target = document.getElementById("app");
+if (target !== null) mount(Root, { target, props: { backend: fake } });

@@ -1,0 +1,110 @@
+import { FakeBackend, ME, START, person } from "./backend";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** A desktop in use: some conversations, a request, all states. */
+export function busyWorld(now = Date.now()): FakeBackend {
+  const fake = new FakeBackend();
+  const anna = person("anna", "Anna Sjöberg", { statusText: "Back at two", colour: 4, trust: "verified" });
+  const omar = person("omar", "Omar", { status: "offline", lastSeen: new Date(now - 3 * HOUR).toISOString(), colour: 1, nearby: false, path: "none" });
+  const mei = person("mei7", "美玲", { status: "away", colour: 8, device: "工作站" });
+  const dana = person("dana", "Dana Whitfield-Ashcroft of the Long Names Department", { colour: 10, nearby: false, status: "offline", lastSeen: new Date(now - 2 * DAY).toISOString() });
+  const stranger = person("zzk4", "Anna Sjöberg", { trust: "requested", nameClash: true, colour: 2, device: "unknown-pc" });
+  const kim = person("kim2", "Kim", { trust: "unknown", colour: 5, statusText: "New here" });
+  const lev = person("lev9", "ליאור", { trust: "unknown", colour: 7, device: "lior-mac" });
+  fake.user({ ...anna });
+  fake.user(kim);
+  fake.user(lev);
+
+  fake.now = now - 2 * DAY;
+  const a = fake.session(anna, { pinned: true }).sessionId;
+  fake.put(a, anna.userId, "Hello Bea! I moved into the office next door, so now we are on the same network.");
+  fake.put(a, ME, "Welcome! No more files by mail then.");
+  fake.now = now - DAY - HOUR;
+  fake.put(a, anna.userId, "Did you see the plan for the workshop? https://example.org/plan?day=3 has the newest one.");
+  fake.now += MINUTE;
+  fake.put(a, anna.userId, "The room is booked from 9 to 12.");
+  fake.now += 2 * MINUTE;
+  fake.put(a, ME, "Read it. Two things:\n\n1. we need a projector\n2. lunch");
+  fake.now = now - 40 * MINUTE;
+  fake.put(a, anna.userId, "Projector is on its way. For lunch there is the place around the corner; they take groups up to twenty if one calls before ten. Shall I?");
+  fake.now += MINUTE;
+  fake.put(a, ME, "Yes please.");
+  fake.put(a, ME, "And thanks for taking care of it 🙏");
+  fake.now += 5 * MINUTE;
+  fake.put(a, anna.userId, "Done.");
+
+  fake.now = now - 3 * HOUR;
+  const o = fake.session(omar, { waitingCount: 2 }).sessionId;
+  fake.put(o, omar.userId, "I am off to the train. Write me here, I get it when I am back.");
+  fake.now = now - 2 * HOUR;
+  fake.put(o, ME, "Safe travels!");
+  fake.put(o, ME, "The offer must go out today, could you look at the last page?", { state: "queued", deliveredAt: null });
+  fake.put(o, ME, "I put the file on the share.", { state: "failed", failure: "Omar's machine has no room left on its disk.", deliveredAt: null });
+  fake.put(o, ME, "Call me when you are there.", { state: "queued", deliveredAt: null });
+
+  fake.now = now - 10 * MINUTE;
+  const me = fake.session(mei).sessionId;
+  fake.put(me, ME, "你好！");
+  const unread = fake.put(me, mei.userId, "你好，Bea。明天的会议改到十点了。");
+  fake.put(me, mei.userId, "请告诉其他人。");
+  fake.sessions.set(me, { ...fake.row(me), unreadCount: 2, firstUnread: unread.id });
+
+  fake.now = now - 9 * DAY;
+  const d = fake.session(dana, { draft: "About the invoice: ", mutedUntil: "9999-12-31T23:59:59.000Z" }).sessionId;
+  fake.put(d, dana.userId, "We have received your note and will come back to you.");
+
+  fake.now = now - 4 * MINUTE;
+  const s = fake.session(stranger, { request: true, unreadCount: 1 }).sessionId;
+  fake.put(s, stranger.userId, "Hi Bea, it is Anna from my new computer. Please accept.");
+
+  fake.network = { ...fake.network, discovered: 4, links: 3 };
+  fake.now = now;
+  return fake;
+}
+
+/** One conversation of many messages. */
+export function longWorld(count: number, unread = 0): FakeBackend {
+  const fake = new FakeBackend();
+  const anna = person("anna", "Anna", { colour: 4 });
+  const id = fake.session(anna).sessionId;
+  fake.now = START - count * 7 * MINUTE;
+  for (let n = 0; n < count; n++) {
+    fake.now += (n % 9) * MINUTE;
+    const length = ((n * 7919) % 23) + 1;
+    fake.put(id, n % 3 === 0 ? ME : anna.userId, `#${n} ${"word ".repeat(length * (n % 11 === 0 ? 8 : 1))}`.trim());
+  }
+  if (unread > 0) {
+    const list = fake.messages.get(id) ?? [];
+    fake.sessions.set(id, { ...fake.row(id), unreadCount: unread, firstUnread: list[list.length - unread]?.id ?? null });
+  }
+  return fake;
+}
+
+/** A machine on its first start, alone. */
+export function freshWorld(): FakeBackend {
+  const fake = new FakeBackend();
+  fake.me = { ...fake.me, name: "bea", welcomed: false };
+  fake.network = { ...fake.network, mdns: { ok: false, reason: "Another program holds UDP port 5353." } };
+  return fake;
+}
+
+/** Names and texts that try to break out. */
+export function hostileWorld(): FakeBackend {
+  const fake = new FakeBackend();
+  const mallory = person("mal0", "M\u0061\u0300\u0301llory", { colour: 0, statusText: "x".repeat(140) });
+  const id = fake.session(mallory).sessionId;
+  const say = (text: string) => fake.put(id, mallory.userId, text);
+  say("\u202Egnp.exe looks like exe.png\u202C and \u2067right\u2069 and back");
+  say("\u202E".repeat(500) + "never closed");
+  say(`a${"\u0301\u0489\u20DD".repeat(3_400)}`);
+  say("zero\u200Bwidth\u200D\u2060\uFEFF joiners");
+  say("W".repeat(4_000));
+  say("<img src=x onerror=alert(1)> <script>alert(2)</script> javascript:alert(3) data:text/html,x");
+  say("ftp://example.org //example.org file:///etc/passwd vbscript:x mailto:a@example.org http://example.org/\u202Egpj");
+  say("\n".repeat(60) + "far below");
+  say("ﷺ".repeat(40));
+  return fake;
+}
