@@ -2,7 +2,13 @@
 //!
 //! A message is three rows: event, message, outbox. Signing and encoding are done before the clock starts.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a measurement, not the program")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a measurement, not the program"
+)]
 
 #[path = "../tests/scene/mod.rs"]
 mod scene;
@@ -46,11 +52,7 @@ async fn write(total: usize, run: usize, window: usize, own: bool) -> f64 {
     let (mut alice, bob) = pair();
     let all: Vec<VerifiedRun> = texts(total).chunks(run).map(|bodies| alice.run(bodies, &[])).collect();
     let (peer, session) = (bob.id(), alice.session);
-    let key = scene
-        .store
-        .write(move |tx| Ok(sessions::create_direct(tx, &session, &peer, NOW)?.0))
-        .await
-        .unwrap();
+    let key = scene.store.write(move |tx| Ok(sessions::create_direct(tx, &session, &peer, NOW)?.0)).await.unwrap();
     let started = Instant::now();
     let mut all = all.into_iter();
     let mut queued = tokio::task::JoinSet::new();
@@ -75,11 +77,7 @@ async fn grown() {
     let scene = Scene::new();
     let (mut alice, bob) = pair();
     let (peer, session) = (bob.id(), alice.session);
-    let key = scene
-        .store
-        .write(move |tx| Ok(sessions::create_direct(tx, &session, &peer, NOW)?.0))
-        .await
-        .unwrap();
+    let key = scene.store.write(move |tx| Ok(sessions::create_direct(tx, &session, &peer, NOW)?.0)).await.unwrap();
     let mut count = 0_usize;
     for size in [10_000, 100_000, 1_000_000] {
         let started = Instant::now();

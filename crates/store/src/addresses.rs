@@ -103,7 +103,8 @@ pub fn remove_typed(tx: &Tx<'_>, address: &str) -> Result<bool, StoreError> {
 }
 
 fn address(row: &Row<'_>, index: usize) -> rusqlite::Result<SocketAddr> {
-    row.get_ref(index)?.as_str()?.parse().map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, Box::new(error))
-    })
+    row.get_ref(index)?
+        .as_str()?
+        .parse()
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, Box::new(error)))
 }

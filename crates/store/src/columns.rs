@@ -54,7 +54,8 @@ pub(crate) struct Fixed<const N: usize>(pub(crate) [u8; N]);
 impl<const N: usize> FromSql for Fixed<N> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let blob = value.as_blob()?;
-        let bytes = blob.try_into().map_err(|_| FromSqlError::InvalidBlobSize { expected_size: N, blob_size: blob.len() })?;
+        let bytes =
+            blob.try_into().map_err(|_| FromSqlError::InvalidBlobSize { expected_size: N, blob_size: blob.len() })?;
         Ok(Self(bytes))
     }
 }
@@ -89,7 +90,9 @@ pub(crate) fn unsigned(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Resul
 pub(crate) fn optional_unsigned(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Option<u64>> {
     match row.get::<_, Option<i64>>(index)? {
         None => Ok(None),
-        Some(value) => u64::try_from(value).map(Some).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(index, value)),
+        Some(value) => {
+            u64::try_from(value).map(Some).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(index, value))
+        }
     }
 }
 

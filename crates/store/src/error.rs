@@ -48,7 +48,11 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::ReadOnly) => Self::ReadOnly,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
             Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
-                if is_no_space(&error) { Self::Full } else { Self::Io(error.to_string()) }
+                if is_no_space(&error) {
+                    Self::Full
+                } else {
+                    Self::Io(error.to_string())
+                }
             }
             Some(ErrorCode::ConstraintViolation) => Self::Conflict(error.to_string()),
             _ => match error {

@@ -107,7 +107,10 @@ fn ready_log(tx: &Tx<'_>, session: SessionKey, run: &VerifiedRun, arrived_ms: u6
     let head = logs::head(tx, session, &author, epoch)?;
     let next = head.as_ref().map_or(1, |head| head.seq + 1);
     if run.first_seq() != next {
-        return Err(StoreError::Conflict(format!("the log continues at {next}, the run begins at {}", run.first_seq())));
+        return Err(StoreError::Conflict(format!(
+            "the log continues at {next}, the run begins at {}",
+            run.first_seq()
+        )));
     }
     match head {
         Some(Head { frozen: true, .. }) => Err(StoreError::Conflict("the log is frozen".into())),

@@ -31,7 +31,9 @@ pub(crate) enum Found {
 pub(crate) fn inspect(path: &Path) -> Result<Found, OpenError> {
     let mut header = Vec::with_capacity(HEADER_BYTES);
     match File::open(path) {
-        Ok(file) => file.take(HEADER_BYTES as u64).read_to_end(&mut header).map_err(|source| OpenError::io(path, &source))?,
+        Ok(file) => {
+            file.take(HEADER_BYTES as u64).read_to_end(&mut header).map_err(|source| OpenError::io(path, &source))?
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(OpenError::io(path, &error)),
     };
@@ -91,7 +93,9 @@ fn look_inside(path: &Path) -> Result<(), OpenError> {
             return Err(OpenError::Damaged { path: path.into(), detail: format!("the table {table} is missing") });
         }
         // Reads the way from the root to one leaf. A look at every page would take seconds for a large file.
-        connection.query_row(&format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT 1)"), [], |_| Ok(())).map_err(damaged)?;
+        connection
+            .query_row(&format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT 1)"), [], |_| Ok(()))
+            .map_err(damaged)?;
     }
     Ok(())
 }
@@ -111,7 +115,9 @@ fn open_untouched(path: &Path) -> rusqlite::Result<Connection> {
     if i64::try_from(length).unwrap_or(i64::MAX) < pages.saturating_mul(page_size) {
         return Err(rusqlite::Error::SqliteFailure(
             rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
-            Some(format!("the file is cut off: it should have {pages} pages of {page_size} bytes and has {length} bytes")),
+            Some(format!(
+                "the file is cut off: it should have {pages} pages of {page_size} bytes and has {length} bytes"
+            )),
         ));
     }
     Ok(connection)

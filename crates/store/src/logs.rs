@@ -82,9 +82,8 @@ pub fn head(
 /// As any read.
 pub fn vector(reader: &Reader<'_>, session: SessionKey) -> Result<VersionVector, StoreError> {
     let sql = "SELECT a.id, l.epoch, l.seq FROM logs l CROSS JOIN machines a ON a.key = l.author WHERE l.session = ?1";
-    let entries = reader.all(sql, [session], |row| {
-        Ok((machine_id(row, 0)?, Epoch::new(unsigned(row, 1)?), unsigned(row, 2)?))
-    })?;
+    let entries = reader
+        .all(sql, [session], |row| Ok((machine_id(row, 0)?, Epoch::new(unsigned(row, 1)?), unsigned(row, 2)?)))?;
     Ok(entries.into_iter().collect())
 }
 

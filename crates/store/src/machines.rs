@@ -1,8 +1,8 @@
 //! Machines: whoever was seen, their profiles, and how far they are trusted.
 
 use proto::{MachineId, Signature, SignedProfile};
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::Row;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::columns::{Fixed, MachineKey, damaged, exact, machine_id, optional_unsigned, time, unsigned};
 use crate::{Reader, StoreError, Tx};

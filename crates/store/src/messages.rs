@@ -165,17 +165,23 @@ pub(crate) use message_columns;
 const MESSAGE_COLUMNS: usize = 15;
 
 pub(crate) const PAGE_BEFORE: &str = concat!(
-    "SELECT ", message_columns!(), " FROM messages m CROSS JOIN machines a ON a.key = m.author
+    "SELECT ",
+    message_columns!(),
+    " FROM messages m CROSS JOIN machines a ON a.key = m.author
       WHERE m.session = ?1 AND (m.lamport, m.author_rank, m.epoch, m.seq) < (?2, ?3, ?4, ?5)
       ORDER BY m.lamport DESC, m.author_rank DESC, m.epoch DESC, m.seq DESC LIMIT ?6"
 );
 pub(crate) const PAGE_FROM: &str = concat!(
-    "SELECT ", message_columns!(), " FROM messages m CROSS JOIN machines a ON a.key = m.author
+    "SELECT ",
+    message_columns!(),
+    " FROM messages m CROSS JOIN machines a ON a.key = m.author
       WHERE m.session = ?1 AND (m.lamport, m.author_rank, m.epoch, m.seq) >= (?2, ?3, ?4, ?5)
       ORDER BY m.lamport, m.author_rank, m.epoch, m.seq LIMIT ?6"
 );
 pub(crate) const FIRST_UNREAD: &str = concat!(
-    "SELECT ", message_columns!(), ", s.id
+    "SELECT ",
+    message_columns!(),
+    ", s.id
       FROM unread u CROSS JOIN messages m ON m.key = u.event CROSS JOIN machines a ON a.key = m.author
       CROSS JOIN sessions s ON s.key = m.session
       WHERE u.session = ?1 ORDER BY u.lamport, u.author_rank, u.epoch, u.seq LIMIT 1"
@@ -183,15 +189,21 @@ pub(crate) const FIRST_UNREAD: &str = concat!(
 pub(crate) const MARK_READ: &str =
     "DELETE FROM unread WHERE session = ?1 AND (lamport, author_rank, epoch, seq) <= (?2, ?3, ?4, ?5)";
 const BY_ID: &str = concat!(
-    "SELECT ", message_columns!(), ", s.id FROM messages m CROSS JOIN machines a ON a.key = m.author
+    "SELECT ",
+    message_columns!(),
+    ", s.id FROM messages m CROSS JOIN machines a ON a.key = m.author
       CROSS JOIN sessions s ON s.key = m.session WHERE m.id = ?1"
 );
 const BY_KEY: &str = concat!(
-    "SELECT ", message_columns!(), ", s.id FROM messages m CROSS JOIN machines a ON a.key = m.author
+    "SELECT ",
+    message_columns!(),
+    ", s.id FROM messages m CROSS JOIN machines a ON a.key = m.author
       CROSS JOIN sessions s ON s.key = m.session WHERE m.key = ?1"
 );
 const BY_TEMP_ID: &str = concat!(
-    "SELECT ", message_columns!(), ", s.id FROM messages m CROSS JOIN machines a ON a.key = m.author
+    "SELECT ",
+    message_columns!(),
+    ", s.id FROM messages m CROSS JOIN machines a ON a.key = m.author
       CROSS JOIN sessions s ON s.key = m.session WHERE m.session = ?1 AND m.temp_id = ?2 ORDER BY m.key LIMIT 1"
 );
 
@@ -280,16 +292,12 @@ pub fn page(reader: &Reader<'_>, session: SessionKey, cursor: &Cursor, limit: u3
     };
     let range = Range { reader, session, session_id };
     match cursor {
-        Cursor::First => range.from(BEGINNING, limit).map(|(messages, more_after)| Page {
-            messages,
-            more_before: false,
-            more_after,
-        }),
-        Cursor::Last => range.before(END, limit).map(|(messages, more_before)| Page {
-            messages,
-            more_before,
-            more_after: false,
-        }),
+        Cursor::First => {
+            range.from(BEGINNING, limit).map(|(messages, more_after)| Page { messages, more_before: false, more_after })
+        }
+        Cursor::Last => {
+            range.before(END, limit).map(|(messages, more_before)| Page { messages, more_before, more_after: false })
+        }
         Cursor::Before(order) => {
             let place = place(order)?;
             let (messages, more_before) = range.before(place, limit)?;
@@ -470,8 +478,7 @@ fn change_state(
     delivered_ms: Option<i64>,
 ) -> Result<Vec<EventKey>, StoreError> {
     let mut look = tx.prepare("SELECT session, state FROM messages WHERE key = ?1")?;
-    let mut update =
-        tx.prepare("UPDATE messages SET state = ?2, failure = ?3, delivered_ms = ?4 WHERE key = ?1")?;
+    let mut update = tx.prepare("UPDATE messages SET state = ?2, failure = ?3, delivered_ms = ?4 WHERE key = ?1")?;
     let mut changed = Vec::with_capacity(keys.len());
     let mut waiting: BTreeMap<SessionKey, i64> = BTreeMap::new();
     for key in keys {

@@ -94,3 +94,42 @@ fn run(connection: &mut Connection, steps: &[Migration]) -> rusqlite::Result<boo
     }
     Ok(changed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEPS: [Migration; 3] = [
+        Migration { adds: &[("one", "CREATE TABLE one (x)")], readable_by: 1 },
+        Migration { adds: &[("two", "CREATE TABLE two (x)")], readable_by: 2 },
+        Migration { adds: &[("three", "CREATE TABLE three (x)")], readable_by: 1 },
+    ];
+
+    fn version(connection: &Connection) -> Version {
+        Version::from_pragma(connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap())
+    }
+
+    #[test]
+    fn steps_go_on_from_where_the_file_is() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        assert!(run(&mut connection, &STEPS[..1]).unwrap());
+        assert_eq!(version(&connection), Version { schema: 1, readable_by: 1 });
+        assert!(run(&mut connection, &STEPS).unwrap());
+        let expected = Version { schema: 3, readable_by: 2 };
+        assert_eq!(version(&connection), expected, "the strictest step decides who may still read");
+        assert!(!run(&mut connection, &STEPS).unwrap());
+        assert!(!run(&mut connection, &STEPS[..1]).unwrap(), "an older program does nothing");
+        assert_eq!(version(&connection), expected);
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_version_before_it() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let broken = Migration { adds: &[("four", "CREATE TABLE four (x)"), ("bad", "CREATE TABLE")], readable_by: 3 };
+        let [one, ..] = STEPS;
+        assert!(run(&mut connection, &[one, broken]).is_err());
+        assert_eq!(version(&connection), Version { schema: 1, readable_by: 1 });
+        let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+        assert_eq!(tables, 1, "nothing of the failed step is there");
+    }
+}

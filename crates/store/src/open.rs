@@ -84,7 +84,9 @@ impl OpenError {
             Self::NotADatabase { .. } | Self::Foreign { .. } => {
                 "Move the file away, or start Landline with another data folder."
             }
-            Self::ReadOnly { .. } => "Give your user the right to write the file and its folder, or choose another data folder.",
+            Self::ReadOnly { .. } => {
+                "Give your user the right to write the file and its folder, or choose another data folder."
+            }
             Self::Full { .. } => "Make room on the disk, then start Landline again.",
             Self::Busy { .. } => "Close the program that uses the file, then start Landline again.",
             Self::Io { .. } => "Check that the folder exists and that your user may read it.",

@@ -136,7 +136,10 @@ macro_rules! session_columns {
 const SESSION_COLUMNS: usize = 16;
 
 pub(crate) const LIST: &str = concat!(
-    "SELECT ", session_columns!(), ", ", messages::message_columns!(),
+    "SELECT ",
+    session_columns!(),
+    ", ",
+    messages::message_columns!(),
     " FROM sessions s LEFT JOIN machines p ON p.key = s.peer
       LEFT JOIN messages m ON m.key = s.last_message LEFT JOIN machines a ON a.key = m.author
       WHERE (s.pinned, s.activity, s.key) < (?1, ?2, ?3)
@@ -215,9 +218,8 @@ pub fn with_peer(reader: &Reader<'_>, peer: &MachineId) -> Result<Vec<(SessionKe
 /// As any read.
 pub fn totals(reader: &Reader<'_>) -> Result<Totals, StoreError> {
     let sql = "SELECT count(*), coalesce(sum(unread_count), 0), coalesce(sum(waiting_count), 0) FROM sessions";
-    let totals = reader.one(sql, [], |row| {
-        Ok(Totals { sessions: row.get(0)?, unread: row.get(1)?, waiting: row.get(2)? })
-    })?;
+    let totals =
+        reader.one(sql, [], |row| Ok(Totals { sessions: row.get(0)?, unread: row.get(1)?, waiting: row.get(2)? }))?;
     Ok(totals.unwrap_or_default())
 }
 

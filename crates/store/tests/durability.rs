@@ -1,6 +1,12 @@
 //! What was acknowledged is there after the program was killed.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "tests may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "tests may panic"
+)]
 
 mod scene;
 

@@ -1,6 +1,6 @@
 //! Random operations on the store and on a plain model of it: both must show the same.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests may panic")]
 
 mod scene;
 
@@ -19,7 +19,10 @@ enum Step {
     /// This machine writes so many messages in one run, after all that it has.
     Write(usize),
     /// The other side writes, not knowing what came in the meantime unless `informed`.
-    Receive { count: usize, informed: bool },
+    Receive {
+        count: usize,
+        informed: bool,
+    },
     /// The other side opens the session again: an event that is no message.
     Open,
     /// The other side's receipt covers this share of this machine's runs.
@@ -325,11 +328,7 @@ async fn play(steps: Vec<(usize, Step)>) {
         }
         step(&scene, &mut models[index], &next).await;
     }
-    scene
-        .store
-        .read(move |reader| compare(reader, &models))
-        .await
-        .unwrap();
+    scene.store.read(move |reader| compare(reader, &models)).await.unwrap();
     scene.store.close().await.unwrap();
 }
 

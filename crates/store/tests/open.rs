@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::disallowed_methods,
     clippy::indexing_slicing,
     reason = "tests may panic, and make damaged databases by hand"

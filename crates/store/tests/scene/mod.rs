@@ -1,6 +1,11 @@
 //! People, their runs, and stores for the store's tests.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared: not every test uses all of it, and tests may panic")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "shared: not every test uses all of it, and tests may panic"
+)]
 
 use std::path::PathBuf;
 
