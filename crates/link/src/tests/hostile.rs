@@ -9,11 +9,12 @@ use proto::{
 use rustls::{
     ClientConfig, DigitallySignedStruct, SignatureScheme,
     client::{
-        Resumption,
+        ResolvesClientCert, Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
+    pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
+    sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
 use tokio::{
@@ -155,6 +156,31 @@ enum Shows {
     Certificate,
 }
 
+/// Shows something in the place of a certificate, of which nobody should look at the inside.
+#[derive(Debug)]
+struct Certificate {
+    key: Arc<CertifiedKey>,
+}
+
+impl Certificate {
+    fn new() -> Self {
+        let mut pkcs8 = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+        pkcs8.extend_from_slice(&[5; 32]);
+        let key = aws_lc_rs::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(pkcs8)).unwrap();
+        Self { key: Arc::new(CertifiedKey::new(vec![CertificateDer::from(vec![0x30, 0x03, 2, 1, 1])], key)) }
+    }
+}
+
+impl ResolvesClientCert for Certificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.key.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
 async fn handshake(
     address: SocketAddr,
     raw_keys: bool,
@@ -168,14 +194,7 @@ async fn handshake(
         .with_custom_certificate_verifier(Arc::new(Credulous { raw_keys }));
     let mut config = match shows {
         Shows::Nothing => builder.with_no_client_auth(),
-        Shows::Certificate => {
-            let seed = [5; 32];
-            let mut pkcs8 = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
-            pkcs8.extend_from_slice(&seed);
-            let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8));
-            // Not a real certificate; none is looked at.
-            builder.with_client_auth_cert(vec![CertificateDer::from(vec![0x30, 0x03, 2, 1, 1])], key).unwrap()
-        }
+        Shows::Certificate => builder.with_client_cert_resolver(Arc::new(Certificate::new())),
     };
     config.resumption = Resumption::disabled();
     let stream = TcpStream::connect(address).await.unwrap();

@@ -1,7 +1,7 @@
 //! A machine for tests: a link with its own identity, and expectations about what it reports.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -17,8 +17,8 @@ use proto::{
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
-    Conn, ConnId, DiscoveryConfig, DownReason, Gate, Hint, InterfaceScope, Link, LinkConfig, LinkEvent, Timings,
-    Visibility,
+    Conn, ConnId, DiscoveryConfig, DownReason, Gate, Hint, InterfaceScope, Link, LinkConfig, LinkEvent, NetworkState,
+    Timings, Visibility,
 };
 
 /// How long an expectation waits before the test fails. Far more than anything takes on an idle machine.
@@ -137,7 +137,7 @@ impl Setup {
             timings: self.timings,
         };
         let (link, events) = Link::start(config).await.unwrap();
-        Machine { id, link, events, gate: self.gate, clock: self.clock }
+        Machine { id, link, events, passed: VecDeque::new(), gate: self.gate, clock: self.clock }
     }
 }
 
@@ -146,6 +146,7 @@ pub(super) struct Machine {
     pub(super) id: MachineId,
     pub(super) link: Link,
     pub(super) events: mpsc::Receiver<LinkEvent>,
+    passed: VecDeque<LinkEvent>,
     pub(super) gate: GateBook,
     pub(super) clock: Arc<ManualClock>,
 }
@@ -170,56 +171,72 @@ impl Machine {
         self.link.listen_addr().to_string()
     }
 
-    async fn next(&mut self, what: &str) -> LinkEvent {
-        match expect(what, self.events.recv()).await {
-            Some(event) => event,
-            None => panic!("the events ended, waiting for: {what}"),
+    /// The next event that a test asks about; what it does not ask about stays for later.
+    async fn next(&mut self, what: &str, wanted: impl Fn(&LinkEvent) -> bool) -> LinkEvent {
+        if let Some(place) = self.passed.iter().position(&wanted) {
+            return self.passed.remove(place).unwrap();
         }
+        loop {
+            match expect(what, self.events.recv()).await {
+                Some(event) if wanted(&event) => return event,
+                Some(event) => self.passed.push_back(event),
+                None => panic!("the events ended, waiting for: {what}"),
+            }
+        }
+    }
+
+    async fn link_event(&mut self, what: &str) -> LinkEvent {
+        self.next(what, |event| matches!(event, LinkEvent::Up { .. } | LinkEvent::Down { .. })).await
     }
 
     /// The next link that comes up; nothing may go down before.
     pub(super) async fn up(&mut self) -> Standing {
-        loop {
-            match self.next("a link").await {
-                LinkEvent::Up { peer, hello, conn, frames, addr, inbound } => {
-                    return Standing { peer, hello, conn, frames, addr, inbound };
-                }
-                LinkEvent::Down { reason, .. } => panic!("a link went down: {reason}"),
-                _ => {}
+        match self.link_event("a link").await {
+            LinkEvent::Up { peer, hello, conn, frames, addr, inbound } => {
+                Standing { peer, hello, conn, frames, addr, inbound }
             }
+            other => panic!("instead of a link coming up: {other:?}"),
         }
     }
 
     /// The next link that goes down; none may come up before.
     pub(super) async fn down(&mut self) -> (MachineId, ConnId, DownReason) {
-        loop {
-            match self.next("the end of a link").await {
-                LinkEvent::Down { peer, conn_id, reason } => return (peer, conn_id, reason),
-                LinkEvent::Up { .. } => panic!("a link came up before the old one was reported down"),
-                _ => {}
-            }
+        match self.link_event("the end of a link").await {
+            LinkEvent::Down { peer, conn_id, reason } => (peer, conn_id, reason),
+            other => panic!("instead of a link going down: {other:?}"),
         }
     }
 
     /// The next hint about a machine.
     pub(super) async fn hint(&mut self, machine: MachineId) -> Hint {
-        loop {
-            match self.next("a hint").await {
-                LinkEvent::Hint(hint) if hint.machine == machine => return hint,
-                _ => {}
-            }
+        let wanted = |event: &LinkEvent| matches!(event, LinkEvent::Hint(hint) if hint.machine == machine);
+        match self.next("a hint", wanted).await {
+            LinkEvent::Hint(hint) => hint,
+            other => panic!("no hint: {other:?}"),
         }
     }
 
-    /// That a machine's hints are gone. Links may not change meanwhile.
+    /// That a machine's hints are gone.
     pub(super) async fn hint_gone(&mut self, machine: MachineId) {
-        loop {
-            match self.next("the end of a hint").await {
-                LinkEvent::HintGone { machine: gone } if gone == machine => return,
-                LinkEvent::Down { reason, .. } => panic!("a link went down: {reason}"),
-                _ => {}
-            }
+        let wanted = |event: &LinkEvent| matches!(event, LinkEvent::HintGone { machine: gone } if *gone == machine);
+        self.next("the end of a hint", wanted).await;
+    }
+
+    /// The next change of the network's state.
+    pub(super) async fn network(&mut self) -> Arc<NetworkState> {
+        match self.next("a change of the network", |event| matches!(event, LinkEvent::Network(_))).await {
+            LinkEvent::Network(state) => state,
+            other => panic!("no state of the network: {other:?}"),
         }
+    }
+
+    /// Fails if a link came up or went down that the test did not ask about.
+    pub(super) fn no_link_changed(&mut self) {
+        while let Ok(event) = self.events.try_recv() {
+            self.passed.push_back(event);
+        }
+        let changed = |event: &&LinkEvent| matches!(event, LinkEvent::Up { .. } | LinkEvent::Down { .. });
+        assert!(!self.passed.iter().any(|event| changed(&event)), "{:?}", self.passed);
     }
 }
 
