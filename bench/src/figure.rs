@@ -58,6 +58,8 @@ pub(crate) enum Goal {
     RatioAtMost(f64),
     /// At least so many times the reference.
     RatioAtLeast(f64),
+    /// At most so much more than the reference.
+    ReferencePlus(f64),
     /// At most this value itself.
     AtMost(f64),
     /// Nothing was set; the figure is for comparison.
@@ -99,6 +101,9 @@ impl Figure {
         match self.goal {
             Goal::RatioAtMost(most) => self.ratio().map(|ratio| ratio <= most),
             Goal::RatioAtLeast(least) => self.ratio().map(|ratio| ratio >= least),
+            Goal::ReferencePlus(more) => {
+                self.reference.as_ref().map(|it| self.samples.median() <= it.samples.median() + more)
+            }
             Goal::AtMost(most) => Some(self.samples.median() <= most),
             Goal::None => None,
         }
@@ -108,6 +113,7 @@ impl Figure {
         match self.goal {
             Goal::RatioAtMost(most) => format!("≤ {most} ×"),
             Goal::RatioAtLeast(least) => format!("≥ {least} ×"),
+            Goal::ReferencePlus(more) => format!("≤ + {}", number(more)),
             Goal::AtMost(most) => format!("≤ {}", number(most)),
             Goal::None => String::new(),
         }

@@ -5,6 +5,7 @@ mod discovery;
 mod memory;
 mod references;
 mod start;
+mod window;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,8 +29,10 @@ pub(crate) enum Group {
     Delivery,
     /// How long a start takes.
     Start,
-    /// How much memory is used.
+    /// How much memory a headless node uses.
     Memory,
+    /// How soon the window is there, and how much memory the whole application uses.
+    Window,
 }
 
 /// What a group needs to measure.
@@ -61,6 +64,7 @@ pub(crate) fn measure(groups: &[Group], rounds: u32, dir: &Path) -> Result<()> {
             Group::Delivery => delivery::measure(&bench),
             Group::Start => start::measure(&bench),
             Group::Memory => memory::measure(&bench),
+            Group::Window => window::measure(&bench),
         };
         let name = group.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         let report = report.unwrap_or_else(|error| Report {

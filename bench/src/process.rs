@@ -1,6 +1,6 @@
 //! The measured programs as processes: started, listened to, ended.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -13,12 +13,13 @@ use serde_json::Value;
 /// The longest that any of them may be silent.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// A running program that prints JSON lines. It is asked to end by closing its standard input, and killed when dropped.
+/// A running program that says something line by line, on either output. It is asked to end by closing its standard
+/// input and by SIGTERM, and killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
     input: Option<ChildStdin>,
-    lines: Receiver<(Instant, Value)>,
+    lines: Receiver<(Instant, String)>,
     name: String,
 }
 
@@ -30,40 +31,61 @@ impl Process {
         Self::start(&mut command, &words.join(" "))
     }
 
-    /// Any program that prints JSON lines.
+    /// Any program.
     pub(crate) fn start(command: &mut Command, name: &str) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start {name}"))?;
-        let input = child.stdin.take();
-        let output = BufReader::new(child.stdout.take().context("its output is piped")?);
         let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                let arrived = Instant::now();
-                let Ok(value) = serde_json::from_str(&line) else { continue };
-                if sender.send((arrived, value)).is_err() {
-                    break;
+        let outputs: [Option<Box<dyn Read + Send>>; 2] = [
+            child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>),
+            child.stderr.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>),
+        ];
+        for output in outputs.into_iter().flatten() {
+            let sender = sender.clone();
+            thread::spawn(move || {
+                for line in BufReader::new(output).lines().map_while(Result::ok) {
+                    if sender.send((Instant::now(), line)).is_err() {
+                        break;
+                    }
                 }
-            }
-        });
-        Ok(Self { child, input, lines, name: name.to_owned() })
+            });
+        }
+        Ok(Self { input: child.stdin.take(), child, lines, name: name.to_owned() })
     }
 
-    /// The next line that has this key, and when it arrived.
+    /// The next JSON line that has this key, and when it arrived.
     pub(crate) fn wait(&self, key: &str) -> Result<(Instant, Value)> {
         self.wait_for(key, |value| value.get(key).is_some())
     }
 
-    /// The next line that fits, and when it arrived.
+    /// The next JSON line that fits, and when it arrived.
     pub(crate) fn wait_for(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Result<(Instant, Value)> {
+        self.find(what, |line| serde_json::from_str(line).ok().filter(&fits))
+    }
+
+    /// When the next line that contains this arrived.
+    pub(crate) fn wait_for_text(&self, text: &str) -> Result<Instant> {
+        Ok(self.find(text, |line| line.contains(text).then_some(()))?.0)
+    }
+
+    /// The first line, as text.
+    pub(crate) fn first_line(&self) -> Result<String> {
+        Ok(self.find("a line", |line| Some(line.to_owned()))?.1)
+    }
+
+    fn find<T>(&self, what: &str, fits: impl Fn(&str) -> Option<T>) -> Result<(Instant, T)> {
+        let mut last = String::new();
         loop {
             match self.lines.recv_timeout(PATIENCE) {
-                Ok((arrived, value)) if fits(&value) => return Ok((arrived, value)),
-                Ok(_) => {}
-                Err(error) => bail!("{}: waited in vain for {what}: {error}", self.name),
+                Ok((arrived, line)) => match fits(&line) {
+                    Some(found) => return Ok((arrived, found)),
+                    None => last = line,
+                },
+                Err(error) => bail!("{}: waited in vain for {what} ({error}); it last said: {last}", self.name),
             }
         }
     }
@@ -105,8 +127,43 @@ pub(crate) fn beside(name: &str) -> Result<PathBuf> {
     Ok(program)
 }
 
+/// Reads the memory of a process and all that it started until two readings in a row are the same: what goes on after
+/// "ready" has then ended. In MB of a million bytes.
+pub(crate) fn settled_megabytes(pid: u32) -> Result<f64> {
+    let whole = || -> Result<u64> {
+        pss_bytes(pid)?;
+        // One that has just ended takes nothing.
+        Ok(family(pid).into_iter().filter_map(|pid| pss_bytes(pid).ok()).sum())
+    };
+    let mut last = whole()?;
+    loop {
+        thread::sleep(Duration::from_millis(300));
+        let now = whole()?;
+        if now.abs_diff(last) < last / 200 {
+            #[expect(clippy::cast_precision_loss, reason = "memory sizes are far below 2^52")]
+            return Ok(now as f64 / 1e6);
+        }
+        last = now;
+    }
+}
+
+/// A process and all that descend from it.
+fn family(pid: u32) -> Vec<u32> {
+    let mut family = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = family.get(next).copied() {
+        next += 1;
+        let tasks = std::fs::read_dir(Path::new("/proc").join(parent.to_string()).join("task"));
+        for task in tasks.into_iter().flatten().flatten() {
+            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            family.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+        }
+    }
+    family
+}
+
 /// Proportional set size of a process, in bytes: its own memory, and its share of what it has in common with others.
-pub(crate) fn pss_bytes(pid: u32) -> Result<u64> {
+fn pss_bytes(pid: u32) -> Result<u64> {
     let path = Path::new("/proc").join(pid.to_string()).join("smaps_rollup");
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let kib = text

@@ -23,8 +23,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     packages::ensure(For::Window)?;
     ui::build(workspace)?;
     let build = ["build", "--locked", "--release", "--package", "landline-bench", "--package", "landline-cli"];
-    let window = wants_window(&options.groups).then_some(["--package", "landline-desktop"]);
-    workspace.cargo(build).args(window.into_iter().flatten()).run()?;
+    workspace.cargo(build).run()?;
+    if wants_window(&options.groups) {
+        let window = ["build", "--locked", "--release", "--package", "landline-desktop"];
+        workspace.cargo(window).args(["--bins", "--example", "empty_window"]).run()?;
+    }
     program(workspace, Profile::Release, "landline-bench")
         .args(["measure", "--rounds", &options.rounds.to_string()])
         .args(["--results".to_owned(), workspace.target().join("bench").to_string_lossy().into_owned()])

@@ -6,24 +6,10 @@ use super::Bench;
 use super::delivery::{Pair, as_float};
 use super::start::{filled, node};
 use crate::figure::{Figure, Goal, Growth, Reference, Report, Samples};
-use crate::process::{Process, pss_bytes};
+use crate::process::{Process, settled_megabytes};
 
 /// Messages stored.
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
-
-/// Reads until two readings in a row are the same: what runs after "ready" has then ended.
-fn settled_megabytes(pid: u32) -> Result<f64> {
-    let mut last = pss_bytes(pid)?;
-    loop {
-        std::thread::sleep(std::time::Duration::from_millis(200));
-        let now = pss_bytes(pid)?;
-        if now.abs_diff(last) < 64 * 1024 {
-            #[expect(clippy::cast_precision_loss, reason = "memory sizes are far below 2^52")]
-            return Ok(now as f64 / 1e6);
-        }
-        last = now;
-    }
-}
 
 pub(super) fn measure(bench: &Bench) -> Result<Report> {
     let mut report = Report::default();
