@@ -78,13 +78,11 @@ async fn two_machines_find_each_other_by_mdns() {
     let (one, other) = (identity(), identity());
     let ids = [one.machine_id(), other.machine_id()];
     let mut anna = by_mdns(one, &ids).start().await;
-    let began = Instant::now();
     let mut bob = by_mdns(other, &ids).start().await;
     let hint = bob.hint(anna.id).await;
     assert_eq!((hint.source, hint.name.as_deref()), (HintSource::Mdns, Some("Anna")));
     assert!(hint.addrs.contains(&anna.link.listen_addr()), "{hint:?}");
     let (mut to_bob, mut to_anna) = (anna.up().await, bob.up().await);
-    println!("found and linked by mDNS in {:?}", began.elapsed());
     converse(&mut to_bob, &mut to_anna, 1).await;
     assert_eq!(anna.link.network().mdns, DiscoveryState::Running);
     assert_eq!(anna.link.network().hints, 1, "because a machine doesn't count itself");
@@ -102,7 +100,6 @@ async fn leaving_says_goodbye() {
     assert!(began.elapsed() < Duration::from_secs(4), "because people wait for it: {:?}", began.elapsed());
     bob.down().await;
     bob.hint_gone(anna.id).await;
-    println!("gone {:?} after leaving began", began.elapsed());
 }
 
 #[tokio::test]
@@ -226,13 +223,12 @@ async fn all_nodes_of_one_computer_hear_the_beacon() {
     let people = [identity(), identity(), identity()];
     let ids: Vec<_> = people.iter().map(|person| person.machine_id()).collect();
     let port = free_udp_port();
-    let began = Instant::now();
     let mut machines = Vec::new();
     for person in people {
         machines.push(by_beacon(person, &ids, port).start().await);
     }
     for machine in &mut machines {
-        let mut linked = vec![machine.up().await, machine.up().await];
+        let mut linked = [machine.up().await, machine.up().await];
         linked.sort_by_key(|standing| standing.peer);
         let peers: Vec<_> = linked.iter().map(|standing| standing.peer).collect();
         let mut others: Vec<_> = ids.iter().copied().filter(|id| *id != machine.id).collect();
@@ -240,7 +236,6 @@ async fn all_nodes_of_one_computer_hear_the_beacon() {
         assert_eq!(peers, others);
         assert_eq!(machine.link.network().beacon, DiscoveryState::Running);
     }
-    println!("three nodes linked by beacon in {:?}", began.elapsed());
 }
 
 #[tokio::test]
