@@ -39,6 +39,8 @@ pub fn run() -> ExitCode {
         Err(error) => return refuse(&Refusal::of_cause(&error.to_string(), &texts)),
     };
     tauri::async_runtime::set(runtime.handle().clone());
+    // The event loop's thread starts tasks too.
+    let _inside = runtime.enter();
 
     let wish = Wish {
         destination: options.link.as_deref().and_then(|link| link.parse().ok()),
@@ -52,6 +54,7 @@ pub fn run() -> ExitCode {
         Ok(started) => started,
         Err(refusal) => return refuse(&refusal),
     };
+    tracing::debug!("the node runs");
     let shell = Shell::new(node, api);
     let code = match event_loop(&shell, &options, wish, first) {
         Ok(code) => u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from),
@@ -70,7 +73,7 @@ fn refuse(refusal: &Refusal) -> ExitCode {
 }
 
 fn start_log() {
-    let filter = EnvFilter::try_from_env("LANDLINE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,landline=info"));
+    let filter = EnvFilter::try_from_env("LANDLINE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,zbus=error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 

@@ -17,16 +17,15 @@ impl Refusal {
     /// For a profile that did not open.
     #[must_use]
     pub(crate) fn of_start(error: &StartError, texts: &Texts) -> Self {
-        let cause = error.to_string();
         let text = match error {
             StartError::ProfileInUse { holder, .. } => texts.get("start_in_use", &[("holder", holder)]),
             StartError::Directory { dir, source } => {
-                texts.get("start_directory", &[("folder", &dir.display().to_string()), ("cause", &source.to_string())])
+                let folder = dir.display().to_string();
+                texts.get("start_directory", &[("folder", &folder), ("cause", &source.to_string())])
             }
-            StartError::Key(_) => texts.get("start_key", &[("cause", &cause)]),
-            StartError::Database(_) => texts.get("start_database", &[("cause", &cause)]),
-            StartError::Network(_) => texts.get("start_network", &[("cause", &cause)]),
-            _ => texts.get("start_other", &[("cause", &cause)]),
+            StartError::Database(cause) => texts.get("start_database", &[("cause", cause)]),
+            StartError::Network(cause) => texts.get("start_network", &[("cause", cause)]),
+            error => texts.get("start_other", &[("cause", &sentence(&error.to_string()))]),
         };
         Self::new(&text, texts)
     }
@@ -34,7 +33,7 @@ impl Refusal {
     /// For anything else that stands in the way.
     #[must_use]
     pub(crate) fn of_cause(cause: &str, texts: &Texts) -> Self {
-        Self::new(&texts.get("start_other", &[("cause", cause)]), texts)
+        Self::new(&texts.get("start_other", &[("cause", &sentence(cause))]), texts)
     }
 
     fn new(text: &str, texts: &Texts) -> Self {
@@ -79,6 +78,12 @@ impl Refusal {
             .set_buttons(rfd::MessageButtons::Ok)
             .show();
     }
+}
+
+/// An error's message as the beginning of a sentence.
+fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use api::args::FocusArgs;
 use api::door::Caller;
@@ -28,6 +29,9 @@ use crate::window;
 
 /// Name under which the window reports what it shows.
 const VIEWER: &str = "window";
+
+/// Closing twice within this time ends the program even when the page was asked what to do.
+const ASKED_AGAIN: Duration = Duration::from_secs(10);
 
 /// How many notices may wait for the notification service. More than that are sessions whose newest notice follows.
 const NOTICES: usize = 64;
@@ -55,6 +59,8 @@ struct Page {
     channel: Option<Channel<PageMessage>>,
     /// Asked for while no page was there to show it.
     pending: Option<Destination>,
+    /// When it was last asked what closing should do.
+    asked: Option<Instant>,
 }
 
 /// What a person can be looking at.
@@ -191,6 +197,7 @@ impl Shell {
         if self.quitting.swap(true, Ordering::SeqCst) {
             return;
         }
+        self.close_window();
         let shell = self.clone();
         // Not one of the shell's own tasks: it ends them.
         tauri::async_runtime::spawn(async move {
@@ -204,16 +211,6 @@ impl Shell {
     /// Ends everything but the event loop. Returns after the node's last commit.
     pub(crate) async fn shut_down(&self) {
         self.quitting.store(true, Ordering::SeqCst);
-        if let Some(app) = self.app.get() {
-            let handle = app.clone();
-            let data_dir = self.data_dir().to_owned();
-            let _ = app.run_on_main_thread(move || {
-                if let Some(window) = window::find(&handle) {
-                    remember(&window, &data_dir);
-                    let _ = window.destroy();
-                }
-            });
-        }
         #[cfg(target_os = "linux")]
         if let Some(Ok(notifier)) = self.notifier.get() {
             // A click on what is left would reach nobody.
@@ -273,6 +270,7 @@ impl Shell {
 
     /// A page is there and listens.
     pub(crate) fn page_opened(&self, channel: Channel<PageMessage>) {
+        tracing::debug!("the page listens");
         let mut page = self.page();
         if let Some(Destination::Session(session_id)) = page.pending.take() {
             let _ = channel.send(PageMessage::OpenSession { session_id });
@@ -296,7 +294,14 @@ impl Shell {
 
     /// The person closed the window: what now? `Ask` has been passed on to the page.
     pub(crate) fn close_requested(self: &Arc<Self>) -> OnClose {
-        let can_ask = self.page().channel.is_some();
+        let can_ask = {
+            let mut page = self.page();
+            let asked = page.asked.replace(Instant::now());
+            // A page that was asked just now and shows nothing is broken. Before the first run is through there is
+            // nothing to keep running for.
+            let broken = asked.is_some_and(|asked| asked.elapsed() < ASKED_AGAIN);
+            page.channel.is_some() && !broken && self.node.me().welcomed
+        };
         let decision = on_close(self.tray_available().ok, self.node.settings().close_keeps_running, can_ask);
         if decision == OnClose::Ask && !self.tell(PageMessage::CloseRequested) {
             return OnClose::Quit;
@@ -307,23 +312,37 @@ impl Shell {
     /// The person's answer, kept for the next time, and carried out.
     pub(crate) async fn close_choice(self: &Arc<Self>, keep_running: bool) -> Result<(), NodeError> {
         self.node.update_settings(serde_json::json!({ "closeKeepsRunning": keep_running })).await?;
-        if !keep_running {
+        if keep_running {
+            self.close_window();
+        } else {
             self.quit();
-        } else if let Some(app) = self.app.get() {
-            let (handle, data_dir) = (app.clone(), self.data_dir().to_owned());
-            let _ = app.run_on_main_thread(move || {
-                if let Some(window) = window::find(&handle) {
-                    remember(&window, &data_dir);
-                    let _ = window.destroy();
-                }
-            });
         }
         Ok(())
     }
 
+    /// Takes the window away, and the page with it, without asking.
+    fn close_window(&self) {
+        let Some(app) = self.app.get() else { return };
+        let (handle, data_dir) = (app.clone(), self.data_dir().to_owned());
+        let closed = app.run_on_main_thread(move || {
+            if let Some(window) = window::find(&handle) {
+                remember(&window, &data_dir);
+                if let Err(error) = window.destroy() {
+                    tracing::warn!(%error, "the window did not close");
+                }
+            }
+        });
+        if let Err(error) = closed {
+            tracing::debug!(%error, "the event loop has ended before the window closed");
+        }
+    }
+
     /// The window is gone, and its page with it.
     pub(crate) fn window_destroyed(&self) {
-        self.page().channel = None;
+        let mut page = self.page();
+        page.channel = None;
+        page.asked = None;
+        drop(page);
         *self.view() = View::default();
         self.report_view();
     }

@@ -174,7 +174,6 @@ mod tests {
         "start_failed_title",
         "start_in_use",
         "start_directory",
-        "start_key",
         "start_database",
         "start_network",
         "start_other",
