@@ -4,7 +4,7 @@ import type { Args, CommandName, Result } from "./gen";
 
 /** The node that lives in the same program as this window. */
 export function tauriBackend(): Backend {
-  const ask = async <T>(command: string, args: Record<string, unknown> = {}): Promise<T> => {
+  const ask = async <T = unknown>(command: string, args: Record<string, unknown> = {}): Promise<T> => {
     try {
       return await invoke<T>(command, args);
     } catch (cause) {
@@ -31,8 +31,12 @@ export function tauriBackend(): Backend {
     },
     shell: {
       info: () => ask<ShellInfo>("shell_info"),
-      notificationTest: () => ask<void>("notification_test"),
-      setCloseChoice: (keepRunning) => ask<void>("set_close_choice", { keepRunning }),
+      notificationTest: async () => {
+        await ask("notification_test");
+      },
+      setCloseChoice: async (keepRunning) => {
+        await ask("set_close_choice", { keepRunning });
+      },
     },
   };
 }

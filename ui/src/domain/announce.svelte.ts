@@ -16,7 +16,8 @@ export class Announcer {
   /** Tells of one message. */
   message(text: string): void {
     this.#waiting.push(text);
-    this.#timer ??= setTimeout(() => {
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
       const [only] = this.#waiting;
       this.text = this.#waiting.length === 1 && only !== undefined ? only : this.#burst(this.#waiting.length);
       this.#waiting = [];

@@ -109,6 +109,7 @@ export class App {
       this.#stop ??= await this.backend.subscribe((message) => this.#hear(message));
       await this.#load();
       this.phase = "ready";
+      this.tellFocus();
       setTimeout(() => (this.people.searched = true), SEARCH_MS);
     } catch (cause) {
       const error = BackendError.from(cause);
@@ -400,7 +401,10 @@ export class App {
   /** Follows the focus of the window. */
   setFocused(focused: boolean): void {
     this.focused = focused;
-    if (focused) this.now = Date.now();
+    if (focused) {
+      this.now = Date.now();
+      this.timeline?.looked();
+    }
     this.tellFocus();
   }
 

@@ -13,9 +13,16 @@ export class Drafts {
     this.#save = save;
   }
 
-  /** What the composer shows when it opens: what was typed here, else what the node keeps. */
+  /** What a composer would show: what was typed here, else what the node keeps. */
   get(sessionId: string, kept: string | null): string {
     return this.#texts.get(sessionId) ?? kept ?? "";
+  }
+
+  /** A composer opens: gives what it shows. Until it differs from that, there is nothing to save. */
+  start(sessionId: string, kept: string | null): string {
+    const text = this.get(sessionId, kept);
+    this.#texts.set(sessionId, text);
+    return text;
   }
 
   /** Takes what is in the composer and saves it shortly. */

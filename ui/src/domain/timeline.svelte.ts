@@ -30,6 +30,8 @@ export class Timeline {
   #backend: Backend;
   #me: () => string;
   #generation = 0;
+  /** Whether a person had this conversation in focus since the divider was set. */
+  #looked = false;
 
   constructor(backend: Backend, sessionId: string, me: () => string) {
     this.#backend = backend;
@@ -147,7 +149,10 @@ export class Timeline {
     if (incoming && message.senderUserId !== this.#me()) {
       this.below += 1;
       // Someone who looks away and comes back finds where they stopped.
-      if (!looking && this.dividerId === null) this.dividerId = message.id;
+      if (!looking && (this.dividerId === null || this.#looked)) {
+        this.dividerId = message.id;
+        this.#looked = false;
+      }
     }
     // What lies outside of the loaded part is loaded when somebody scrolls there.
     if (latest && this.moreAfter) return;
@@ -158,6 +163,11 @@ export class Timeline {
     this.shift = place === 0 && next.length > 1;
     this.messages = next;
     if (latest) void tick().then(() => this.#trimStart());
+  }
+
+  /** A person has come back to this conversation. */
+  looked(): void {
+    this.#looked = true;
   }
 
   /** Sends a text. The row that comes back is the echo; there is no other. */
