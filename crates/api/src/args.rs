@@ -170,11 +170,11 @@ pub struct UpdateSessionArgs {
 pub struct MessagesArgs {
     /// The session.
     pub session_id: String,
-    /// Older than this cursor (`nextBefore` of a page, or a message ID).
+    /// Older than this cursor: `nextBefore` of a page, a message's `order`, or a message ID.
     pub before: Option<String>,
-    /// Newer than this cursor (`nextAfter` of a page, or a message ID).
+    /// Newer than this cursor: `nextAfter` of a page, a message's `order`, or a message ID.
     pub after: Option<String>,
-    /// Half a page on either side of this message ID.
+    /// Half a page on either side of this message ID, or of the first unread message when it says `unread`.
     pub around: Option<String>,
     /// Most messages, 1–200; 50 when not given.
     pub limit: Option<u32>,

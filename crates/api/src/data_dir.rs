@@ -25,7 +25,7 @@ pub enum DataDirError {
 /// # Errors
 /// [`DataDirError`] for a name that is no folder's, or an environment without a home.
 pub fn default_data_dir(profile: Option<&str>) -> Result<PathBuf, DataDirError> {
-    let base = base(|name| std::env::var_os(name))?;
+    let base = base(std::env::var_os)?;
     match profile {
         None => Ok(base),
         Some(name) if is_profile_name(name) => Ok(base.join("profiles").join(name)),

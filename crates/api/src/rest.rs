@@ -47,8 +47,8 @@ pub(crate) fn router() -> Router<Arc<Served>> {
             answer(&served, route, &path, request).await
         };
         let method: MethodRouter<Arc<Served>> = match route.verb {
-            Verb::Get => axum::routing::get(handler),
-            Verb::Post => axum::routing::post(handler),
+            Verb::Get => get(handler),
+            Verb::Post => post(handler),
             Verb::Patch => axum::routing::patch(handler),
             Verb::Delete => axum::routing::delete(handler),
         };

@@ -88,7 +88,7 @@ pub(crate) fn layer(served: &Arc<Served>) -> (SocketIoLayer, SocketIo) {
     };
     let served = served.clone();
     let connected = move |socket: SocketRef| {
-        welcome(&served, socket);
+        welcome(&served, &socket);
         std::future::ready(())
     };
     io.ns("/", connected.with(authenticate));
@@ -112,7 +112,7 @@ fn admit(served: &Served, socket: &SocketRef, auth: Option<&Value>) -> Result<Ca
 }
 
 /// Starts a client's two tasks.
-fn welcome(served: &Arc<Served>, socket: SocketRef) {
+fn welcome(served: &Arc<Served>, socket: &SocketRef) {
     let Some(caller) = socket.extensions.get::<Caller>() else { return };
     let may_read = caller.scopes.contains(&Scope::Read);
     let client = Arc::new(Client {
