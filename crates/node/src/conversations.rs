@@ -120,7 +120,7 @@ impl Node {
         if muted_until.flatten().is_some_and(|until| until > now_ms) {
             self.core().notices.settle(self.core(), id);
         }
-        self.core().hub.mark(id, false);
+        self.core().hub.mark(id);
         self.session_view(id).await
     }
 
@@ -222,7 +222,7 @@ impl Node {
         let row = rows.first().ok_or_else(|| no_message(message))?;
         let view = views::message(&self.machine_id(), peer.as_ref(), row);
         self.core().hub.publish(Change::MessageChanged { message: view.clone(), incoming: false });
-        self.core().hub.mark(id, false);
+        self.core().hub.mark(id);
         if let Some(link) = peer.and_then(|peer| self.core().links.get(&peer)) {
             // The peer compares, and asks for what it lacks.
             link.with(|pending| {
@@ -277,7 +277,7 @@ impl Node {
             self.core().notices.settle(self.core(), id);
         }
         if read > 0 {
-            self.core().hub.mark(id, false);
+            self.core().hub.mark(id);
         }
         Ok(session)
     }

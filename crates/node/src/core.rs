@@ -135,7 +135,7 @@ impl Core {
         let changed = if held { all.insert(session) } else { all.remove(&session) };
         drop(all);
         if changed {
-            self.hub.mark(session, false);
+            self.hub.mark(session);
         }
     }
 
@@ -149,7 +149,7 @@ impl Core {
     /// Shows a machine as it was just read.
     pub(crate) fn publish_user(&self, machine: &MachineId, user: User) {
         self.hub.publish(Change::UserChanged { user });
-        self.hub.mark(SessionId::direct(&self.me, machine), false);
+        self.hub.mark(SessionId::direct(&self.me, machine));
     }
 }
 

@@ -63,22 +63,22 @@ pub(crate) struct Dispatch {
     wake: Notify,
 }
 
-/// What the peer said about a session, newest last.
+/// What the peer last asked for in a session.
 #[derive(Debug)]
-pub(crate) enum Said {
-    /// The digest of what it has.
-    Digest([u8; 32]),
-    /// What it has.
-    Vector(VersionVector),
-    /// It wants no more for now.
+pub(crate) enum Asked {
+    /// To go on from what it has.
+    From(VersionVector),
+    /// To stop for now.
     Stop,
 }
 
 /// All that waits, taken at once.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
-    /// What the peer said, by session.
-    pub(crate) said: BTreeMap<SessionId, Said>,
+    /// What the peer asked for, by session.
+    pub(crate) asked: BTreeMap<SessionId, Asked>,
+    /// The digests that the peer said. Apart from what it asked for, because neither takes the other's place.
+    pub(crate) theirs: BTreeMap<SessionId, [u8; 32]>,
     /// Own receipts to send.
     pub(crate) receipts: BTreeMap<SessionId, SignedReceipt>,
     /// Sessions whose vector to send.
@@ -102,7 +102,8 @@ pub(crate) struct Pending {
 
 impl Pending {
     fn is_empty(&self) -> bool {
-        self.said.is_empty()
+        self.asked.is_empty()
+            && self.theirs.is_empty()
             && self.receipts.is_empty()
             && self.vectors.is_empty()
             && self.digests.is_empty()

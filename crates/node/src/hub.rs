@@ -3,7 +3,7 @@
 //! A session's row holds counts that many messages change. So its changes are gathered: whoever changes a session marks
 //! it, and one task reads and publishes what is marked, the first at once, then at most every few milliseconds.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use proto::id::SessionId;
@@ -20,15 +20,9 @@ const CAPACITY: usize = 2_048;
 pub(crate) struct Hub {
     /// Absent once the node has ended, so that the readers' streams end.
     changes: Mutex<Option<broadcast::Sender<Arc<Change>>>>,
-    marked: Mutex<Marked>,
+    /// Sessions whose rows are to be read and published.
+    marked: Mutex<BTreeSet<SessionId>>,
     wake: Notify,
-}
-
-/// What is to be read and published.
-#[derive(Debug, Default)]
-pub(crate) struct Marked {
-    /// Sessions; true for those that another machine opened just now.
-    pub(crate) sessions: BTreeMap<SessionId, bool>,
 }
 
 impl Hub {
@@ -63,19 +57,17 @@ impl Hub {
     }
 
     /// Marks a session's row as changed.
-    pub(crate) fn mark(&self, session: SessionId, opened: bool) {
-        let mut marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
-        *marked.sessions.entry(session).or_default() |= opened;
-        drop(marked);
+    pub(crate) fn mark(&self, session: SessionId) {
+        self.marked.lock().unwrap_or_else(PoisonError::into_inner).insert(session);
         self.wake.notify_one();
     }
 
     /// Waits until something is marked, and takes it.
-    pub(crate) async fn marked(&self) -> Marked {
+    pub(crate) async fn marked(&self) -> BTreeSet<SessionId> {
         loop {
             self.wake.notified().await;
             let taken = std::mem::take(&mut *self.marked.lock().unwrap_or_else(PoisonError::into_inner));
-            if !taken.sessions.is_empty() {
+            if !taken.is_empty() {
                 return taken;
             }
         }
@@ -88,5 +80,30 @@ impl Hub {
 
     fn sender(&self) -> Option<broadcast::Sender<Arc<Change>>> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::changes::Lagged;
+
+    #[tokio::test]
+    async fn a_reader_that_falls_behind_is_told_and_goes_on() {
+        let hub = Hub::new();
+        let mut slow = hub.subscribe();
+        let published = CAPACITY as u64 + 10;
+        for total in 0..published {
+            hub.publish(Change::UnreadChanged { total: u32::try_from(total).unwrap() });
+        }
+        assert_eq!(slow.next().await, Some(Err(Lagged(10))));
+        assert_eq!(slow.next().await, Some(Ok(Change::UnreadChanged { total: 10 })), "because the newest are kept");
+        hub.close();
+        let mut rest = 0;
+        while slow.next().await.is_some() {
+            rest += 1;
+        }
+        assert_eq!(rest, CAPACITY - 1, "because what was published before the end is still given");
+        assert!(hub.subscribe().next().await.is_none(), "because the node has ended");
     }
 }

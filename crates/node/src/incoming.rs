@@ -16,11 +16,12 @@ use proto::run::{Run, VerifiedRun};
 use proto::vector::VersionVector;
 use store::machines::Trust;
 use store::messages::Message;
+use store::sessions::Session;
 use store::{SessionKey, StoreError, Tx};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::Core;
-use crate::dispatch::{Dispatch, Said};
+use crate::dispatch::{Asked, Dispatch};
 use crate::ledger::{self, Held};
 use crate::view::Change;
 use crate::{membership, outgoing, views};
@@ -102,19 +103,19 @@ impl Arrived {
             Frame::Digests(digests) => dispatch.with(|pending| {
                 // Sessions that are not shared may be of a kind that a later version has; nothing is said of them.
                 for (session, digest) in digests.into_iter().filter(|(session, _)| shared(session)) {
-                    pending.said.insert(session, Said::Digest(digest));
+                    pending.theirs.insert(session, digest);
                 }
             }),
             Frame::Vector { session, vector } if shared(&session) => {
                 core.set_held(session, false);
-                dispatch.with(|pending| drop(pending.said.insert(session, Said::Vector(vector))));
+                dispatch.with(|pending| drop(pending.asked.insert(session, Asked::From(vector))));
             }
             Frame::Hold { session, .. } if shared(&session) => {
                 core.set_held(session, true);
-                dispatch.with(|pending| drop(pending.said.insert(session, Said::Stop)));
+                dispatch.with(|pending| drop(pending.asked.insert(session, Asked::Stop)));
             }
             Frame::Reject { session, code, detail } if shared(&session) => {
-                dispatch.with(|pending| drop(pending.said.insert(session, Said::Stop)));
+                dispatch.with(|pending| drop(pending.asked.insert(session, Asked::Stop)));
                 self.refused.insert(session, (code, detail));
             }
             Frame::Vector { .. } | Frame::Hold { .. } | Frame::Reject { .. } => return Err(Broken::ForeignSession),
@@ -219,7 +220,8 @@ struct Outcome {
 /// What was taken of one session, and what to answer.
 #[derive(Default)]
 struct Took {
-    opened: bool,
+    /// The session's row, when it was made.
+    opened: Option<Session>,
     requested: bool,
     messages: Vec<Message>,
     /// Something is held, new or again: say so.
@@ -315,6 +317,11 @@ impl Job {
             let version = store::logs::last_event(tx, key)?.as_u64();
             took.receipt = Some((version, store::logs::vector(tx, key)?));
         }
+        if let (Some(opened), Some(key)) = (&mut took.opened, key)
+            && let Some(row) = store::sessions::get(tx, key)?
+        {
+            *opened = row;
+        }
         Ok(took)
     }
 
@@ -324,7 +331,9 @@ impl Job {
         if let Some(profile) = &self.profile {
             store::machines::set_profile(tx, profile)?;
         }
-        took.opened = made;
+        if made {
+            took.opened = store::sessions::get(tx, key)?;
+        }
         Ok(key)
     }
 
@@ -403,9 +412,14 @@ fn publish(
                 pending.vectors.insert(session);
             }
         });
-        if took.requested || took.opened {
+        if took.requested || took.opened.is_some() {
             core.people.stored(&peer, took.requested.then_some(Trust::Requested));
             core.show_user(&peer);
+        }
+        if let Some(row) = &took.opened {
+            // Before its messages, and with the newest of them.
+            let session = views::session(core, row, took.messages.last());
+            core.hub.publish(Change::SessionChanged { session, opened: true });
         }
         let watched = core.hub.watched();
         let mut news = false;
@@ -417,8 +431,8 @@ fn publish(
                 core.hub.publish(Change::MessageChanged { message, incoming });
             }
         }
-        if took.opened || took.requested || !took.messages.is_empty() {
-            core.hub.mark(session, took.opened);
+        if took.requested || !took.messages.is_empty() {
+            core.hub.mark(session);
         }
         if news {
             core.notices.arrived(session);
@@ -429,7 +443,7 @@ fn publish(
             let message = views::message(&core.me, Some(&peer), message);
             core.hub.publish(Change::MessageChanged { message, incoming: false });
         }
-        core.hub.mark(session, false);
+        core.hub.mark(session);
     }
 }
 
@@ -460,7 +474,7 @@ async fn refused(core: &Core, peer: MachineId, session: SessionId, code: RejectC
                 let message = views::message(&core.me, Some(&peer), message);
                 core.hub.publish(Change::MessageChanged { message, incoming: false });
             }
-            core.hub.mark(session, false);
+            core.hub.mark(session);
         }
         Err(error) => tracing::error!(%error, "a refusal could not be noted"),
     }

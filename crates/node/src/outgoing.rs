@@ -181,7 +181,7 @@ fn publish(core: &Arc<Core>, done: Done, waiters: Vec<Waiter>) {
             let message = views::message(&core.me, wrote.peer.as_ref(), message);
             core.hub.publish(view::Change::MessageChanged { message, incoming: false });
         }
-        core.hub.mark(wrote.session, false);
+        core.hub.mark(wrote.session);
     }
     for (came, waiter) in done.came.into_iter().zip(waiters) {
         match (came, waiter) {

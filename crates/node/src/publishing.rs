@@ -1,12 +1,13 @@
 //! The task that reads marked sessions and publishes their rows, and the total of unread messages with them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proto::id::SessionId;
 use store::StoreError;
 
 use crate::core::Core;
-use crate::hub::Marked;
 use crate::view::Change;
 use crate::views;
 
@@ -28,13 +29,12 @@ pub(crate) async fn run(core: Arc<Core>) {
     }
 }
 
-async fn publish(core: &Core, marked: Marked, total: &mut Option<u32>) -> Result<(), StoreError> {
-    let sessions: Vec<_> = marked.sessions.keys().copied().collect();
+async fn publish(core: &Core, marked: BTreeSet<SessionId>, total: &mut Option<u32>) -> Result<(), StoreError> {
     let (rows, totals) = core
         .store
         .read(move |reader| {
-            let mut rows = Vec::with_capacity(sessions.len());
-            for session in &sessions {
+            let mut rows = Vec::with_capacity(marked.len());
+            for session in &marked {
                 if let Some(row) = store::sessions::get_by_id(reader, session)? {
                     let last = store::messages::by_keys(reader, row.last_message.as_slice())?.pop();
                     rows.push((row, last));
@@ -44,9 +44,8 @@ async fn publish(core: &Core, marked: Marked, total: &mut Option<u32>) -> Result
         })
         .await?;
     for (row, last) in rows {
-        let opened = marked.sessions.get(&row.id).copied().unwrap_or(false);
         let session = views::session(core, &row, last.as_ref());
-        core.hub.publish(Change::SessionChanged { session, opened });
+        core.hub.publish(Change::SessionChanged { session, opened: false });
     }
     if total.replace(totals.unread) != Some(totals.unread) {
         core.hub.publish(Change::UnreadChanged { total: totals.unread });

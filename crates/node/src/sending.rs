@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::core::Core;
-use crate::dispatch::{Dispatch, Pending, Said};
+use crate::dispatch::{Asked, Dispatch, Pending};
 use crate::outgoing::Order;
 use crate::sync::{Live, Sync};
 
@@ -96,15 +96,17 @@ impl Sending {
             let vector = self.vector(session).await?;
             self.conn.send(Frame::Vector { session, vector }).await?;
         }
-        for (session, said) in pending.said {
-            match said {
-                Said::Digest(digest) => self.compare(session, digest).await?,
-                Said::Vector(vector) => {
+        for (session, asked) in pending.asked {
+            match asked {
+                Asked::From(vector) => {
                     self.look_for_lost(session, &vector).await?;
                     self.sync.vector(session, vector);
                 }
-                Said::Stop => self.sync.hold(session),
+                Asked::Stop => self.sync.hold(session),
             }
+        }
+        for (session, digest) in pending.theirs {
+            self.compare(session, digest).await?;
         }
         let mut announce = pending.digests;
         for (session, runs) in pending.live {
