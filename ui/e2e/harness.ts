@@ -37,6 +37,11 @@ export function launch(): Promise<Browser> {
   });
 }
 
+/** As strict as the desktop shell: no inline scripts, no inline styles, nothing from elsewhere. */
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; " +
+  "connect-src 'self'; base-uri 'none'; form-action 'none'; object-src 'none'";
+
 /** Builds the interface over the node of the tests, with the same settings as the real build, and serves it. */
 export async function serve(): Promise<{ server: PreviewServer; url: string }> {
   const build = { outDir: fileURLToPath(new URL("../../target/ui-e2e/", import.meta.url)), emptyOutDir: true };
@@ -45,7 +50,7 @@ export async function serve(): Promise<{ server: PreviewServer; url: string }> {
     logLevel: "error",
     build: { ...build, rolldownOptions: { input: fileURLToPath(new URL("page/index.html", import.meta.url)) } },
   });
-  const server = await preview({ root, logLevel: "error", build, preview: { port: 0, host: "127.0.0.1" } });
+  const server = await preview({ root, logLevel: "error", build, preview: { port: 0, host: "127.0.0.1", headers: { "content-security-policy": POLICY } } });
   const url = server.resolvedUrls?.local[0];
   if (url === undefined) throw new Error("the server has no address");
   return { server, url };
@@ -68,6 +73,8 @@ export async function open(
     timezoneId: "Europe/Berlin",
   });
   const page = await context.newPage();
+  // As the desktop shell does.
+  await page.addInitScript(() => Object.freeze(Object.prototype));
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("console", (message) => {

@@ -1,6 +1,8 @@
 // The interface over a node that lives in the page, so that a test can make anything happen.
 import "../../src/app.css";
 import { mount } from "svelte";
+import { BackendError } from "../../src/backend/backend";
+import type { CommandName } from "../../src/backend/gen";
 import Root from "../../src/views/Root.svelte";
 import type { FakeBackend } from "../../tests/fake/backend";
 import { person } from "../../tests/fake/backend";
@@ -10,6 +12,8 @@ declare global {
   interface Window {
     fake: FakeBackend;
     person: typeof person;
+    /** Lets the next call of a command fail. */
+    refuse: (name: CommandName, message: string) => void;
   }
 }
 
@@ -24,5 +28,6 @@ const fake = (worlds[query.get("world") ?? "busy"] ?? busyWorld)();
 fake.settings = { ...fake.settings, language: query.get("language") ?? "en" };
 window.fake = fake;
 window.person = person;
+window.refuse = (name, message) => fake.refusals.set(name, new BackendError({ code: "refused", message }));
 const target = document.getElementById("app");
 if (target !== null) mount(Root, { target, props: { backend: fake } });

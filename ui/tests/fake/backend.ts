@@ -170,7 +170,12 @@ export class FakeBackend implements Backend {
       }
       case "mark_session_read": {
         const sessionId = given["sessionId"] ?? "";
-        this.sessions.set(sessionId, { ...this.row(sessionId), unreadCount: 0, firstUnread: null });
+        const list = this.messages.get(sessionId) ?? [];
+        const upto = given["messageId"] === undefined ? list.length : list.findIndex((one) => one.id === given["messageId"]) + 1;
+        const row = this.row(sessionId);
+        const from = Math.max(upto, list.findIndex((one) => one.id === row.firstUnread));
+        const left = row.firstUnread === null ? [] : list.slice(from).filter((one) => one.senderUserId !== ME);
+        this.sessions.set(sessionId, { ...row, unreadCount: left.length, firstUnread: left[0]?.id ?? null });
         return this.row(sessionId);
       }
       case "focus":

@@ -1,0 +1,328 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { PreviewServer } from "vite";
+import { launch, looks, open, serve, shoot } from "./harness";
+
+let browser: Browser;
+let server: PreviewServer;
+let url: string;
+const opened: BrowserContext[] = [];
+let errors: string[] = [];
+
+beforeAll(async () => {
+  ({ server, url } = await serve());
+  browser = await launch();
+});
+afterEach(async () => {
+  for (const context of opened.splice(0)) await context.close();
+  expect(errors, "because a page without errors is part of every test").toEqual([]);
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+async function start(query: string, viewport?: { width: number; height: number }): Promise<Page> {
+  const made = await open(browser, url, query, looks[0], viewport);
+  opened.push(made.context);
+  errors = made.errors;
+  return made.page;
+}
+
+const focusedId = (page: Page) => page.evaluate(() => (document.activeElement as HTMLElement | null)?.dataset["testid"] ?? document.activeElement?.tagName);
+const list = (page: Page) => page.getByTestId("message-list");
+
+/** Opens a session and waits until its list stands. */
+async function openSession(page: Page, index = 0): Promise<void> {
+  await page.getByTestId("session-item").nth(index).click();
+  await page.locator(".scroller.placed").waitFor();
+}
+
+/** Where the list stands, from its end. */
+const fromEnd = (page: Page) => list(page).evaluate((one) => one.scrollHeight - one.clientHeight - one.scrollTop);
+
+describe("by keyboard alone", () => {
+  test("from the first start to a sent message", async () => {
+    const page = await start("world=fresh");
+    await page.getByTestId("welcome-name").waitFor();
+    expect(await focusedId(page), "because the name is the first thing to set").toBe("welcome-name");
+    await page.keyboard.press("Control+a");
+    await page.keyboard.type("Bea");
+    await page.keyboard.press("Enter");
+    await page.getByTestId("nearby").waitFor();
+    await page.evaluate(() => window.fake.user(window.person("anna", "Anna", { trust: "unknown" })));
+    await page.getByTestId("nearby-item").waitFor();
+    for (let n = 0; n < 12 && (await focusedId(page)) !== "nearby-item"; n++) await page.keyboard.press("Tab");
+    expect(await focusedId(page)).toBe("nearby-item");
+    await page.keyboard.press("Enter");
+    await page.getByTestId("composer").waitFor();
+    expect(await focusedId(page), "because writing is what one came for").toBe("composer");
+    await page.keyboard.type("Hello");
+    await page.keyboard.press("Shift+Enter");
+    await page.keyboard.type("Anna");
+    await page.keyboard.press("Enter");
+    const message = page.getByTestId("message");
+    await message.waitFor();
+    expect(await message.getAttribute("data-state")).toBe("queued");
+    expect((await message.getByTestId("message-text").innerText()).trim()).toBe("Hello\nAnna");
+    expect(await page.getByTestId("composer").inputValue()).toBe("");
+    expect(await focusedId(page)).toBe("composer");
+  });
+
+  test("the list of sessions has one tab stop and is walked by arrows", async () => {
+    const page = await start("world=busy");
+    await page.getByTestId("session-item").first().waitFor();
+    expect(await page.locator("[data-testid=session-item][tabindex='0']").count()).toBe(1);
+    await page.locator("[data-testid=session-item][tabindex='0']").focus();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowDown");
+    const third = await page.getByTestId("session-item").nth(2).getAttribute("data-session");
+    expect(await page.evaluate(() => (document.activeElement as HTMLElement).dataset["session"])).toBe(third);
+    await page.keyboard.press("Enter");
+    await page.locator(`[data-testid=conversation][data-session='${third}']`).waitFor();
+    expect(await focusedId(page)).toBe("composer");
+  });
+
+  test("messages are walked by arrows, copied by C, and have a menu on Enter that gives the focus back", async () => {
+    const page = await start("world=long&count=300");
+    await openSession(page);
+    await page.keyboard.press("Shift+Tab");
+    for (let n = 0; n < 6 && (await focusedId(page)) !== "message"; n++) await page.keyboard.press("Shift+Tab");
+    const id = () => page.evaluate(() => (document.activeElement as HTMLElement).dataset["id"]);
+    expect(await id()).toBe("message-300");
+    for (let n = 0; n < 40; n++) {
+      await page.keyboard.press("ArrowUp");
+      await page.waitForFunction((want) => (document.activeElement as HTMLElement).dataset["id"] === want, `message-${299 - n}`);
+    }
+    const visible = await page.evaluate(() => {
+      const [one, box] = [document.activeElement?.getBoundingClientRect(), document.querySelector(".scroller")?.getBoundingClientRect()];
+      return one !== undefined && box !== undefined && one.bottom > box.top && one.top < box.bottom;
+    });
+    expect(visible, "because what has the focus is on screen").toBe(true);
+    await page.keyboard.press("Enter");
+    await page.getByRole("menuitem").first().waitFor();
+    await page.keyboard.press("Escape");
+    await page.waitForFunction(() => (document.activeElement as HTMLElement).dataset["id"] === "message-260");
+    await page.keyboard.press("Escape");
+    expect(await focusedId(page)).toBe("composer");
+  });
+
+  test("shortcuts from anywhere", async () => {
+    const page = await start("world=busy");
+    await page.getByTestId("session-item").first().waitFor();
+    await page.keyboard.press("Control+2");
+    await page.getByTestId("request-banner").waitFor();
+    await page.keyboard.press("Control+k");
+    await page.getByTestId("switcher-input").fill("omar");
+    await page.keyboard.press("Enter");
+    await page.locator("[data-testid=conversation][data-session='session-landline1omar']").waitFor();
+    expect(await focusedId(page), "because the dialog gives way to what it opened").toBe("composer");
+    await page.keyboard.press("Alt+Shift+ArrowDown");
+    await page.waitForFunction(() => !document.querySelector("[data-session='session-landline1omar'][data-testid=conversation]"));
+    await page.keyboard.press("Control+,");
+    await page.getByTestId("settings").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByTestId("nearby").waitFor();
+    await page.keyboard.press("Control+/");
+    await page.getByTestId("shortcuts").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByTestId("shortcuts").waitFor({ state: "detached" });
+    await page.keyboard.press("Control+=");
+    await page.waitForFunction(() => document.documentElement.style.fontSize === "110%");
+    await page.keyboard.press("Control+0");
+    await page.waitForFunction(() => document.documentElement.style.fontSize === "100%");
+  });
+
+  test("F6 walks the regions", async () => {
+    const page = await start("world=busy");
+    await openSession(page);
+    const seen: (string | undefined)[] = [];
+    for (let n = 0; n < 3; n++) {
+      await page.keyboard.press("F6");
+      seen.push(await focusedId(page));
+    }
+    expect(seen[0]).toBe("session-item");
+    expect(seen[2]).toBe("composer");
+  });
+});
+
+describe("a conversation", () => {
+  test("opens at the first unread message and keeps the divider; read is told up to what was seen", async () => {
+    const page = await start("world=long&count=2000&unread=150");
+    await openSession(page);
+    const divider = page.getByTestId("unread-divider");
+    await divider.waitFor();
+    const top = await page.evaluate(() => {
+      const [one, box] = ["[data-testid=unread-divider]", ".scroller"].map((css) => document.querySelector(css)?.getBoundingClientRect().top);
+      return (one ?? 0) - (box ?? 0);
+    });
+    expect(top).toBeGreaterThanOrEqual(0);
+    expect(top).toBeLessThan(160);
+    await page.getByTestId("new-pill").click();
+    await page.locator("[data-id=message-2000]").waitFor();
+    await page.waitForFunction(() => window.fake.calls.some((one) => one.name === "mark_session_read" && (one.args as { messageId: string }).messageId === "message-2000"));
+    expect(await fromEnd(page)).toBeLessThanOrEqual(1);
+  });
+
+  test("follows what arrives at its end, and offers a pill where one reads further up", async () => {
+    const page = await start("world=long&count=500");
+    await openSession(page);
+    const say = (text: string) => page.evaluate((words) => window.fake.say("session-landline1anna", "landline1anna", words), text);
+    await say("one more");
+    await page.locator("[data-id=message-501]").waitFor();
+    await page.waitForFunction(() => {
+      const one = document.querySelector(".scroller");
+      return one !== null && one.scrollHeight - one.clientHeight - one.scrollTop <= 1;
+    });
+    await list(page).hover();
+    await page.mouse.wheel(0, -900);
+    await page.getByTestId("new-pill").waitFor();
+    const before = await list(page).evaluate((one) => one.scrollTop);
+    for (const text of ["a", "b", "c"]) await say(text);
+    await page.getByText("3 new messages").first().waitFor();
+    expect(await list(page).evaluate((one) => one.scrollTop), "because nothing moves under a reader").toBe(before);
+    await shoot(page, "light-pill");
+    await page.keyboard.press("Control+j");
+    await page.locator("[data-id=message-504]").waitFor();
+    await page.getByTestId("new-pill").waitFor({ state: "detached" });
+  });
+
+  test("does not drift while older pages come in above", async () => {
+    const page = await start("world=long&count=5000");
+    await openSession(page);
+    await list(page).hover();
+    // Scrolls up by steps; after each, the message at the middle must be where the step left it.
+    const drift = await page.evaluate(async () => {
+      const box = document.querySelector<HTMLElement>(".scroller");
+      if (box === null) throw new Error("no list");
+      const frame = () => new Promise((done) => requestAnimationFrame(done));
+      const middle = () => {
+        const rect = box.getBoundingClientRect();
+        for (const one of box.querySelectorAll<HTMLElement>("[data-id]")) {
+          const at = one.getBoundingClientRect();
+          if (at.top >= rect.top + rect.height / 2 - 60) return one;
+        }
+        return undefined;
+      };
+      const worst = { px: 0, loaded: 0, blank: 0 };
+      for (let step = 0; step < 160; step++) {
+        box.scrollTop -= 240;
+        await frame();
+        await frame();
+        const one = middle();
+        if (one === undefined) {
+          worst.blank += 1;
+          continue;
+        }
+        const from = one.getBoundingClientRect().top;
+        for (let wait = 0; wait < 4; wait++) await frame();
+        if (!one.isConnected) worst.px = Math.max(worst.px, 9_999);
+        else worst.px = Math.max(worst.px, Math.abs(one.getBoundingClientRect().top - from));
+        worst.loaded = Math.max(worst.loaded, Number(box.dataset["loaded"]));
+      }
+      return worst;
+    });
+    expect(drift.px, "because nothing may move while one reads").toBeLessThanOrEqual(1);
+    expect(drift.blank, "because the list is never empty").toBe(0);
+    expect(drift.loaded).toBeGreaterThan(300);
+    expect(drift.loaded).toBeLessThanOrEqual(600);
+  });
+
+  test("keeps a draft for each session", async () => {
+    const page = await start("world=busy");
+    await openSession(page, 0);
+    await page.getByTestId("composer").fill("half a thought");
+    await openSession(page, 3);
+    expect(await page.getByTestId("composer").inputValue()).toBe("");
+    await page.waitForFunction(() => window.fake.calls.some((one) => one.name === "update_session" && (one.args as { draft?: string }).draft === "half a thought"));
+    await openSession(page, 0);
+    expect(await page.getByTestId("composer").inputValue()).toBe("half a thought");
+  });
+
+  test("says what is too long, and gives back what could not be saved", async () => {
+    const page = await start("world=busy");
+    await openSession(page, 0);
+    const composer = page.getByTestId("composer");
+    await composer.fill("x".repeat(65_537));
+    await page.getByText("Too long by 1 bytes").waitFor();
+    expect(await page.getByTestId("send").isDisabled()).toBe(true);
+    await shoot(page, "light-too-long");
+    const height = (await composer.boundingBox())?.height ?? 0;
+    expect(height, "because ten lines are the most").toBeLessThanOrEqual(10 * 22 + 24);
+    await composer.fill("precious");
+    await page.evaluate(() => window.refuse("send_message", "The disk is full."));
+    await page.keyboard.press("Enter");
+    await page.getByRole("alert").filter({ hasText: "The disk is full." }).waitFor();
+    expect(await composer.inputValue()).toBe("precious");
+  });
+
+  test("a failed message is sent again by Retry", async () => {
+    const page = await start("world=busy");
+    await openSession(page, 3);
+    const failed = page.locator("[data-testid=message][data-state=failed]");
+    await failed.getByTestId("message-retry").click();
+    await failed.waitFor({ state: "detached" });
+  });
+
+  test("a request is accepted, then written to", async () => {
+    const page = await start("world=busy");
+    await openSession(page, 1);
+    expect(await page.getByTestId("composer").count()).toBe(0);
+    await page.getByTestId("request-accept").click();
+    await page.getByTestId("composer").waitFor();
+    expect(await focusedId(page)).toBe("composer");
+  });
+
+  test("links open outside, and only by the backend", async () => {
+    const page = await start("world=busy");
+    await openSession(page, 0);
+    await page.getByRole("link", { name: "https://example.org/plan?day=3" }).click();
+    expect(await page.evaluate(() => window.fake.opened)).toEqual(["https://example.org/plan?day=3"]);
+    expect(page.url()).toContain(url);
+  });
+
+  test("hostile text stays within its bubble and runs nothing", async () => {
+    const page = await start("world=hostile");
+    page.on("dialog", () => errors.push("a dialog opened"));
+    await openSession(page);
+    await list(page).evaluate((one) => (one.scrollTop = 0));
+    const escaped = await page.evaluate(() =>
+      [...document.querySelectorAll<HTMLElement>(".bubble")].filter((one) => {
+        const style = getComputedStyle(one);
+        const box = document.querySelector(".scroller")?.getBoundingClientRect();
+        const at = one.getBoundingClientRect();
+        return style.overflow !== "clip" || box === undefined || at.right > box.right + 1 || at.left < box.left - 1;
+      }).length,
+    );
+    expect(escaped).toBe(0);
+    expect(await page.locator(".bubble img, .bubble script").count()).toBe(0);
+    const links = await page.locator(".bubble a").evaluateAll((all) => all.map((one) => (one as HTMLAnchorElement).protocol));
+    expect(links.filter((one) => !["http:", "https:", "mailto:"].includes(one))).toEqual([]);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
+    await shoot(page, "light-hostile-top");
+  });
+});
+
+describe("a narrow window", () => {
+  test("shows one pane at a time, with a way back", async () => {
+    const page = await start("world=busy", { width: 360, height: 480 });
+    await page.getByTestId("session-list").waitFor();
+    expect(await page.locator("main").isVisible()).toBe(false);
+    await openSession(page, 0);
+    expect(await page.getByTestId("session-list").isVisible()).toBe(false);
+    await page.getByTestId("back").click();
+    await page.getByTestId("session-list").waitFor();
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    expect(wide, "because nothing scrolls sideways").toBeLessThanOrEqual(360);
+  });
+});
+
+test("a click on a notification opens its session with the composer focused, over any dialog", async () => {
+  const page = await start("world=busy");
+  await page.getByTestId("session-item").first().waitFor();
+  await page.keyboard.press("Control+/");
+  await page.getByTestId("shortcuts").waitFor();
+  await page.evaluate(() => window.fake.emit({ type: "openSession", sessionId: "session-landline1mei7" }));
+  await page.getByTestId("unread-divider").waitFor();
+  await page.waitForFunction(() => (document.activeElement as HTMLElement).dataset["testid"] === "composer");
+});
