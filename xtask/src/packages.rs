@@ -98,13 +98,6 @@ const WINDOW: &[Need] = &[
         dnf: &["dbus-devel"],
         pacman: &["dbus"],
     },
-    Need {
-        why: "the icon in the tray",
-        probe: Probe::Library("ayatana-appindicator3-0.1"),
-        apt: &["libayatana-appindicator3-dev"],
-        dnf: &["libayatana-appindicator-gtk3-devel"],
-        pacman: &["libayatana-appindicator"],
-    },
 ];
 
 const TESTS: &[Need] = &[
