@@ -102,6 +102,16 @@ impl Stranger {
         self.conn.as_ref().expect("a link").send(frame).await.expect("the link stands");
     }
 
+    /// Sends a frame again and again, until it was sent so often or the link ends.
+    pub async fn flood(&self, frame: Frame, count: usize) {
+        let conn = self.conn.as_ref().expect("a link");
+        for _ in 0..count {
+            if conn.send(frame.clone()).await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Sends runs of the direct session with a person.
     pub async fn send_runs(&self, session: SessionId, runs: Vec<Run>) {
         self.send(Frame::Events { session, runs }).await;
