@@ -134,8 +134,9 @@ describe("the window's state", () => {
     const fake = busyWorld();
     const { app } = await started(fake);
     app.openSession("session-landline1mei7");
-    await app.markRead("message-1");
-    await app.markRead("message-1");
+    const newest = fake.row("session-landline1mei7").lastMessage?.id ?? "";
+    await app.markRead(newest);
+    await app.markRead(newest);
     expect(fake.calls.filter((one) => one.name === "mark_session_read")).toHaveLength(1);
     expect(app.sessions.get("session-landline1mei7")?.unreadCount).toBe(0);
     expect(ME).not.toBe("");

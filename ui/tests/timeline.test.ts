@@ -106,9 +106,12 @@ describe("a conversation", () => {
   test("after missed changes it loads again where one was", async () => {
     const { timeline, fake, sessionId, all, texts } = world(500);
     await timeline.open({ ...fake.row(sessionId), firstUnread: all[100]?.id ?? null });
+    timeline.anchor = all[90]?.id ?? null;
     await timeline.reload();
-    expect(texts()).toContain(100);
+    expect(texts()).toContain(90);
+    expect(timeline.target).toEqual({ at: "message", id: all[90]?.id });
     await timeline.toNewest();
+    timeline.anchor = null;
     fake.put(sessionId, anna.userId, "500");
     await timeline.reload();
     expect(texts().at(-1)).toBe(500);

@@ -8,6 +8,9 @@ export const PAGE = 60;
 /** Most messages that are kept loaded; the far end is let go. */
 export const KEPT = 600;
 
+/** Where a freshly loaded part is shown from: its end, the unread divider, or a message. */
+export type Target = { at: "end" } | { at: "divider" } | { at: "message"; id: string };
+
 /** The loaded part of one conversation, oldest first. Changes of the stream are applied to it. */
 export class Timeline {
   readonly sessionId: string;
@@ -27,6 +30,11 @@ export class Timeline {
   readonly unfolded = new SvelteSet<string>();
   /** Messages of others that arrived below what is on screen. */
   below = $state(0);
+  /** Counts how often the whole part was replaced: the list then starts anew, at `target`. */
+  loads = $state(0);
+  target: Target = { at: "end" };
+  /** The topmost message on screen, told by the list; `null` while it stands at the end. */
+  anchor: string | null = null;
   #backend: Backend;
   #me: () => string;
   #generation = 0;
@@ -42,22 +50,23 @@ export class Timeline {
   /** Loads the page that the session opens with: around the first unread message, else the newest. */
   async open(session: Session | undefined): Promise<void> {
     this.dividerId = session?.firstUnread ?? null;
-    await this.#load(this.dividerId === null ? {} : { around: this.dividerId });
+    const id = this.dividerId;
+    await (id === null ? this.#load({ at: "end" }, {}) : this.#load({ at: "divider" }, { around: id }));
   }
 
   /** Loads again what is on screen, after changes were missed. */
   async reload(): Promise<void> {
-    const middle = this.messages[Math.floor(this.messages.length / 2)];
-    await this.#load(this.moreAfter && middle !== undefined ? { around: middle.id } : {});
+    const id = this.anchor;
+    await (id === null ? this.#load({ at: "end" }, {}) : this.#load({ at: "message", id }, { around: id }));
   }
 
   /** Shows the newest page. */
   async toNewest(): Promise<void> {
-    if (this.moreAfter) await this.#load({});
+    if (this.moreAfter) await this.#load({ at: "end" }, {});
     this.below = 0;
   }
 
-  async #load(where: { around?: string }): Promise<void> {
+  async #load(target: Target, where: { around?: string }): Promise<void> {
     const generation = ++this.#generation;
     this.loading = null;
     try {
@@ -68,6 +77,8 @@ export class Timeline {
       this.moreBefore = page.nextBefore != null;
       this.moreAfter = page.nextAfter != null;
       this.error = null;
+      this.target = target;
+      this.loads += 1;
       this.ready = true;
       // A change between the page being read and it being applied is in the stream, and the stream comes after.
     } catch (cause) {
