@@ -77,21 +77,13 @@ fn look_inside(path: &Path) -> Result<(), OpenError> {
     let (application, version) = (pragma("application_id").map_err(damaged)?, pragma("user_version").map_err(damaged)?);
     judge(path, application, version)?;
 
-    let mut tables = connection
-        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+    let empty: bool = connection
+        .query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
         .map_err(damaged)?;
-    let names = tables
-        .query_map([], |row| row.get::<_, String>(0))
-        .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
-        .map_err(damaged)?;
-    if application == 0 && !names.is_empty() {
+    if application == 0 && !empty {
         return Err(OpenError::Foreign { path: path.into(), application_id: 0 });
     }
-    let schema = Version::from_pragma(version).schema;
-    for table in migrations::tables(schema) {
-        if !names.iter().any(|name| name == table) {
-            return Err(OpenError::Damaged { path: path.into(), detail: format!("the table {table} is missing") });
-        }
+    for table in migrations::tables(Version::from_pragma(version).schema) {
         // Reads the way from the root to one leaf. A look at every page would take seconds for a large file.
         connection
             .query_row(&format!("SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT 1)"), [], |_| Ok(()))
@@ -108,19 +100,7 @@ fn open_untouched(path: &Path) -> rusqlite::Result<Connection> {
     if fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
         return Connection::open_with_flags(path, flags);
     }
-    let connection = Connection::open_with_flags(immutable_uri(path), flags | OpenFlags::SQLITE_OPEN_URI)?;
-    let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-    let page_size: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-    let length = fs::metadata(path).map_or(0, |file| file.len());
-    if i64::try_from(length).unwrap_or(i64::MAX) < pages.saturating_mul(page_size) {
-        return Err(rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT),
-            Some(format!(
-                "the file is cut off: it should have {pages} pages of {page_size} bytes and has {length} bytes"
-            )),
-        ));
-    }
-    Ok(connection)
+    Connection::open_with_flags(immutable_uri(path), flags | OpenFlags::SQLITE_OPEN_URI)
 }
 
 /// The file that SQLite keeps beside a database.

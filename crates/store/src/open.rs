@@ -121,27 +121,21 @@ impl OpenError {
 /// Opens the connection that writes, with the file made or migrated as needed.
 pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
     let found = inspect(path)?;
-    if found == Found::Nothing {
-        create(path).map_err(|source| OpenError::io(path, &source))?;
-    }
+    let ready = match found {
+        Found::Nothing => create(path),
+        Found::Ours => OpenOptions::new().read(true).write(true).open(path).map(drop),
+    };
+    ready.map_err(|source| OpenError::io(path, &source))?;
     let alone = BESIDE.iter().all(|suffix| !beside(path, suffix).exists());
     let opened = prepare(path).map_err(|source| OpenError::sqlite(path, &source));
     if alone && opened.is_err() {
         remove_unfinished(path, found);
     }
-    let connection = opened?;
-    if connection.is_readonly("main").unwrap_or(false) {
-        return Err(OpenError::ReadOnly { path: path.into(), detail: "the file is read-only".into() });
-    }
-    Ok(connection)
+    opened
 }
 
 fn prepare(path: &Path) -> rusqlite::Result<Connection> {
-    // Before anything is written, so that a read-only file is told apart and left alone.
     let mut connection = connection::writer(path)?;
-    if connection.is_readonly("main")? {
-        return Ok(connection);
-    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     if migrations::migrate(&mut connection)? {
         // The marks that another program looks for stand in the file itself, not only in the log beside it.

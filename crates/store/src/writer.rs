@@ -99,20 +99,8 @@ fn serve(connection: Connection, mut inbox: mpsc::Receiver<Order>) {
         }
         commit(&connection, &mut group);
     }
-    // What was sent before the inbox shuts is still done.
-    inbox.close();
-    while let Ok(order) = inbox.try_recv() {
-        match order {
-            Order::Job(job) => group.push(job),
-            Order::Close(answer) => {
-                let _ = answer.send(Ok(()));
-            }
-        }
-        if group.len() == GROUP {
-            commit(&connection, &mut group);
-        }
-    }
-    commit(&connection, &mut group);
+    // What was sent before the order to close is done by now; who sent later finds the inbox gone.
+    drop(inbox);
     let ended = checkpoint(&connection).and_then(|()| connection.close().map_err(|(_, error)| error.into()));
     match close {
         Some(answer) => {

@@ -4,7 +4,9 @@
 
 mod scene;
 
+use std::future::poll_fn;
 use std::sync::mpsc;
+use std::task::Poll;
 
 use landline_store::{StoreError, settings};
 use scene::Scene;
@@ -88,25 +90,30 @@ async fn closing_does_what_was_sent_and_refuses_what_comes_after() {
     let scene = Scene::new();
     let other = scene.store.clone();
     let (go, held) = hold(&scene);
-    let mut jobs = JoinSet::new();
+    tokio::task::yield_now().await;
+    let mut jobs = Vec::new();
     for number in 0..100_u32 {
         let store = scene.store.clone();
-        jobs.spawn(async move { store.write(move |tx| settings::set(tx, &number.to_string(), &number.into())).await });
+        let mut job =
+            Box::pin(
+                async move { store.write(move |tx| settings::set(tx, &number.to_string(), &number.into())).await },
+            );
+        // The first poll sends the job.
+        assert!(poll_fn(|context| Poll::Ready(job.as_mut().poll(context))).await.is_pending());
+        jobs.push(job);
     }
-    tokio::task::yield_now().await;
+    let mut close = Box::pin(scene.store.clone().close());
+    assert!(poll_fn(|context| Poll::Ready(close.as_mut().poll(context))).await.is_pending());
+    let late = other.write(|tx| settings::set(tx, "late", &1.into()));
     go.send(()).unwrap();
     held.await.unwrap().unwrap();
-    let scene = scene.reopened().await;
-    let mut written = 0;
-    while let Some(outcome) = jobs.join_next().await {
-        match outcome.unwrap() {
-            Ok(()) => written += 1,
-            Err(error) => assert_eq!(error, StoreError::Closed),
-        }
+    assert_eq!(late.await, Err(StoreError::Closed));
+    close.await.unwrap();
+    for job in jobs {
+        assert_eq!(job.await, Ok(()), "what was sent before is done");
     }
-    let kept = scene.store.read(settings::all).await.unwrap();
-    assert_eq!(kept.len(), written, "what was answered is there, and nothing else");
-    assert_eq!(other.write(|_| Ok(())).await, Err(StoreError::Closed));
     assert_eq!(other.read(|_| Ok(())).await, Err(StoreError::Closed));
     other.close().await.expect("closing twice is nothing");
+    let scene = scene.reopened().await;
+    assert_eq!(scene.store.read(settings::all).await.unwrap().len(), 100);
 }

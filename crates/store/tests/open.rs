@@ -105,6 +105,15 @@ async fn newer_version() {
 }
 
 #[tokio::test]
+async fn newer_version_with_a_log_beside_it() {
+    let folder = filled().await;
+    change(folder.path(), "PRAGMA user_version = 327687");
+    fs::write(folder.path().join("landline.db-wal"), [7; 100]).unwrap();
+    let error = refused(folder.path());
+    assert!(matches!(error, OpenError::NewerVersion { found: 7, .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn newer_version_that_is_only_in_the_log() {
     let folder = filled().await;
     let connection = Connection::open(folder.path().join(FILE_NAME)).unwrap();
@@ -271,8 +280,16 @@ async fn read_only_disk() {
     let error = refused(folder.path());
     assert!(matches!(error, OpenError::ReadOnly { .. }), "{error:?}");
 
+    // Only the file is read-only, its folder is not.
     remount(folder.path(), "remount,rw");
-    fs::remove_file(folder.path().join(FILE_NAME)).unwrap();
+    let file = folder.path().join(FILE_NAME);
+    assert!(Command::new("mount").arg("--bind").arg(&file).arg(&file).status().unwrap().success());
+    remount(&file, "remount,bind,ro");
+    let error = refused(folder.path());
+    assert!(matches!(error, OpenError::ReadOnly { .. }), "{error:?}");
+    assert!(Command::new("umount").arg(&file).status().unwrap().success());
+
+    fs::remove_file(&file).unwrap();
     remount(folder.path(), "remount,ro");
     let error = refused(folder.path());
     assert!(matches!(error, OpenError::ReadOnly { .. }), "no file yet: {error:?}");
