@@ -118,6 +118,10 @@ async fn grown() {
     let started = Instant::now();
     let scene = scene.reopened().await;
     println!("  close and open {:?}", started.elapsed());
+    scene.store.read(move |r| messages::page(r, key, &Cursor::Last, 200)).await.unwrap();
+    if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
+        println!("  {}", status.lines().find(|line| line.starts_with("RssAnon")).unwrap_or_default());
+    }
     let started = Instant::now();
     scene.store.write(move |tx| messages::mark_read(tx, key, None).map(drop)).await.unwrap();
     println!("  mark a million read {:?}", started.elapsed());

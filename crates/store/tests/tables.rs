@@ -186,6 +186,8 @@ async fn runs_are_admitted_by_what_is_held() {
                 panic!("the first run follows nothing")
             };
             let (key, _) = sessions::create_direct(tx, &session, &peer, NOW)?;
+            let early = events::append(tx, key, &second, NOW);
+            assert!(matches!(early, Err(StoreError::Conflict(_))), "a log begins at 1: {early:?}");
             write_run(tx, key, &run, None)?;
             assert_eq!(logs::heads(tx, key)?.iter().map(proto::log::Head::from).collect::<Vec<_>>(), [head]);
             assert_eq!(judge(first.clone())?, Admission::Duplicate);
