@@ -58,8 +58,8 @@ impl Window {
         let driver = until("the window opens", SOON, || {
             match runtime.block_on(WebDriver::new(format!("http://127.0.0.1:{door}"), wishes.clone())) {
                 Ok(driver) => Some(driver),
-                Err(error) if error.to_string().contains("session") => panic!("the window does not open: {error}"),
-                Err(_) => None,
+                Err(error) if error.to_string().contains("error sending request") => None,
+                Err(error) => panic!("the window does not open: {error}"),
             }
         });
         Self { runtime, driver: Some(driver), _server: server }

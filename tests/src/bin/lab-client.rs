@@ -2,6 +2,8 @@
 //! `landline` does, and does what would take too many command lines.
 #![allow(clippy::print_stdout, reason = "its output is its result")]
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 use futures_util::future::try_join_all;
 use serde::Deserialize;
@@ -38,14 +40,23 @@ impl Client {
         Ok(Self { http: reqwest::Client::new(), api, token })
     }
 
+    /// Asks, and asks again when told to come back later.
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<Value> {
-        let response = request.bearer_auth(&self.token).send().await?;
-        let status = response.status();
-        let text = response.text().await?;
-        if !status.is_success() {
-            bail!("{status}: {text}");
+        let request = request.bearer_auth(&self.token);
+        loop {
+            let response = request.try_clone().context("a request can be repeated")?.send().await?;
+            let status = response.status();
+            let later = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+            if let (429, Some(seconds)) = (status.as_u16(), later) {
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                continue;
+            }
+            let text = response.text().await?;
+            if !status.is_success() {
+                bail!("{status}: {text}");
+            }
+            return Ok(serde_json::from_str(&text)?);
         }
-        Ok(serde_json::from_str(&text)?)
     }
 
     /// Prints all messages of a session, oldest first.
@@ -68,8 +79,8 @@ impl Client {
         Ok(())
     }
 
-    /// Sends so many messages by so many writers at once, each writer one after the other. A message that was answered
-    /// is on the disk; one whose answer was lost is sent again under the same handle, so it is not there twice.
+    /// Sends so many messages by so many writers at once, each writer one after the other: a message that was
+    /// answered is on the disk.
     async fn send(&self, session: &str, prefix: &str, writers: usize, each: usize) -> Result<()> {
         let url = format!("{}/api/v1/sessions/{session}/messages", self.api);
         let url = &url;
