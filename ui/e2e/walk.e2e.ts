@@ -244,7 +244,7 @@ describe("a conversation", () => {
     await openSession(page, 0);
     const composer = page.getByTestId("composer");
     await composer.fill("x".repeat(65_537));
-    await page.getByText("Too long by 1 bytes").waitFor();
+    await page.getByText("Too long by 1 byte:").waitFor();
     expect(await page.getByTestId("send").isDisabled()).toBe(true);
     await shoot(page, "light-too-long");
     const height = (await composer.boundingBox())?.height ?? 0;

@@ -28,7 +28,7 @@ async function logIn(code: string): Promise<string> {
   });
   const body = (await reply.json()) as { token?: string; error?: ErrorBody };
   if (!reply.ok || body.token === undefined) {
-    throw new BackendError(body.error ?? { code: "login_failed", message: `The node answered ${reply.status}.` });
+    throw new BackendError(body.error ?? { code: "login_invalid", message: `The node answered ${reply.status}.` });
   }
   return body.token;
 }

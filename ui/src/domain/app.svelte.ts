@@ -113,7 +113,7 @@ export class App {
       setTimeout(() => (this.people.searched = true), SEARCH_MS);
     } catch (cause) {
       const error = BackendError.from(cause);
-      this.phase = error.code === "signed_out" || error.code === "login_failed" ? "signedOut" : "failed";
+      this.phase = error.code === "signed_out" || error.code === "login_invalid" ? "signedOut" : "failed";
       this.failure = error;
       return;
     }
