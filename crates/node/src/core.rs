@@ -11,8 +11,8 @@ use proto::clock::Clock;
 use proto::id::{Epoch, MachineId, SessionId};
 use proto::identity::Identity;
 use proto::log::Local;
-use store::{Store, StoreError};
-use tokio::sync::mpsc;
+use store::{EventKey, Store, StoreError};
+use tokio::sync::{mpsc, watch};
 
 use crate::dispatch::Links;
 use crate::hub::Hub;
@@ -37,6 +37,9 @@ pub(crate) struct Core {
     /// To the one task that appends to this machine's own logs.
     pub(crate) outgoing: mpsc::Sender<Order>,
     pub(crate) spawner: Spawner,
+    /// The first own event that is being written and that the stream has not told of yet; [`NOTHING`] when all was told.
+    /// Set before the commit, so that whoever sees an event in the database knows whether it was told.
+    pub(crate) untold: watch::Sender<EventKey>,
     /// Set once, right after the link has started: its closures need the rest first.
     link: OnceLock<Link>,
     kept: Mutex<Kept>,
@@ -44,6 +47,9 @@ pub(crate) struct Core {
     /// Sessions in which the other side keeps no more until its owner accepts.
     held: Mutex<BTreeSet<SessionId>>,
 }
+
+/// After every event.
+pub(crate) const NOTHING: EventKey = EventKey(i64::MAX);
 
 /// What [`Core::new`] takes.
 pub(crate) struct Parts {
@@ -72,6 +78,7 @@ impl Core {
             profile: parts.profile,
             outgoing: parts.outgoing,
             spawner: parts.spawner,
+            untold: watch::Sender::new(NOTHING),
             link: OnceLock::new(),
             kept: Mutex::new(parts.kept),
             epoch: AtomicU64::new(parts.epoch.get()),

@@ -158,7 +158,8 @@ async fn batch(
         Ok(outcome) => {
             let lost = outcome.sessions.iter().find(|(_, took)| took.lost_own).map(|(session, _)| *session);
             *rooms = outcome.rooms;
-            publish(core, peer, dispatch, outcome.sessions, outcome.delivered);
+            publish(core, peer, dispatch, outcome.sessions);
+            delivered(core, peer, outcome.delivered).await;
             if let Some(session) = lost {
                 lost_own(core, local, dispatch, session).await;
             }
@@ -385,13 +386,7 @@ fn fits_request(tx: &Tx<'_>, key: Option<SessionKey>, run: &Run) -> Result<bool,
 }
 
 /// Answers the peer, then tells the stream.
-fn publish(
-    core: &Core,
-    peer: MachineId,
-    dispatch: &Dispatch,
-    sessions: BTreeMap<SessionId, Took>,
-    delivered: BTreeMap<SessionId, Vec<Message>>,
-) {
+fn publish(core: &Core, peer: MachineId, dispatch: &Dispatch, sessions: BTreeMap<SessionId, Took>) {
     for (session, took) in sessions {
         let receipt = took.receipt.map(|(version, vector)| {
             SignedReceipt::sign(&core.identity, session, ReceiptKind::Delivered, version, vector)
@@ -437,6 +432,15 @@ fn publish(
         if news {
             core.notices.arrived(session);
         }
+    }
+}
+
+/// Tells the stream what is on the other disk now, after it heard that it was written.
+async fn delivered(core: &Core, peer: MachineId, delivered: BTreeMap<SessionId, Vec<Message>>) {
+    let newest = delivered.values().flatten().map(|message| message.key).max();
+    if let Some(newest) = newest {
+        // The sender lives as long as the core.
+        let _ = core.untold.subscribe().wait_for(|untold| newest < *untold).await;
     }
     for (session, rows) in delivered {
         for message in &rows {

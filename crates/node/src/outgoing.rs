@@ -14,10 +14,10 @@ use proto::log::{AppendError, Local, Parent, RunBuilder};
 use proto::run::Run;
 use store::machines::Trust;
 use store::messages::Message;
-use store::{SessionKey, StoreError, Tx};
+use store::{EventKey, SessionKey, StoreError, Tx};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::core::Core;
+use crate::core::{Core, NOTHING};
 use crate::people::Person;
 use crate::{NodeError, contacts, ledger, view, views};
 
@@ -90,6 +90,13 @@ struct Done {
     sessions: Vec<Wrote>,
 }
 
+impl Done {
+    /// The first event that it wrote.
+    fn first(&self) -> Option<EventKey> {
+        self.sessions.iter().filter_map(|wrote| wrote.messages.first()).map(|message| message.key).min()
+    }
+}
+
 /// What it wrote in one session.
 struct Wrote {
     session: SessionId,
@@ -150,8 +157,13 @@ async fn serve(core: &Arc<Core>, batch: Vec<Order>) -> bool {
 
 async fn commit(core: &Arc<Core>, asks: Vec<Ask>, waiters: Vec<Waiter>) {
     let (identity, local, now_ms) = (core.identity.clone(), core.local(), core.clock.wall_ms());
-    let done = core.store.write(move |tx| Batch::new(&identity, local, now_ms).write(tx, asks)).await;
-    match done {
+    let untold = core.untold.clone();
+    let done = core.store.write(move |tx| {
+        let done = Batch::new(&identity, local, now_ms).write(tx, asks)?;
+        untold.send_replace(done.first().unwrap_or(NOTHING));
+        Ok(done)
+    });
+    match done.await {
         Ok(done) => publish(core, done, waiters),
         Err(error) => {
             let error = NodeError::from(error);
@@ -160,18 +172,11 @@ async fn commit(core: &Arc<Core>, asks: Vec<Ask>, waiters: Vec<Waiter>) {
             }
         }
     }
+    core.untold.send_replace(NOTHING);
 }
 
-/// Tells the links, the callers and the stream. The links first: the other machine's commit takes longest.
+/// Tells the stream, the callers and the links.
 fn publish(core: &Arc<Core>, done: Done, waiters: Vec<Waiter>) {
-    for wrote in &done.sessions {
-        let link = wrote.peer.and_then(|peer| core.links.get(&peer));
-        if let Some(link) = link
-            && !wrote.runs.is_empty()
-        {
-            link.appended(wrote.session, &wrote.runs);
-        }
-    }
     let watched = core.hub.watched();
     for wrote in &done.sessions {
         if let (true, Some(peer)) = (wrote.accepted, wrote.peer) {
@@ -197,6 +202,14 @@ fn publish(core: &Arc<Core>, done: Done, waiters: Vec<Waiter>) {
                 drop(reply.send(view.ok_or_else(|| internal("a message was lost on its way to the disk"))));
             }
             (_, waiter) => waiter.refuse(internal("an order got another's answer")),
+        }
+    }
+    for wrote in &done.sessions {
+        let link = wrote.peer.and_then(|peer| core.links.get(&peer));
+        if let Some(link) = link
+            && !wrote.runs.is_empty()
+        {
+            link.appended(wrote.session, &wrote.runs);
         }
     }
 }
@@ -376,7 +389,7 @@ impl<'a> Batch<'a> {
         let heads = store::logs::heads(tx, open.key)?;
         let is_own = |head: &&store::logs::Head| head.author == self.local.machine && head.epoch == self.local.epoch;
         let own = heads.iter().find(is_own);
-        let since = own.map_or(store::EventKey::NONE, |own| own.last_event);
+        let since = own.map_or(EventKey::NONE, |own| own.last_event);
         let parents = heads
             .iter()
             .filter(|head| !is_own(head) && head.last_event > since)

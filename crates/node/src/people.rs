@@ -249,7 +249,9 @@ impl People {
         person.trust = trust;
         person.stored = true;
         if trust == Trust::Blocked {
+            // Its link is ended at the same time; it is shown as gone from now on.
             person.hinted = false;
+            person.link = None;
         }
     }
 }

@@ -106,7 +106,7 @@ async fn the_blocked_are_refused_in_silence() {
     assert!(bob.node().notices().iter().all(|notice| notice.session_id != session.session_id), "because it is settled");
     let error = bob.try_say(&session.session_id, "no").await.unwrap_err();
     assert_eq!(error.code(), "user_blocked");
-    assert_eq!(bob.node().create_session(&alice.id()).await.unwrap().1, false, "because the session is there");
+    assert!(!bob.node().create_session(&alice.id()).await.unwrap().1, "because the session is there");
     let error = bob.node().accept(&alice.id()).await.unwrap_err();
     assert_eq!(error.code(), "user_blocked");
 
