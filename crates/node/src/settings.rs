@@ -46,7 +46,7 @@ impl Kept {
     /// These with `patch` merged in. `null` takes a key back to its default.
     pub(crate) fn merged(&self, patch: Value) -> Result<Self, NodeError> {
         let Value::Object(patch) = patch else {
-            return Err(invalid("settings must be an object".to_owned()));
+            return Err(invalid("settings", "settings must be an object".to_owned()));
         };
         let mut raw = self.raw.clone();
         for (name, value) in patch {
@@ -56,13 +56,13 @@ impl Kept {
                 raw.insert(name, value);
             }
         }
-        let settings = read(&raw).map_err(|error| invalid(error.to_string()))?;
+        let settings = read(&raw).map_err(|error| invalid("settings", error.to_string()))?;
         if !ZOOM.contains(&settings.zoom) {
-            return Err(invalid(format!("zoom must be {} to {}, not {}", ZOOM.start(), ZOOM.end(), settings.zoom)));
+            return Err(invalid("zoom", format!("zoom must be {} to {}, not {}", ZOOM.start(), ZOOM.end(), settings.zoom)));
         }
         let tag = &settings.language;
         if tag.len() > LANGUAGE_BYTES || !tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            return Err(invalid("language must be a language tag such as en or pt-BR".to_owned()));
+            return Err(invalid("language", "language must be a language tag such as en or pt-BR".to_owned()));
         }
         Ok(Self { raw, settings })
     }
@@ -77,8 +77,8 @@ fn read(raw: &Map<String, Value>) -> Result<Settings, serde_json::Error> {
     serde_json::from_value(Value::Object(raw.clone()))
 }
 
-fn invalid(message: String) -> NodeError {
-    NodeError::Invalid { code: "invalid_settings", field: "settings", message }
+fn invalid(field: &'static str, message: String) -> NodeError {
+    NodeError::Invalid { code: "invalid_settings", field, message }
 }
 
 #[cfg(test)]

@@ -331,3 +331,89 @@ async fn clocks_that_are_hours_off_misdate_but_never_misorder() {
     }
     net.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_begun_in_order_stands_in_order() {
+    let net = Net::new();
+    let (alice, bob) = (net.alice().await, net.bob().await);
+    let session = alice.open(&bob).await;
+    for round in 0..10 {
+        // None of them waits for another: they are queued together, and go into one run.
+        let texts: Vec<String> = (0..16).map(|number| format!("{round}.{number}")).collect();
+        let sends = texts.iter().map(|text| alice.say(&session, text));
+        futures_util::future::join_all(sends).await;
+    }
+    let expected: Vec<String> =
+        (0..10).flat_map(|round| (0..16).map(move |number| format!("{round}.{number}"))).collect();
+    let texts: Vec<String> = alice.reads(&session.session_id).await.into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts, expected);
+
+    net.section("Bob, whom Alice knew by his ID only, appears");
+    net.connect(&alice, &bob).await;
+    bob.node().accept(&alice.id()).await.unwrap();
+    bob.has_messages(&session.session_id, 160).await;
+    assert_eq!(bob.reads(&session.session_id).await, alice.reads(&session.session_id).await);
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_delivered_before_it_was_queued() {
+    let (net, alice, bob) = connected().await;
+    let session = alice.open(&bob).await;
+    bob.sees_session(&session.session_id, "opened", |_| true).await;
+    bob.node().accept(&alice.id()).await.unwrap();
+    talk(&alice, &session.session_id, 10).await;
+    alice.sees_session(&session.session_id, "all delivered", |session| session.waiting_count == 0).await;
+    let mut queued = std::collections::HashSet::new();
+    let mut delivered = 0;
+    for change in alice.seen().await {
+        if let node::view::Change::MessageChanged { message, .. } = change {
+            match message.state {
+                MessageState::Queued => drop(queued.insert(message.id)),
+                MessageState::Delivered => {
+                    assert!(queued.contains(&message.id), "because a row must not go back");
+                    delivered += 1;
+                }
+                MessageState::Failed => panic!("nothing failed"),
+            }
+        }
+    }
+    assert_eq!(delivered, 10 * CALLERS);
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_that_moved_finds_its_contacts_again() {
+    let net = Net::new();
+    let (alice, bob) = (net.alice().await, net.bob().await);
+    bob.node().add_address(&alice.node().listen_addr().to_string()).await.unwrap();
+    net.linked(&alice, &bob).await;
+    let session = alice.open(&bob).await;
+    let sent = alice.say(&session, "I will move").await;
+    alice.sees_state(&sent, MessageState::Delivered).await;
+    alice.stop().await;
+    alice.start_elsewhere().await;
+    net.linked(&alice, &bob).await;
+    bob.say(&session, "There you are").await;
+    alice.hears("There you are").await;
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_leads_nowhere_says_why() {
+    let net = Net::new();
+    let alice = net.alice().await;
+    let own = alice.node().listen_addr().to_string();
+    // Bound and closed again: nothing listens there.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    for (address, code) in [
+        (own.as_str(), "own_machine"),
+        (free.as_str(), "connection_refused"),
+        ("two words", "invalid_address"),
+        ("", "invalid_address"),
+    ] {
+        let error = alice.node().add_address(address).await.unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+    }
+    net.end().await;
+}

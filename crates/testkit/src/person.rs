@@ -96,6 +96,14 @@ impl Person {
         *self.inner.node.lock().unwrap_or_else(PoisonError::into_inner) = Some(node);
     }
 
+    /// Starts the node again from the same directory, on another port.
+    pub async fn start_elsewhere(&self) {
+        self.inner.config.lock().unwrap_or_else(PoisonError::into_inner).listen.set_port(0);
+        self.start_again().await;
+        let listen = self.node().listen_addr();
+        self.inner.config.lock().unwrap_or_else(PoisonError::into_inner).listen = listen;
+    }
+
     /// The configuration with which the node starts again.
     #[must_use]
     pub fn config(&self) -> Config {
