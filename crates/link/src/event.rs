@@ -28,7 +28,7 @@ pub enum LinkEvent {
     Up {
         /// The machine, as proven by the handshake.
         peer: MachineId,
-        /// What it said about itself. The signature of the profile is checked by whoever stores it.
+        /// What it said about itself. The profile is its own: the signature has been checked.
         hello: Box<Hello>,
         /// For sending.
         conn: Conn,

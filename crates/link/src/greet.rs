@@ -80,7 +80,7 @@ impl Greeter {
         let Arrival { caller, mut socket } = arrival;
         let peer = caller.machine;
         let hello = tokio::select! {
-            hello = self.receive_hello(&mut socket) => hello,
+            hello = self.receive_hello(&peer, &mut socket) => hello,
             () = self.stop.cancelled() => return,
         };
         let hello = match hello {
@@ -146,7 +146,7 @@ impl Greeter {
             Ok(Err(error)) => return Err(hung_up(error.to_string())),
             Err(_) => return Err(hung_up("it stopped reading".into())),
         }
-        let hello = match self.receive_hello(&mut socket).await {
+        let hello = match self.receive_hello(&peer, &mut socket).await {
             Ok(hello) => hello,
             Err(Unwelcome::HungUp(words)) => return Err(hung_up(words)),
             Err(Unwelcome::Silent) => {
@@ -211,8 +211,8 @@ impl Greeter {
         say_farewell(socket, farewell, &self.timings).await;
     }
 
-    async fn receive_hello(&self, socket: &mut Socket) -> Result<Hello, Unwelcome> {
-        match tokio::time::timeout(self.timings.hello, next_hello(socket)).await {
+    async fn receive_hello(&self, peer: &MachineId, socket: &mut Socket) -> Result<Hello, Unwelcome> {
+        match tokio::time::timeout(self.timings.hello, next_hello(peer, socket)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Unwelcome::Silent),
         }
@@ -227,7 +227,7 @@ pub(crate) struct Standing {
     pub(crate) wiring: Wiring,
 }
 
-async fn next_hello(socket: &mut Socket) -> Result<Hello, Unwelcome> {
+async fn next_hello(peer: &MachineId, socket: &mut Socket) -> Result<Hello, Unwelcome> {
     let protocol = |code, words: String| {
         let farewell = Farewell { bye: Some(ByeReason::Protocol), code, words: words.clone() };
         Err(Unwelcome::Protocol(farewell, words))
@@ -245,6 +245,9 @@ async fn next_hello(socket: &mut Socket) -> Result<Hello, Unwelcome> {
                 let farewell =
                     Farewell { bye: Some(ByeReason::Version), code: CloseCode::Protocol, words: words.clone() };
                 Err(Unwelcome::Protocol(farewell, words))
+            }
+            Ok(Frame::Hello(hello)) if hello.profile.machine() != *peer || hello.profile.verify().is_err() => {
+                protocol(CloseCode::Protocol, "the profile is not signed by the machine that sends it".into())
             }
             Ok(Frame::Hello(hello)) => Ok(hello),
             Ok(Frame::Bye { reason }) => Err(Unwelcome::HungUp(goodbye_words(reason))),

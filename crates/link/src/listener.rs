@@ -48,7 +48,7 @@ const BACKLOG: i32 = 128;
 const HANDSHAKES: usize = 64;
 
 /// Handshakes at a time from one source, so that one that stalls leaves room for others.
-const HANDSHAKES_PER_SOURCE: usize = 16;
+const HANDSHAKES_PER_SOURCE: usize = 32;
 
 /// Connections at a time, linked or about to be.
 const CONNECTIONS: usize = 1024;

@@ -276,3 +276,54 @@ fn same_identity(service: &ResolvedService, own: &Announcement) -> Option<Socket
     }
     service.addresses.iter().find_map(|address| socket_address(address, service.port))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{interfaces::snapshot, tasks::Tasks};
+
+    #[tokio::test]
+    async fn it_says_that_no_interface_is_up_and_starts_when_one_comes() {
+        let me = MachineId::from_bytes([3; 32]);
+        let listen = ([127, 0, 0, 1], 9).into();
+        let announcement = Announcement { visible: false, name: None, listen, instance: 1 };
+        let (_announce, announcement) = watch::channel(announcement);
+        let (interfaces_in, interfaces) = watch::channel(Arc::new(Vec::new()));
+        let (inputs, mut told) = mpsc::channel(8);
+        let tasks = Tasks::new();
+        let stop = tasks.spawner().stop_token();
+        let scope = InterfaceScope::Loopback;
+        let timings = Timings::default();
+        tasks.spawn("mdns", Mdns { me, scope, timings, announcement, interfaces, inputs, stop }.run());
+
+        let mut next_state = async || {
+            loop {
+                let input = timeout(Duration::from_secs(10), told.recv()).await.expect("waited in vain for a state");
+                if let Some(Input::Discovery { state, .. }) = input {
+                    return state;
+                }
+            }
+        };
+        assert_eq!(next_state().await, DiscoveryState::Failed("no network interface is up".into()));
+        interfaces_in.send_replace(Arc::new(snapshot(scope)));
+        assert_eq!(next_state().await, DiscoveryState::Running);
+        interfaces_in.send_replace(Arc::new(Vec::new()));
+        assert_eq!(next_state().await, DiscoveryState::Failed("no network interface is up".into()));
+        tasks.shutdown().await;
+    }
+
+    #[test]
+    fn the_machine_id_fits_a_dns_label_and_comes_back() {
+        let me = proto::Identity::from_seed([5; 32]).machine_id();
+        let label = label(&me);
+        assert!(label.len() <= 63, "{label}");
+        let announcement =
+            Announcement { visible: true, name: None, listen: ([10, 0, 0, 1], 4281).into(), instance: 1 };
+        let service = service(&me, &announcement, InterfaceScope::All).unwrap();
+        assert!(!service.requires_probe());
+        assert_eq!(service.get_hostname(), format!("{label}.local."));
+        let resolved = service.as_resolved_service();
+        assert_eq!(machine_of(&resolved), Some(me));
+        assert_eq!(hint(me, &resolved).addrs, [SocketAddr::from(([10, 0, 0, 1], 4281))]);
+    }
+}

@@ -237,6 +237,8 @@ impl Registry {
         match input {
             Input::Offer(offer) => self.consider(offer),
             Input::Ended { peer, id, reason } => self.ended(&peer, id, reason),
+            // Without an answer the attempt knows that it is too late.
+            Input::Claim { .. } if self.stopped => {}
             Input::Claim { peer, attempt, reply } => {
                 let answer = self.claim(peer, attempt);
                 reply.send(answer).ok();
@@ -436,7 +438,7 @@ impl Registry {
 
     fn claim(&mut self, machine: MachineId, attempt: AttemptId) -> Claim {
         let now = Instant::now();
-        if self.stopped || (self.gate)(&machine) == Gate::Refuse {
+        if (self.gate)(&machine) == Gate::Refuse {
             return Claim::Blocked;
         }
         let peer = self.peers.entry(machine).or_default();
@@ -498,10 +500,21 @@ impl Registry {
         if self.stopped {
             return;
         }
-        for job in self.targets.due(Instant::now(), ATTEMPTS.saturating_sub(self.attempts)) {
-            self.attempts += 1;
-            self.dial(job);
+        let now = Instant::now();
+        for job in self.targets.due(now, ATTEMPTS.saturating_sub(self.attempts)) {
+            if self.barred(&job.key, now) {
+                self.targets.finished(&job.key, job.attempt, now);
+            } else {
+                self.attempts += 1;
+                self.dial(job);
+            }
         }
+    }
+
+    /// Whether a machine is blocked or being kept away for what it did.
+    fn barred(&self, key: &Key, now: Instant) -> bool {
+        let Key::Machine(machine) = key else { return false };
+        (self.gate)(machine) == Gate::Refuse || self.penalties.get(machine).is_some_and(|until| *until > now)
     }
 
     fn dial(&mut self, job: Job) {
@@ -510,16 +523,10 @@ impl Registry {
             Key::Machine(machine) => Some(*machine),
             Key::Typed(_) => None,
         };
-        let barred = expect.is_some_and(|machine| {
-            (self.gate)(&machine) == Gate::Refuse || self.penalties.get(&machine).is_some_and(|at| *at > Instant::now())
-        });
         let stop = self.links.stop_token();
         self.links.spawn(format!("dial {}", job.attempt.0), async move {
             let Job { key, attempt, place } = job;
             let dialling = async {
-                if barred {
-                    return Err(DialError::ShuttingDown);
-                }
                 let addresses = match &place {
                     Place::Addresses(addresses) => addresses.clone(),
                     Place::Typed(typed) => dial::resolve(typed).await?,

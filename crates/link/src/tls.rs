@@ -240,3 +240,66 @@ impl ServerCertVerifier for OneMachine {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::{NamedGroup, ProtocolVersion};
+    use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+    use super::*;
+
+    fn identity(seed: u8) -> Identity {
+        Identity::from_seed([seed; 32])
+    }
+
+    async fn handshake(
+        server: &Tls,
+        dial: &Dial,
+    ) -> (
+        std::io::Result<tokio_rustls::client::TlsStream<tokio::io::DuplexStream>>,
+        std::io::Result<tokio_rustls::server::TlsStream<tokio::io::DuplexStream>>,
+    ) {
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let name = ServerName::IpAddress(std::net::IpAddr::from([127, 0, 0, 1]).into());
+        let connecting = TlsConnector::from(dial.config.clone()).connect(name, near);
+        tokio::join!(connecting, TlsAcceptor::from(server.server.clone()).accept(far))
+    }
+
+    #[tokio::test]
+    async fn each_side_learns_the_key_of_the_other_over_a_hybrid_exchange() {
+        let (anna, bob) = (identity(1), identity(2));
+        let dial = Tls::new(&anna).unwrap().dial(Some(bob.machine_id())).unwrap();
+        let (client, server) = handshake(&Tls::new(&bob).unwrap(), &dial).await;
+        let (client, server) = (client.unwrap(), server.unwrap());
+        assert_eq!(peer(client.get_ref().1), Some(bob.machine_id()));
+        assert_eq!(peer(server.get_ref().1), Some(anna.machine_id()));
+        assert_eq!(server.get_ref().1.protocol_version(), Some(ProtocolVersion::TLSv1_3));
+        let group = server.get_ref().1.negotiated_key_exchange_group().unwrap();
+        assert_eq!(group.name(), NamedGroup::X25519MLKEM768);
+        assert_eq!(server.get_ref().1.server_name(), None, "because names are nobody's business");
+        assert_eq!(server.get_ref().1.handshake_kind(), Some(rustls::HandshakeKind::Full));
+    }
+
+    #[tokio::test]
+    async fn a_dialler_that_expects_another_key_hangs_up_without_showing_its_own() {
+        let (anna, bob, carol) = (identity(1), identity(2), identity(3));
+        let dial = Tls::new(&anna).unwrap().dial(Some(carol.machine_id())).unwrap();
+        let (client, server) = handshake(&Tls::new(&bob).unwrap(), &dial).await;
+        assert!(client.is_err());
+        assert_eq!(dial.found(), Some(bob.machine_id()));
+        let error = server.unwrap_err().to_string();
+        assert!(error.contains("alert"), "because the alert comes in place of anna's key: {error}");
+    }
+
+    #[test]
+    fn only_ed25519_keys_name_a_machine() {
+        let mut spki = SPKI_PREFIX.to_vec();
+        spki.extend_from_slice(&[7; 32]);
+        assert_eq!(machine_of(&CertificateDer::from(spki.clone())), Some(MachineId::from_bytes([7; 32])));
+        spki.push(0);
+        assert_eq!(machine_of(&CertificateDer::from(spki.clone())), None);
+        assert_eq!(machine_of(&CertificateDer::from(spki[..30].to_vec())), None);
+        spki[8] = 0x6e;
+        assert_eq!(machine_of(&CertificateDer::from(spki[..44].to_vec())), None, "because that is X25519");
+    }
+}

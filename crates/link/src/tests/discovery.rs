@@ -84,6 +84,7 @@ async fn two_machines_find_each_other_by_mdns() {
     assert!(hint.addrs.contains(&anna.link.listen_addr()), "{hint:?}");
     let (mut to_bob, mut to_anna) = (anna.up().await, bob.up().await);
     converse(&mut to_bob, &mut to_anna, 1).await;
+    anna.hint(bob.id).await;
     assert_eq!(anna.link.network().mdns, DiscoveryState::Running);
     assert_eq!(anna.link.network().hints, 1, "because a machine doesn't count itself");
 }

@@ -270,11 +270,13 @@ async fn nothing_after_the_upgrade_is_cut_off_in_time() {
 async fn before_hello_only_a_small_hello_will_do() {
     let mut scene = Scene::new().await;
     let too_long = vec![0; limits::FRAME_BEFORE_HELLO + 1];
+    let borrowed = Frame::Hello(super::machine::hello(&identity())).encode();
     for (message, words) in [
         (Message::Binary(too_long.into()), "4097 bytes"),
         (Message::text("hello"), "text"),
         (Message::binary(&b"\xff\xff\xff"[..]), "undecodable"),
         (Message::binary(Frame::Digests(Vec::new()).encode()), "undecodable"),
+        (Message::binary(borrowed), "not signed by the machine"),
     ] {
         let mut stranger = Stranger::dial(identity(), scene.address()).await;
         stranger.send(message).await;
