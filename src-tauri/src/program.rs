@@ -90,20 +90,25 @@ async fn become_first(options: &Options, data_dir: &Path, wish: &Wish) -> Option
 
     let default_profile = options.opens_default_profile();
     let startable = default_profile && crate::icons::desktop_entry_installed();
-    let bus = match zbus::Connection::session().await {
-        Ok(bus) => bus,
+    let absolute = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
+    let name = bus_name(default_profile, &absolute);
+    let claimed = match zbus::connection::Builder::session() {
+        Ok(bus) => claim(bus, &name, wish).await,
+        Err(error) => Err(error),
+    };
+    let (bus, claim) = match claimed {
+        Ok(claimed) => claimed,
         Err(error) => {
             tracing::warn!(%error, "no session bus: no notifications, no tray, and a second start can't raise the first");
             let desktop = Desktop { bus: Err(error.to_string()), startable };
             return Some(First { desktop, wishes: None });
         }
     };
-    let absolute = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
-    let wishes = match claim(&bus, &bus_name(default_profile, &absolute), wish).await {
-        Ok(Claim::First(wishes)) => Some(wishes),
-        Ok(Claim::HandedOver) => return None,
+    let wishes = match claim {
+        Claim::First(wishes) => Some(wishes),
+        Claim::HandedOver => return None,
         // The profile's own lock still keeps two programs apart.
-        Err(error) => {
+        Claim::Refused(error) => {
             tracing::warn!(%error, "the session bus did not give the application's name");
             None
         }

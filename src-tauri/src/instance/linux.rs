@@ -7,17 +7,23 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use zbus::Connection;
+use zbus::connection::Builder;
 use zbus::fdo::RequestNameFlags;
+use zbus::names::WellKnownName;
 use zbus::zvariant::{OwnedValue, Value};
-use zbus::{Connection, names::WellKnownName};
 
 use super::Wish;
 use crate::APPLICATION_ID;
 use crate::destination::Destination;
 
 const INTERFACE: &str = "org.freedesktop.Application";
+
+/// How long the running program may take to answer a second start. It only notes the wish.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The action that shows a session; its parameter is the session's ID.
 pub const OPEN_SESSION: &str = "open-session";
@@ -32,6 +38,8 @@ pub enum Claim {
     First(mpsc::Receiver<Wish>),
     /// Another one runs, and has been told.
     HandedOver,
+    /// The bus gave the name neither to this program nor to another, and says why.
+    Refused(zbus::Error),
 }
 
 /// The bus name for a profile: the application's own for the one that a plain start opens, else with a mark that is
@@ -44,25 +52,29 @@ pub fn bus_name(default_profile: bool, data_dir: &Path) -> String {
     format!("{APPLICATION_ID}.Profile{:016x}", fingerprint(data_dir.as_os_str().as_encoded_bytes()))
 }
 
-/// Becomes the one program of this name, or passes `wish` on to it.
+/// Connects, and becomes the one program of this name or passes `wish` on to it.
 ///
 /// # Errors
-/// When the bus fails, or the other program doesn't answer.
-pub async fn claim(connection: &Connection, name: &str, wish: &Wish) -> zbus::Result<Claim> {
+/// When there is no bus.
+pub async fn claim(bus: Builder<'_>, name: &str, wish: &Wish) -> zbus::Result<(Connection, Claim)> {
     let (calls, wishes) = mpsc::channel(16);
     let path = object_path(name);
-    // Served before the name is owned: the bus delivers what waits for the name at once.
-    connection.object_server().at(path.as_str(), Application { calls }).await?;
+    // Served from the first moment: the bus delivers what waits for the name as soon as it is owned, and a call that
+    // comes before there is an object to take it would never be answered.
+    let connection = bus.serve_at(path.as_str(), Application { calls })?.build().await?;
     let name = WellKnownName::try_from(name)?;
-    match connection.request_name_with_flags(&name, RequestNameFlags::DoNotQueue.into()).await {
-        Ok(_) => Ok(Claim::First(wishes)),
+    let claim = match connection.request_name_with_flags(&name, RequestNameFlags::DoNotQueue.into()).await {
+        Ok(_) => Claim::First(wishes),
         Err(zbus::Error::NameTaken) => {
-            connection.object_server().remove::<Application, _>(path.as_str()).await?;
-            hand_over(connection, &name, &path, wish).await?;
-            Ok(Claim::HandedOver)
+            match tokio::time::timeout(PATIENCE, hand_over(&connection, &name, &path, wish)).await {
+                Ok(Ok(())) => Claim::HandedOver,
+                Ok(Err(error)) => Claim::Refused(error),
+                Err(_) => Claim::Refused(zbus::Error::Failure("the running program does not answer".to_owned())),
+            }
         }
-        Err(error) => Err(error),
-    }
+        Err(error) => Claim::Refused(error),
+    };
+    Ok((connection, claim))
 }
 
 async fn hand_over(connection: &Connection, name: &WellKnownName<'_>, path: &str, wish: &Wish) -> zbus::Result<()> {

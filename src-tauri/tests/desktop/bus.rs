@@ -21,8 +21,13 @@ pub(crate) struct Bus {
 }
 
 impl Bus {
-    /// Starts a bus. `services` are files for programs that it can start, by their name on the bus.
-    pub(crate) fn start(services: &[(&str, String)]) -> Self {
+    /// Starts a bus.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[], &[])
+    }
+
+    /// Starts a bus that can start programs: `services` are their names and service files, `environment` is theirs.
+    pub(crate) fn start_with(services: &[(&str, String)], environment: &[(&str, String)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, content) in services {
             std::fs::write(folder.path().join(format!("{name}.service")), content).unwrap();
@@ -51,6 +56,7 @@ impl Bus {
             .arg(format!("--config-file={}", config.display()))
             .args(["--nofork", "--print-address"])
             .stderr(Stdio::null())
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .spawn()
             .expect("dbus-daemon is installed");
@@ -59,9 +65,19 @@ impl Bus {
         Self { daemon, address: address.trim().to_owned(), _folder: folder }
     }
 
+    /// How a program reaches it.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A connection to it in the making.
+    pub(crate) fn builder(&self) -> connection::Builder<'_> {
+        connection::Builder::address(self.address.as_str()).unwrap()
+    }
+
     /// Another connection to it.
     pub(crate) async fn connect(&self) -> Connection {
-        connection::Builder::address(self.address.as_str()).unwrap().build().await.unwrap()
+        self.builder().build().await.unwrap()
     }
 }
 
@@ -165,19 +181,17 @@ impl Server {
     pub(crate) async fn start(bus: &Bus, abilities: &[&str]) -> Self {
         let (asked, heard) = mpsc::unbounded_channel();
         let abilities = abilities.iter().map(ToString::to_string).collect();
-        let connection = bus.connect().await;
         let object = Freedesktop { abilities, last: 0, asked };
-        connection.object_server().at("/org/freedesktop/Notifications", object).await.unwrap();
-        connection.request_name("org.freedesktop.Notifications").await.unwrap();
+        let server = bus.builder().serve_at("/org/freedesktop/Notifications", object).unwrap();
+        let connection = server.name("org.freedesktop.Notifications").unwrap().build().await.unwrap();
         Self { connection, asked: heard }
     }
 
     /// A shell that keeps notifications for applications.
     pub(crate) async fn start_gtk(bus: &Bus) -> Self {
         let (asked, heard) = mpsc::unbounded_channel();
-        let connection = bus.connect().await;
-        connection.object_server().at("/org/gtk/Notifications", Gtk { asked }).await.unwrap();
-        connection.request_name("org.gtk.Notifications").await.unwrap();
+        let server = bus.builder().serve_at("/org/gtk/Notifications", Gtk { asked }).unwrap();
+        let connection = server.name("org.gtk.Notifications").unwrap().build().await.unwrap();
         Self { connection, asked: heard }
     }
 

@@ -17,10 +17,9 @@ const PATH: &str = "/org/landline/Landline";
 const INTERFACE: &str = "org.freedesktop.Application";
 
 async fn first(bus: &Bus) -> (zbus::Connection, mpsc::Receiver<Wish>) {
-    let connection = bus.connect().await;
-    match claim(&connection, APPLICATION_ID, &Wish::default()).await.unwrap() {
-        Claim::First(wishes) => (connection, wishes),
-        Claim::HandedOver => panic!("nobody else runs"),
+    match claim(bus.builder(), APPLICATION_ID, &Wish::default()).await.unwrap() {
+        (connection, Claim::First(wishes)) => (connection, wishes),
+        other => panic!("nobody else runs: {other:?}"),
     }
 }
 
@@ -34,11 +33,10 @@ fn to_session(token: Option<&str>) -> Wish {
 
 #[tokio::test]
 async fn a_second_start_hands_over_link_and_token() {
-    let bus = Bus::start(&[]);
+    let bus = Bus::start();
     let (_connection, mut wishes) = first(&bus).await;
     for wish in [Wish::default(), to_session(Some("token")), to_session(None)] {
-        let second = bus.connect().await;
-        let claim = claim(&second, APPLICATION_ID, &wish).await.unwrap();
+        let (_second, claim) = claim(bus.builder(), APPLICATION_ID, &wish).await.unwrap();
         assert!(matches!(claim, Claim::HandedOver), "because one runs already");
         assert_eq!(wished(&mut wishes).await, wish);
     }
@@ -46,7 +44,7 @@ async fn a_second_start_hands_over_link_and_token() {
 
 #[tokio::test]
 async fn after_the_first_has_ended_the_next_is_the_first() {
-    let bus = Bus::start(&[]);
+    let bus = Bus::start();
     let (connection, wishes) = first(&bus).await;
     connection.close().await.unwrap();
     drop(wishes);
@@ -55,17 +53,17 @@ async fn after_the_first_has_ended_the_next_is_the_first() {
 
 #[tokio::test]
 async fn other_profiles_are_other_programs() {
-    let bus = Bus::start(&[]);
+    let bus = Bus::start();
     let (_first, _wishes) = first(&bus).await;
     let other = bus_name(false, Path::new("/home/anna/work"));
     assert_ne!(other, bus_name(false, Path::new("/home/anna/play")));
-    let connection = bus.connect().await;
-    assert!(matches!(claim(&connection, &other, &Wish::default()).await.unwrap(), Claim::First(_)));
+    let (_other, claim) = claim(bus.builder(), &other, &Wish::default()).await.unwrap();
+    assert!(matches!(claim, Claim::First(_)));
 }
 
 #[tokio::test]
 async fn a_click_on_a_kept_notification_opens_its_session() {
-    let bus = Bus::start(&[]);
+    let bus = Bus::start();
     let (_connection, mut wishes) = first(&bus).await;
     let shell = bus.connect().await;
     let call = async |action: &str, parameter: Vec<Value<'_>>| {
@@ -91,7 +89,7 @@ async fn a_click_on_a_kept_notification_opens_its_session() {
 
 #[tokio::test]
 async fn links_that_are_not_ours_only_raise() {
-    let bus = Bus::start(&[]);
+    let bus = Bus::start();
     let (_connection, mut wishes) = first(&bus).await;
     let browser = bus.connect().await;
     let links = vec!["https://example.org", "landline://accept/everyone"];

@@ -5,3 +5,4 @@
 mod bus;
 mod instance;
 mod notifications;
+mod program;

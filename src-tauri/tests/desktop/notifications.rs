@@ -20,7 +20,7 @@ struct World {
 }
 
 async fn world(startable: bool) -> World {
-    let bus = Bus::start(&[]);
+    let bus = Bus::start();
     let (sender, clicks) = mpsc::channel(16);
     let tasks = Tasks::new();
     let connection = bus.connect().await;
