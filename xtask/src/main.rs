@@ -14,6 +14,8 @@ mod types;
 mod ui;
 mod workspace;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -45,10 +47,19 @@ enum Command {
     Types,
 }
 
-fn main() -> Result<()> {
-    let cli = Cli::parse();
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
     let workspace = Workspace::find()?;
-    match cli.command {
+    match command {
         Command::Run(options) => run::run(&workspace, &options),
         Command::Test(options) => test::run(&workspace, &options),
         Command::Demo(options) => demo::run(&workspace, &options),
