@@ -3,7 +3,7 @@
 //! The pump is one task and owns the socket. Towards the node it has two bounded queues, so a slow node holds the peer
 //! back and a slow peer holds the node back.
 
-use std::{fmt, future::poll_fn, sync::Arc, task::Poll};
+use std::{fmt, future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -78,8 +78,10 @@ pub(crate) enum Control {
         /// What this side reports.
         reason: DownReason,
     },
-    /// Ping now; end unless the answer comes within [`Timings::probe`].
+    /// Ping now; end unless the answer comes in time.
     Probe {
+        /// How long the answer may take.
+        within: Duration,
         /// Told when the answer has come.
         answered: Option<oneshot::Sender<()>>,
     },
@@ -398,13 +400,14 @@ impl Pump {
     async fn obey(&mut self, control: Control) -> Result<(), Ended> {
         match control {
             Control::Close { bye, reason } => Err(Ended::goodbye(bye, reason)),
-            Control::Probe { answered } => {
+            Control::Probe { within, answered } => {
                 if self.probe.is_none() {
                     self.ping().await?;
                 }
-                let deadline = Instant::now() + self.timings.probe;
+                let deadline = Instant::now() + within;
                 let ping = self.pings_sent;
                 let probe = self.probe.get_or_insert_with(|| Probe { ping, deadline, answered: Vec::new() });
+                probe.deadline = probe.deadline.min(deadline);
                 probe.answered.extend(answered);
                 Ok(())
             }

@@ -40,6 +40,8 @@ pub(crate) struct Reached {
     stream: TlsStream<TcpStream>,
     pub(crate) machine: MachineId,
     pub(crate) address: SocketAddr,
+    /// This machine's address on the connection.
+    pub(crate) local: IpAddr,
 }
 
 /// Dials all addresses at once. With `expect`, only that machine will do.
@@ -71,6 +73,7 @@ async fn reach_one(
     let stream = connected
         .map_err(|_| DialError::TimedOut { address, after: timings.connect })?
         .map_err(|error| connect_error(address, &error))?;
+    let local = stream.local_addr().map_err(|error| connect_error(address, &error))?.ip().to_canonical();
     // Small frames go out at once; a socket that refuses the option still works.
     stream.set_nodelay(true).ok();
     let not_landline = |detail: String| DialError::NotLandline { address, detail };
@@ -90,7 +93,7 @@ async fn reach_one(
         Err(_) => return Err(not_landline("it accepts connections, but says nothing".into())),
     };
     let machine = tls::peer(stream.get_ref().1).ok_or_else(|| not_landline("it shows no key".into()))?;
-    Ok(Reached { stream, machine, address })
+    Ok(Reached { stream, machine, address, local })
 }
 
 impl Reached {

@@ -38,15 +38,24 @@ pub(crate) enum Decision {
     Refuse,
 }
 
+/// What is known of the link that stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Incumbent {
+    pub(crate) link: Brief,
+    /// It has stood for longer than any attempt takes. The other side dials only while it has no link, so that it
+    /// dials now means that it has lost this one.
+    pub(crate) settled: bool,
+}
+
 /// Decides about `candidate`, a link between `me` and `peer`.
 pub(crate) fn decide(
     me: &MachineId,
     peer: &MachineId,
-    standing: Option<Brief>,
+    standing: Option<Incumbent>,
     dialling: bool,
     candidate: Brief,
 ) -> Decision {
-    let Some(standing) = standing else {
+    let Some(Incumbent { link: standing, settled }) = standing else {
         return if candidate.inbound && dialling && me < peer { Decision::WaitForDial } else { Decision::Accept };
     };
     if !candidate.inbound {
@@ -61,7 +70,7 @@ pub(crate) fn decide(
         // One machine has one dial at a time under way, so the older of its links is dead to it.
         true if candidate.id > standing.id => Decision::Replace,
         true => Decision::Refuse,
-        false if peer < me => Decision::Replace,
+        false if peer < me || settled => Decision::Replace,
         false => Decision::Probe,
     }
 }
@@ -77,14 +86,26 @@ mod tests {
         Brief { id: ConnId(id), inbound, instance: 7 }
     }
 
+    fn standing(link: Brief) -> Option<Incumbent> {
+        Some(Incumbent { link, settled: false })
+    }
+
+    #[test]
+    fn a_machine_that_dials_long_after_a_link_came_up_has_lost_it() {
+        let old = Some(Incumbent { link: link(1, false), settled: true });
+        assert_eq!(decide(&SMALL, &LARGE, old, false, link(2, true)), Decision::Replace);
+        let other_run = Brief { instance: 8, ..link(2, true) };
+        assert_eq!(decide(&SMALL, &LARGE, old, false, other_run), Decision::Probe, "because it may be a copy");
+    }
+
     #[test]
     fn both_sides_keep_the_link_that_the_smaller_machine_dialled() {
         // Seen from the smaller: its own dial is outbound.
-        assert_eq!(decide(&SMALL, &LARGE, Some(link(1, true)), false, link(2, false)), Decision::Replace);
-        assert_eq!(decide(&SMALL, &LARGE, Some(link(1, false)), false, link(2, true)), Decision::Probe);
+        assert_eq!(decide(&SMALL, &LARGE, standing(link(1, true)), false, link(2, false)), Decision::Replace);
+        assert_eq!(decide(&SMALL, &LARGE, standing(link(1, false)), false, link(2, true)), Decision::Probe);
         // Seen from the larger: the smaller's dial is inbound.
-        assert_eq!(decide(&LARGE, &SMALL, Some(link(1, false)), false, link(2, true)), Decision::Replace);
-        assert_eq!(decide(&LARGE, &SMALL, Some(link(1, true)), false, link(2, false)), Decision::Refuse);
+        assert_eq!(decide(&LARGE, &SMALL, standing(link(1, false)), false, link(2, true)), Decision::Replace);
+        assert_eq!(decide(&LARGE, &SMALL, standing(link(1, true)), false, link(2, false)), Decision::Refuse);
     }
 
     #[test]
@@ -96,15 +117,15 @@ mod tests {
 
     #[test]
     fn of_two_links_of_one_dialler_the_newer_stays() {
-        assert_eq!(decide(&SMALL, &LARGE, Some(link(1, true)), false, link(2, true)), Decision::Replace);
-        assert_eq!(decide(&SMALL, &LARGE, Some(link(2, true)), false, link(1, true)), Decision::Refuse);
+        assert_eq!(decide(&SMALL, &LARGE, standing(link(1, true)), false, link(2, true)), Decision::Replace);
+        assert_eq!(decide(&SMALL, &LARGE, standing(link(2, true)), false, link(1, true)), Decision::Refuse);
     }
 
     #[test]
     fn another_run_of_the_program_never_replaces_a_link_unprobed() {
         let other = Brief { instance: 8, ..link(2, true) };
-        assert_eq!(decide(&LARGE, &SMALL, Some(link(1, true)), false, other), Decision::Probe);
+        assert_eq!(decide(&LARGE, &SMALL, standing(link(1, true)), false, other), Decision::Probe);
         let ours = Brief { instance: 8, ..link(2, false) };
-        assert_eq!(decide(&SMALL, &LARGE, Some(link(1, true)), false, ours), Decision::Refuse);
+        assert_eq!(decide(&SMALL, &LARGE, standing(link(1, true)), false, ours), Decision::Refuse);
     }
 }

@@ -86,6 +86,14 @@ pub enum HintSource {
     Remembered,
 }
 
+impl HintSource {
+    /// Whether the end of a hint from this source ends one from `other` too. An mDNS goodbye says that a machine
+    /// leaves; a beacon only falls silent, minutes later. If the machine is still there, its next beacon says so.
+    pub(crate) fn covers(self, other: Self) -> bool {
+        self == other || (self, other) == (Self::Mdns, Self::Beacon)
+    }
+}
+
 /// Why a link ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DownReason {

@@ -92,7 +92,8 @@ impl Greeter {
             address.set_port(hello.listen_port);
         }
         let (reply, mut verdict) = oneshot::channel();
-        let offer = Offer { id: caller.id, peer, hello: Box::new(hello), inbound: true, address, reply };
+        let offer =
+            Offer { id: caller.id, peer, hello: Box::new(hello), inbound: true, address, local: caller.local, reply };
         if self.inputs.send(Input::Offer(offer)).await.is_err() {
             return;
         }
@@ -124,7 +125,7 @@ impl Greeter {
         reached: Result<Reached, DialError>,
     ) -> Result<(MachineId, Option<Standing>), DialError> {
         let reached = reached?;
-        let (peer, address) = (reached.machine, reached.address);
+        let Reached { machine: peer, address, local, .. } = reached;
         if peer == self.me {
             return Err(DialError::Myself(address));
         }
@@ -158,7 +159,7 @@ impl Greeter {
             }
         };
         let (reply, verdict) = oneshot::channel();
-        let offer = Offer { id, peer, hello: Box::new(hello), inbound: false, address, reply };
+        let offer = Offer { id, peer, hello: Box::new(hello), inbound: false, address, local, reply };
         if self.inputs.send(Input::Offer(offer)).await.is_err() {
             return Err(DialError::ShuttingDown);
         }

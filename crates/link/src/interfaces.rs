@@ -1,7 +1,7 @@
 //! Network interfaces and their addresses, followed as they come, go and change; and the system's sleep.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
     time::Duration,
@@ -68,6 +68,12 @@ pub(crate) fn snapshot(scope: InterfaceScope) -> Vec<Interface> {
     interfaces
 }
 
+/// All addresses of this machine, also those of interfaces that discovery leaves out. `None` when they can't be read.
+pub(crate) fn assigned() -> Option<HashSet<IpAddr>> {
+    let found = if_addrs::get_if_addrs().ok()?;
+    Some(found.into_iter().map(|interface| interface.ip()).collect())
+}
+
 /// The broadcast address of a subnet. Computed, because not every system reports one, and the loopback never does:
 /// 127.255.255.255 reaches all nodes of this computer.
 fn broadcast_of(address: Ipv4Addr, mask: Ipv4Addr, loopback: bool) -> Option<Ipv4Addr> {
@@ -97,8 +103,8 @@ pub(crate) enum Stir {
     Woke,
 }
 
-/// Where the system's change reports come from; when there are none, interfaces are compared this often.
-const POLL: Duration = Duration::from_secs(5);
+/// Interfaces are also compared this often: on Linux a lost carrier is not reported (seen with a veth pair).
+const POLL: Duration = Duration::from_secs(2);
 
 /// Starts following the interfaces. The watch holds the current ones; each change is also reported as a [`Stir`].
 pub(crate) fn follow(

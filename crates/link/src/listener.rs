@@ -124,6 +124,8 @@ fn open(address: SocketAddr, both_families: bool) -> io::Result<TcpListener> {
 pub(crate) struct Caller {
     pub(crate) machine: MachineId,
     pub(crate) address: SocketAddr,
+    /// This machine's address on the connection.
+    pub(crate) local: IpAddr,
     pub(crate) id: ConnId,
     /// Set once a request was routed: the connection has a purpose and loses its deadline.
     pub(crate) routed: Arc<AtomicBool>,
@@ -161,7 +163,13 @@ impl axum::serve::Listener for Handshaken {
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
         let routed = Arc::new(AtomicBool::new(true));
-        Ok(Caller { machine: MachineId::from_bytes([0; 32]), address: self.local, id: ConnId(0), routed })
+        Ok(Caller {
+            machine: MachineId::from_bytes([0; 32]),
+            address: self.local,
+            local: self.local.ip(),
+            id: ConnId(0),
+            routed,
+        })
     }
 }
 
@@ -198,6 +206,11 @@ async fn accept_all(
             }
         };
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let local = match stream.local_addr() {
+            Ok(local) => local.ip().to_canonical(),
+            // Gone again already.
+            Err(_) => continue,
+        };
         let Some(knock) = Knock::admit(door, address.ip()) else {
             tracing::debug!(%address, "too many connections from one source, refused");
             continue;
@@ -232,7 +245,7 @@ async fn accept_all(
                 cut: Box::pin(parts.cut.clone().cancelled_owned()),
                 _connection: connection,
             };
-            hand_over.send((stream, Caller { machine, address, id, routed })).await.ok();
+            hand_over.send((stream, Caller { machine, address, local, id, routed })).await.ok();
         });
     }
 }

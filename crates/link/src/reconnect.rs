@@ -178,7 +178,10 @@ impl Targets {
 
     /// Discovery lost a machine. Says whether it was the last hint.
     pub(crate) fn gone(&mut self, machine: &MachineId, source: HintSource) -> bool {
-        self.machines.get_mut(machine).is_some_and(|target| target.hinted.remove(&source) && target.hinted.is_empty())
+        let Some(target) = self.machines.get_mut(machine) else { return false };
+        let before = target.hinted.len();
+        target.hinted.retain(|hinted| !source.covers(*hinted));
+        target.hinted.is_empty() && before > 0
     }
 
     /// A link stands; `address` is where the machine can be dialled.

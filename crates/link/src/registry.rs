@@ -6,7 +6,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
@@ -26,11 +26,11 @@ use crate::{
     config::{Gate, GateCheck},
     connection::{Control, ControlSender, Farewell, Wiring, wire},
     dial::{self, Typed},
-    duplicates::{Brief, Decision, decide},
+    duplicates::{Brief, Decision, Incumbent, decide},
     error::DialError,
     event::{ConnId, DiscoveryState, DownReason, Hint, HintSource, LinkEvent, NetworkState},
     greet::Greeter,
-    interfaces::{Interface, Stir},
+    interfaces::{self, Interface, Stir},
     reconnect::{AttemptId, Job, Key, Place, Targets},
     tasks::Spawner,
     timing::Timings,
@@ -75,6 +75,8 @@ pub(crate) struct Offer {
     pub(crate) inbound: bool,
     /// Where the peer can be dialled.
     pub(crate) address: SocketAddr,
+    /// This machine's address on this link.
+    pub(crate) local: IpAddr,
     pub(crate) reply: oneshot::Sender<Verdict>,
 }
 
@@ -131,6 +133,9 @@ struct Peer {
 #[derive(Debug)]
 struct Up {
     brief: Brief,
+    since: Instant,
+    /// This machine's address on this link.
+    local: IpAddr,
     control: ControlSender,
 }
 
@@ -246,7 +251,7 @@ impl Registry {
             Input::Dialled { key, attempt, outcome } => self.dialled(&key, attempt, &outcome),
             Input::Sighted(hint) => self.sighted(hint),
             Input::Gone { machine, source } => {
-                self.hints.remove(&(machine, source));
+                self.hints.retain(|(hinted, by), _| *hinted != machine || !source.covers(*by));
                 if self.targets.gone(&machine, source) {
                     self.report(LinkEvent::HintGone { machine });
                 }
@@ -303,7 +308,18 @@ impl Registry {
     fn stir(&mut self, stir: Stir) {
         tracing::debug!(?stir, "probing all links");
         for up in self.peers.values().filter_map(|peer| peer.up.as_ref()) {
-            up.control.send(Control::Probe { answered: None }).ok();
+            up.control.send(Control::Probe { within: self.timings.probe, answered: None }).ok();
+        }
+        // A link whose own end is gone needs no probe.
+        if let Some(assigned) = interfaces::assigned() {
+            let homeless = |peer: &Peer| peer.up.as_ref().is_some_and(|up| !assigned.contains(&up.local));
+            let machines: Vec<_> =
+                self.peers.iter().filter(|(_, peer)| homeless(peer)).map(|(machine, _)| *machine).collect();
+            for machine in machines {
+                let reason = DownReason::Broken("the address of this machine has changed".into());
+                self.take_down(&machine, ByeReason::ShuttingDown, reason);
+                self.accept_waiting(&machine);
+            }
         }
         self.targets.stir(Instant::now());
         let interfaces = self.ends.interfaces.borrow_and_update().clone();
@@ -333,7 +349,8 @@ impl Registry {
         let peer = self.peers.entry(offer.peer).or_default();
         let brief = Brief { id: offer.id, inbound: offer.inbound, instance: offer.hello.instance };
         let dialling = peer.claim.is_some();
-        let standing = peer.up.as_ref().map(|up| up.brief);
+        let settled = |up: &Up| now > up.since + self.timings.claim();
+        let standing = peer.up.as_ref().map(|up| Incumbent { link: up.brief, settled: settled(up) });
         match decide(&self.greeter.me, &offer.peer, standing, dialling, brief) {
             Decision::Accept => self.accept(offer),
             Decision::Replace => {
@@ -345,7 +362,9 @@ impl Registry {
                 if let Some(up) = &peer.up {
                     let (answered, alive) = oneshot::channel();
                     let (machine, id) = (offer.peer, up.brief.id);
-                    up.control.send(Control::Probe { answered: Some(answered) }).ok();
+                    let same_run = up.brief.instance == brief.instance;
+                    let within = if same_run { self.timings.conflict } else { self.timings.probe };
+                    up.control.send(Control::Probe { within, answered: Some(answered) }).ok();
                     self.probes.push(async move { (machine, id, alive.await.is_ok()) }.boxed());
                 }
                 self.wait(offer, now + self.timings.probe * 2);
@@ -361,14 +380,14 @@ impl Registry {
     }
 
     fn accept(&mut self, offer: Offer) {
-        let Offer { id, peer: machine, hello, inbound, address, reply, .. } = offer;
+        let Offer { id, peer: machine, hello, inbound, address, local, reply } = offer;
         let (conn, frames, control, wiring) = wire(id, machine);
         if reply.send(Verdict::Accept(wiring)).is_err() {
             return;
         }
         let brief = Brief { id, inbound, instance: hello.instance };
         let peer = self.peers.entry(machine).or_default();
-        peer.up = Some(Up { brief, control });
+        peer.up = Some(Up { brief, since: Instant::now(), local, control });
         if !inbound {
             peer.claim = None;
         }
@@ -445,7 +464,7 @@ impl Registry {
         if peer.up.is_some() || peer.waiting.is_some() || peer.claim.is_some_and(|(_, until)| until > now) {
             return Claim::Busy;
         }
-        peer.claim = Some((attempt, now + self.timings.upgrade + self.timings.hello * 2));
+        peer.claim = Some((attempt, now + self.timings.claim()));
         Claim::Go
     }
 

@@ -20,6 +20,9 @@ pub struct Timings {
     pub silence: Duration,
     /// Deadline for the ping that is sent at once after a network change or wake.
     pub probe: Duration,
+    /// Deadline for the ping that asks a standing link whether it lives when the same peer dials anew. Shorter than
+    /// `probe`: that it dials is a sign that it has lost the link.
+    pub conflict: Duration,
     /// How long the peer may leave a write waiting before the link is given up.
     pub write_stall: Duration,
     /// Time for the last frames of a closing link.
@@ -47,6 +50,13 @@ pub struct Timings {
     pub wake_jump: Duration,
 }
 
+impl Timings {
+    /// Longest time from the moment that an attempt has proven a key until it stands or has failed.
+    pub(crate) fn claim(&self) -> Duration {
+        self.upgrade + self.hello * 2
+    }
+}
+
 impl Default for Timings {
     fn default() -> Self {
         Self {
@@ -57,6 +67,7 @@ impl Default for Timings {
             ping: Duration::from_secs(15),
             silence: Duration::from_secs(45),
             probe: Duration::from_secs(3),
+            conflict: Duration::from_secs(1),
             write_stall: Duration::from_secs(30),
             closing: Duration::from_secs(1),
             backoff_first: Duration::from_millis(500),
