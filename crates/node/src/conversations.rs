@@ -12,6 +12,7 @@ use crate::error::text_error;
 use crate::node::{Node, parse_machine};
 use crate::outgoing::Order;
 use crate::view::{Change, Message, Page, Session};
+use crate::views::Sides;
 use crate::{NodeError, PageRequest, SendRequest, SessionPatch, times, views};
 
 /// Longest handle of a sender's own, in bytes.
@@ -153,13 +154,14 @@ impl Node {
             code: "message_not_found",
             message: "the message that the page was asked around is not in this session".to_owned(),
         })?;
+        let sides = Sides::of(&self.machine_id(), peer.as_ref());
         let cursor = |message: Option<&store::messages::Message>, more: bool| {
             message.filter(|_| more).map(|message| message.order.to_string())
         };
         Ok(Page {
             next_before: cursor(page.messages.first(), page.more_before),
             next_after: cursor(page.messages.last(), page.more_after),
-            items: page.messages.iter().map(|row| views::message(&self.machine_id(), peer.as_ref(), row)).collect(),
+            items: page.messages.iter().map(|row| sides.message(row)).collect(),
         })
     }
 
@@ -169,7 +171,7 @@ impl Node {
     /// When the ID is malformed or not known here.
     pub async fn message(&self, message: &str) -> Result<Message, NodeError> {
         let (row, peer) = self.stored_message(message).await?;
-        Ok(views::message(&self.machine_id(), peer.as_ref(), &row))
+        Ok(Sides::of(&self.machine_id(), peer.as_ref()).message(&row))
     }
 
     /// Writes a message to this disk and lets it go; it returns as `queued`. Accepts the other machine.
@@ -220,7 +222,7 @@ impl Node {
             })
             .await?;
         let row = rows.first().ok_or_else(|| no_message(message))?;
-        let view = views::message(&self.machine_id(), peer.as_ref(), row);
+        let view = Sides::of(&self.machine_id(), peer.as_ref()).message(row);
         self.core().hub.publish(Change::MessageChanged { message: view.clone(), incoming: false });
         self.core().hub.mark(id);
         if let Some(link) = peer.and_then(|peer| self.core().links.get(&peer)) {

@@ -24,6 +24,7 @@ use crate::core::Core;
 use crate::dispatch::{Asked, Dispatch};
 use crate::ledger::{self, Held};
 use crate::view::Change;
+use crate::views::Sides;
 use crate::{membership, outgoing, views};
 
 /// Frames taken into one batch at most: what the link's queue holds, twice.
@@ -417,12 +418,13 @@ fn publish(core: &Core, peer: MachineId, dispatch: &Dispatch, sessions: BTreeMap
             core.hub.publish(Change::SessionChanged { session, opened: true });
         }
         let watched = core.hub.watched();
+        let sides = Sides::of(&core.me, Some(&peer));
         let mut news = false;
         for message in &took.messages {
             let incoming = *message.author() != core.me;
             news |= incoming;
             if watched {
-                let message = views::message(&core.me, Some(&peer), message);
+                let message = sides.message(message);
                 core.hub.publish(Change::MessageChanged { message, incoming });
             }
         }
@@ -442,9 +444,10 @@ async fn delivered(core: &Core, peer: MachineId, delivered: BTreeMap<SessionId, 
         // The sender lives as long as the core.
         let _ = core.untold.subscribe().wait_for(|untold| newest < *untold).await;
     }
+    let sides = Sides::of(&core.me, Some(&peer));
     for (session, rows) in delivered {
         for message in &rows {
-            let message = views::message(&core.me, Some(&peer), message);
+            let message = sides.message(message);
             core.hub.publish(Change::MessageChanged { message, incoming: false });
         }
         core.hub.mark(session);
@@ -474,8 +477,9 @@ async fn refused(core: &Core, peer: MachineId, session: SessionId, code: RejectC
         .await;
     match failed {
         Ok(rows) => {
+            let sides = Sides::of(&core.me, Some(&peer));
             for message in &rows {
-                let message = views::message(&core.me, Some(&peer), message);
+                let message = sides.message(message);
                 core.hub.publish(Change::MessageChanged { message, incoming: false });
             }
             core.hub.mark(session);

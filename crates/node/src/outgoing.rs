@@ -19,7 +19,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::core::{Core, NOTHING};
 use crate::people::Person;
-use crate::{NodeError, contacts, ledger, view, views};
+use crate::views::Sides;
+use crate::{NodeError, contacts, ledger, view};
 
 /// Orders that may wait; a caller beyond that waits itself. Two batches.
 pub(crate) const QUEUE: usize = 2 * BATCH;
@@ -178,27 +179,28 @@ async fn commit(core: &Arc<Core>, asks: Vec<Ask>, waiters: Vec<Waiter>) {
 /// Tells the stream, the callers and the links.
 fn publish(core: &Arc<Core>, done: Done, waiters: Vec<Waiter>) {
     let watched = core.hub.watched();
+    let mut views: BTreeMap<SessionId, Vec<view::Message>> = BTreeMap::new();
     for wrote in &done.sessions {
         if let (true, Some(peer)) = (wrote.accepted, wrote.peer) {
             contacts::accepted(core, peer, wrote.session);
         }
-        for message in wrote.messages.iter().filter(|_| watched) {
-            let message = views::message(&core.me, wrote.peer.as_ref(), message);
-            core.hub.publish(view::Change::MessageChanged { message, incoming: false });
+        let sides = Sides::of(&core.me, wrote.peer.as_ref());
+        let rows: Vec<_> = wrote.messages.iter().map(|message| sides.message(message)).collect();
+        for message in rows.iter().filter(|_| watched) {
+            core.hub.publish(view::Change::MessageChanged { message: message.clone(), incoming: false });
         }
         core.hub.mark(wrote.session);
+        views.insert(wrote.session, rows);
     }
     for (came, waiter) in done.came.into_iter().zip(waiters) {
         match (came, waiter) {
             (Came::Refused(error), waiter) => waiter.refuse(error),
             (Came::Opened(made), Waiter::Open(reply)) => drop(reply.send(Ok(made))),
             (Came::Old(message, peer), Waiter::Send(reply)) => {
-                drop(reply.send(Ok(views::message(&core.me, peer.as_ref(), &message))));
+                drop(reply.send(Ok(Sides::of(&core.me, peer.as_ref()).message(&message))));
             }
             (Came::New { session, index }, Waiter::Send(reply)) => {
-                let wrote = done.sessions.iter().find(|wrote| wrote.session == session);
-                let message = wrote.and_then(|wrote| Some((wrote, wrote.messages.get(index)?)));
-                let view = message.map(|(wrote, message)| views::message(&core.me, wrote.peer.as_ref(), message));
+                let view = views.get(&session).and_then(|rows| rows.get(index)).cloned();
                 drop(reply.send(view.ok_or_else(|| internal("a message was lost on its way to the disk"))));
             }
             (_, waiter) => waiter.refuse(internal("an order got another's answer")),

@@ -58,7 +58,10 @@ impl Kept {
         }
         let settings = read(&raw).map_err(|error| invalid("settings", error.to_string()))?;
         if !ZOOM.contains(&settings.zoom) {
-            return Err(invalid("zoom", format!("zoom must be {} to {}, not {}", ZOOM.start(), ZOOM.end(), settings.zoom)));
+            return Err(invalid(
+                "zoom",
+                format!("zoom must be {} to {}, not {}", ZOOM.start(), ZOOM.end(), settings.zoom),
+            ));
         }
         let tag = &settings.language;
         if tag.len() > LANGUAGE_BYTES || !tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {

@@ -18,29 +18,50 @@ pub(crate) fn kept_temp_id(caller: &str, temp_id: &str) -> String {
     format!("{caller}{CALLER_END}{temp_id}")
 }
 
-/// A message as it is shown. `peer` is the other machine of a direct session.
-pub(crate) fn message(me: &MachineId, peer: Option<&MachineId>, message: &store::messages::Message) -> Message {
-    let own = message.author() == me;
-    let receiver = if own { peer } else { Some(me) };
-    let (state, failure) = match &message.state {
-        SendState::Queued => (MessageState::Queued, None),
-        SendState::Delivered => (MessageState::Delivered, None),
-        SendState::Failed { reason } => (MessageState::Failed, Some(reason.clone())),
-    };
-    let temp_id = message.temp_id.as_deref().and_then(|kept| kept.split_once(CALLER_END));
-    Message {
-        id: message.id.to_string(),
-        session_id: message.session_id.to_string(),
-        sender_user_id: message.author().to_string(),
-        receiver_user_id: receiver.map(ToString::to_string),
-        message: message.text.clone(),
-        message_type: MessageType::Text,
-        timestamp: times::text(message.shown_ms),
-        state,
-        failure,
-        temp_id: temp_id.map(|(_, temp_id)| temp_id.to_owned()),
-        delivered_at: message.delivered_ms.map(times::text),
-        order: message.order.to_string(),
+/// The two sides of a session, in the words in which they are shown. Made once for many messages: the text of a machine ID
+/// takes longer than the rest of a row.
+pub(crate) struct Sides {
+    me: MachineId,
+    my_id: String,
+    /// The other machine of a direct session.
+    peer_id: Option<String>,
+}
+
+impl Sides {
+    pub(crate) fn of(me: &MachineId, peer: Option<&MachineId>) -> Self {
+        Self { me: *me, my_id: me.to_string(), peer_id: peer.map(ToString::to_string) }
+    }
+
+    /// A message as it is shown.
+    pub(crate) fn message(&self, message: &store::messages::Message) -> Message {
+        let author = message.author();
+        let own = *author == self.me;
+        let receiver = if own { self.peer_id.clone() } else { Some(self.my_id.clone()) };
+        let sender = match &self.peer_id {
+            _ if own => self.my_id.clone(),
+            Some(peer) => peer.clone(),
+            None => author.to_string(),
+        };
+        let (state, failure) = match &message.state {
+            SendState::Queued => (MessageState::Queued, None),
+            SendState::Delivered => (MessageState::Delivered, None),
+            SendState::Failed { reason } => (MessageState::Failed, Some(reason.clone())),
+        };
+        let temp_id = message.temp_id.as_deref().and_then(|kept| kept.split_once(CALLER_END));
+        Message {
+            id: message.id.to_string(),
+            session_id: message.session_id.to_string(),
+            sender_user_id: sender,
+            receiver_user_id: receiver,
+            message: message.text.clone(),
+            message_type: MessageType::Text,
+            timestamp: times::text(message.shown_ms),
+            state,
+            failure,
+            temp_id: temp_id.map(|(_, temp_id)| temp_id.to_owned()),
+            delivered_at: message.delivered_ms.map(times::text),
+            order: message.order.to_string(),
+        }
     }
 }
 
@@ -65,7 +86,7 @@ pub(crate) fn session(
         participants: participants.iter().map(ToString::to_string).collect(),
         peer: user,
         created_at: times::text(session.created_ms),
-        last_message: last_message.map(|last| message(&core.me, peer, last)),
+        last_message: last_message.map(|last| Sides::of(&core.me, peer).message(last)),
         unread_count: session.unread_count,
         waiting_count: session.waiting_count,
         pinned: session.pinned,

@@ -24,10 +24,10 @@ async fn friends() -> (Net, Person, Person, Session) {
     (net, alice, bob, session)
 }
 
-/// Alice says something, and Bob's node has served it: a second message after it is known to be there too.
+/// Alice says something, and Bob has it. What Bob sees meanwhile, notices above all, is kept for later waits.
 async fn say_and_settle(alice: &Person, bob: &Person, session: &Session, text: &str) {
     let said = alice.say(session, text).await;
-    bob.hears(text).await;
+    bob.until("the message", async |node| node.message(&said.id).await.ok()).await;
     alice.sees_state(&said, MessageState::Delivered).await;
 }
 
