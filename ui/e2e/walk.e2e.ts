@@ -228,6 +228,19 @@ describe("a conversation", () => {
     expect(drift.loaded).toBeLessThanOrEqual(600);
   });
 
+  test("stays at its end while the composer grows and shrinks", async () => {
+    const page = await start("world=long&count=200");
+    await openSession(page);
+    for (const keys of [["Shift+Enter", "Shift+Enter", "Shift+Enter", "Shift+Enter"], ["Backspace", "Backspace"]]) {
+      for (const key of keys) {
+        await page.keyboard.press(key);
+        await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+        expect(await fromEnd(page), key).toBeLessThanOrEqual(1);
+      }
+    }
+    expect(await page.getByTestId("new-pill").count()).toBe(0);
+  });
+
   test("keeps a draft for each session", async () => {
     const page = await start("world=busy");
     await openSession(page, 0);

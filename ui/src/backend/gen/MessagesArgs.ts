@@ -9,15 +9,15 @@ export type MessagesArgs = {
  */
 sessionId: string, 
 /**
- * Older than this cursor (`nextBefore` of a page, or a message ID).
+ * Older than this cursor: `nextBefore` of a page, a message's `order`, or a message ID.
  */
 before?: string, 
 /**
- * Newer than this cursor (`nextAfter` of a page, or a message ID).
+ * Newer than this cursor: `nextAfter` of a page, a message's `order`, or a message ID.
  */
 after?: string, 
 /**
- * Half a page on either side of this message ID.
+ * Half a page on either side of this message ID, or of the first unread message when it says `unread`.
  */
 around?: string, 
 /**
