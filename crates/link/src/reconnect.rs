@@ -21,6 +21,10 @@ const HINTED: usize = 1024;
 /// Attempts for one machine at a time: as addresses become known one after the other, each gets its own.
 const ATTEMPTS: usize = 4;
 
+/// Attempts that are kept free for machines that discovery sees and for typed addresses: hundreds of remembered
+/// machines that are off, each with its time-out, must not hold them up.
+const RESERVED: usize = 16;
+
 /// A hint that repeats itself makes us dial at once again, but not more often than this.
 const HINT_RESET: Duration = Duration::from_secs(5);
 
@@ -297,22 +301,38 @@ impl Targets {
         }
     }
 
-    /// When [`Targets::due`] has something next.
-    pub(crate) fn next_due(&self) -> Option<Instant> {
-        let machines = self.machines.values().filter(|target| target.dialable()).filter_map(|target| target.due);
+    /// When [`Targets::due`] has something next, with room for that many attempts.
+    pub(crate) fn next_due(&self, room: usize) -> Option<Instant> {
+        if room == 0 {
+            return None;
+        }
+        let dialable = |target: &&Target| target.dialable() && (target.promising() || room > RESERVED);
+        let machines = self.machines.values().filter(dialable).filter_map(|target| target.due);
         let typed = self.typed.values().filter(|typed| typed.in_flight.is_none()).filter_map(|typed| typed.due);
         machines.chain(typed).min()
     }
 
-    /// What to dial now, at most `room` attempts.
+    /// What to dial now, at most `room` attempts: first what a person typed or discovery sees, then what was linked
+    /// before and may be anywhere, the longest due first.
     pub(crate) fn due(&mut self, now: Instant, room: usize) -> Vec<Job> {
         let mut jobs = Vec::new();
-        for (machine, target) in &mut self.machines {
-            if jobs.len() >= room {
-                return jobs;
+        for (text, target) in &mut self.typed {
+            if jobs.len() < room && target.in_flight.is_none() && target.due.is_some_and(|due| due <= now) {
+                target.due = None;
+                self.last_attempt += 1;
+                let attempt = AttemptId(self.last_attempt);
+                target.in_flight = Some(attempt);
+                let place = Place::Typed(target.typed.clone());
+                jobs.push(Job { key: Key::Typed(text.clone()), attempt, place });
             }
-            if !target.dialable() || target.due.is_none_or(|due| due > now) {
-                continue;
+        }
+        let is_due = |target: &Target| target.dialable() && target.due.is_some_and(|due| due <= now);
+        let mut due: Vec<_> = self.machines.iter_mut().filter(|(_, target)| is_due(target)).collect();
+        due.sort_by_key(|(_, target)| (!target.promising(), target.due));
+        for (machine, target) in due {
+            let limit = if target.promising() { room } else { room.saturating_sub(RESERVED) };
+            if jobs.len() >= limit {
+                break;
             }
             target.due = None;
             let addresses = target.idle_addresses();
@@ -323,20 +343,6 @@ impl Targets {
             let attempt = AttemptId(self.last_attempt);
             target.in_flight.insert(attempt, addresses.clone());
             jobs.push(Job { key: Key::Machine(*machine), attempt, place: Place::Addresses(addresses) });
-        }
-        for (text, target) in &mut self.typed {
-            if jobs.len() >= room {
-                return jobs;
-            }
-            if target.in_flight.is_some() || target.due.is_none_or(|due| due > now) {
-                continue;
-            }
-            target.due = None;
-            self.last_attempt += 1;
-            let attempt = AttemptId(self.last_attempt);
-            target.in_flight = Some(attempt);
-            let place = Place::Typed(target.typed.clone());
-            jobs.push(Job { key: Key::Typed(text.clone()), attempt, place });
         }
         jobs
     }
@@ -393,6 +399,11 @@ impl Target {
         new
     }
 
+    /// Whether it is likely to be there.
+    fn promising(&self) -> bool {
+        !self.hinted.is_empty()
+    }
+
     fn dialable(&self) -> bool {
         self.linked_since.is_none() && self.in_flight.len() < ATTEMPTS
     }
@@ -435,26 +446,26 @@ mod tests {
     fn the_smaller_machine_dials_at_once_and_the_larger_waits_a_moment() {
         let (mut targets, now) = targets();
         assert!(targets.sighted(LARGER, &[at(1)], HintSource::Mdns, now));
-        assert_eq!(targets.next_due(), Some(now));
-        assert_eq!(only(targets.due(now, 9)).key, Key::Machine(LARGER));
+        assert_eq!(targets.next_due(99), Some(now));
+        assert_eq!(only(targets.due(now, 99)).key, Key::Machine(LARGER));
         targets.sighted(SMALLER, &[at(2)], HintSource::Mdns, now);
-        assert!(targets.due(now, 9).is_empty(), "because the other side dials first");
+        assert!(targets.due(now, 99).is_empty(), "because the other side dials first");
         let later = now + Duration::from_millis(150);
-        assert_eq!(only(targets.due(later, 9)).key, Key::Machine(SMALLER));
+        assert_eq!(only(targets.due(later, 99)).key, Key::Machine(SMALLER));
     }
 
     #[test]
     fn an_address_that_comes_later_is_dialled_beside_the_first() {
         let (mut targets, now) = targets();
         targets.sighted(LARGER, &[at(1)], HintSource::Mdns, now);
-        let first = only(targets.due(now, 9));
+        let first = only(targets.due(now, 99));
         assert!(targets.sighted(LARGER, &[at(1), at(2)], HintSource::Mdns, now));
-        let second = only(targets.due(now, 9));
+        let second = only(targets.due(now, 99));
         assert_eq!(second.place, Place::Addresses(vec![at(2)]), "because the other one is being dialled");
         targets.finished(&first.key, first.attempt, now);
-        assert!(targets.next_due().is_none(), "because one attempt is still under way");
+        assert!(targets.next_due(99).is_none(), "because one attempt is still under way");
         targets.finished(&second.key, second.attempt, now);
-        assert!(targets.next_due().is_some());
+        assert!(targets.next_due(99).is_some());
     }
 
     #[test]
@@ -463,19 +474,19 @@ mod tests {
         targets.remember(LARGER, &[at(1)], now);
         let mut pauses = Vec::new();
         for _ in 0..12 {
-            let job = only(targets.due(now, 9));
+            let job = only(targets.due(now, 99));
             targets.finished(&job.key, job.attempt, now);
-            let next = targets.next_due().unwrap();
+            let next = targets.next_due(99).unwrap();
             pauses.push(next - now);
             now = next;
         }
         assert!(pauses[0] >= Duration::from_millis(250) && pauses[0] <= Duration::from_millis(500), "{pauses:?}");
         assert!(pauses[11] >= Duration::from_secs(30) && pauses[11] <= Duration::from_secs(60), "{pauses:?}");
-        let job = only(targets.due(now, 9));
+        let job = only(targets.due(now, 99));
         targets.finished(&job.key, job.attempt, now);
         targets.sighted(LARGER, &[at(1)], HintSource::Beacon, now);
-        assert_eq!(targets.next_due(), Some(now), "because discovery saw it");
-        targets.due(now, 9);
+        assert_eq!(targets.next_due(99), Some(now), "because discovery saw it");
+        targets.due(now, 99);
     }
 
     #[test]
@@ -483,12 +494,12 @@ mod tests {
         let (mut targets, now) = targets();
         targets.remember(LARGER, &[at(1)], now);
         targets.remember(SMALLER, &[at(2)], now);
-        for job in targets.due(now, 9) {
+        for job in targets.due(now, 99) {
             targets.finished(&job.key, job.attempt, now);
         }
         targets.linked(SMALLER, at(2), now);
         targets.stir(now);
-        assert_eq!(only(targets.due(now, 9)).key, Key::Machine(LARGER));
+        assert_eq!(only(targets.due(now, 99)).key, Key::Machine(LARGER));
     }
 
     #[test]
@@ -498,7 +509,7 @@ mod tests {
         targets.remember(SMALLER, &[at(2)], now);
         assert!(targets.gone(&LARGER, HintSource::Mdns));
         let late = now + Timings::default().forget_unseen;
-        for job in targets.due(late, 9) {
+        for job in targets.due(late, 99) {
             targets.finished(&job.key, job.attempt, late);
         }
         assert!(!targets.machines.contains_key(&LARGER));
@@ -519,25 +530,41 @@ mod tests {
     }
 
     #[test]
+    fn many_machines_that_are_off_do_not_hold_up_one_that_is_seen() {
+        let (mut targets, now) = targets();
+        for number in 10..210 {
+            targets.remember(MachineId::from_bytes([number; 32]), &[at(1)], now);
+        }
+        let first = targets.due(now, 64);
+        assert_eq!(first.len(), 64 - RESERVED);
+        assert_eq!(targets.next_due(RESERVED), None, "because the rest of the room is kept free");
+        targets.sighted(LARGER, &[at(2)], HintSource::Mdns, now);
+        assert_eq!(targets.next_due(RESERVED), Some(now));
+        assert_eq!(only(targets.due(now, RESERVED)).key, Key::Machine(LARGER));
+        targets.add_typed("anna".into(), Typed::Name("anna".into(), 1), now);
+        assert_eq!(only(targets.due(now, 1)).key, Key::Typed("anna".into()));
+    }
+
+    #[test]
     fn a_link_that_breaks_at_once_is_no_success() {
         let (mut targets, mut now) = targets();
         targets.remember(LARGER, &[at(1)], now);
         let mut last = Duration::ZERO;
         for _ in 0..8 {
-            let job = only(targets.due(now, 9));
+            let job = only(targets.due(now, 99));
             targets.linked(LARGER, at(1), now);
             targets.finished(&job.key, job.attempt, now);
             targets.unlinked(&LARGER, false, now);
-            last = targets.next_due().unwrap() - now;
+            last = targets.next_due(99).unwrap() - now;
             now += last;
         }
         assert!(
             last > Duration::from_secs(10),
             "because a peer that drops us again and again is dialled less: {last:?}"
         );
-        targets.due(now, 9);
+        targets.due(now, 99);
         targets.linked(LARGER, at(1), now);
         targets.unlinked(&LARGER, false, now + STOOD);
-        assert!(targets.next_due().unwrap() <= now + STOOD + Duration::from_millis(100));
+        assert!(targets.next_due(99).unwrap() <= now + STOOD + Duration::from_millis(100));
     }
 }

@@ -40,7 +40,7 @@ use crate::{
 const STRANGERS: usize = 256;
 
 /// Attempts under way at a time, each with up to [`dial::CANDIDATES`] sockets.
-const ATTEMPTS: usize = 24;
+const ATTEMPTS: usize = 64;
 
 /// Events that may wait for the node before hints are dropped.
 const EVENTS_WAITING: usize = 1024;
@@ -570,7 +570,8 @@ impl Registry {
 
     fn next_deadline(&self) -> Option<Instant> {
         let waiting = self.peers.values().filter_map(|peer| peer.waiting.as_ref().map(|(_, until)| *until));
-        let due = if self.stopped || self.attempts >= ATTEMPTS { None } else { self.targets.next_due() };
+        let room = if self.stopped { 0 } else { ATTEMPTS.saturating_sub(self.attempts) };
+        let due = self.targets.next_due(room);
         waiting.chain(due).min()
     }
 
