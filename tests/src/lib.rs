@@ -25,6 +25,6 @@ pub use crate::host::Host;
 pub use crate::lab::Lab;
 pub use crate::node::{Node, Ready};
 pub use crate::person::{Person, Sending, assert_same_history, get_acquainted};
-pub use crate::screen::{Screen, artefacts};
+pub use crate::screen::Screen;
 pub use crate::until::{SOON, until};
 pub use crate::window::Window;

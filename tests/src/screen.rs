@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::host::Host;
+use crate::lab::Door;
 use crate::until::{SOON, until};
 
 /// A left click on a notification does what it offers by itself, as on most desktops.
@@ -133,14 +134,13 @@ impl Screen {
         String::from_utf8_lossy(&output.stdout).lines().count()
     }
 
-    /// Keeps a picture of the screen among the artefacts and says where.
-    ///
-    /// # Panics
-    /// When it can't be taken.
+    /// Keeps a picture of the screen among the artefacts.
     pub fn picture(&self, host: &Host, name: &str) {
-        let file = artefacts().join(format!("{name}.png"));
-        let status = self.command(host, Path::new("maim")).arg(&file).status().unwrap();
-        assert!(status.success(), "a picture of the screen can be taken");
+        self.camera(host).picture(name);
+    }
+
+    pub(crate) fn camera(&self, host: &Host) -> Camera {
+        Camera { host: host.door(), display: self.display.clone() }
     }
 
     fn xdotool(&self, host: &Host, args: &[&str]) {
@@ -161,12 +161,23 @@ impl Screen {
     }
 }
 
+/// Takes pictures of a screen.
+#[derive(Debug)]
+pub(crate) struct Camera {
+    host: Door,
+    display: String,
+}
+
+impl Camera {
+    pub(crate) fn picture(&self, name: &str) {
+        let file = artefacts().join(format!("{name}.png"));
+        let status = self.host.enter("maim").env("DISPLAY", &self.display).arg(&file).status().unwrap();
+        assert!(status.success(), "a picture of the screen can be taken");
+    }
+}
+
 /// Where pictures of test runs are kept.
-///
-/// # Panics
-/// When the folder can't be made.
-#[must_use]
-pub fn artefacts() -> PathBuf {
+fn artefacts() -> PathBuf {
     let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_path_buf();
     let dir = target.join("screenshots");
     fs::create_dir_all(&dir).unwrap();

@@ -1,6 +1,6 @@
 //! The real window, driven by WebDriver.
 
-use std::io;
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Stdio;
@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::host::{Host, program};
 use crate::lab::Door;
-use crate::screen::{Owned, Screen, artefacts};
+use crate::screen::{Camera, Owned, Screen};
 use crate::until::{SOON, until};
 
 /// The driver's port on each machine; nothing else runs there.
@@ -25,6 +25,7 @@ const DRIVER_PORT: u16 = 4444;
 pub struct Window {
     runtime: Runtime,
     driver: Option<WebDriver>,
+    camera: Camera,
     _server: Owned,
 }
 
@@ -62,7 +63,7 @@ impl Window {
                 Err(error) => panic!("the window does not open: {error}"),
             }
         });
-        Self { runtime, driver: Some(driver), _server: server }
+        Self { runtime, driver: Some(driver), camera: screen.camera(host), _server: server }
     }
 
     fn driver(&self) -> &WebDriver {
@@ -74,7 +75,7 @@ impl Window {
         match self.runtime.block_on(query.first()) {
             Ok(element) => element,
             Err(error) => {
-                self.picture("failed");
+                self.camera.picture("failed");
                 panic!("{selector} is not on screen: {error}")
             }
         }
@@ -91,7 +92,7 @@ impl Window {
         until(&format!("{selector} shows {text:?}"), SOON, || {
             let shown = self.texts(selector);
             if started.elapsed() > SOON / 2 && !shown.iter().any(|it| it.contains(text)) {
-                self.picture("failed");
+                self.camera.picture("failed");
             }
             shown.iter().any(|it| it.contains(text)).then_some(())
         });
@@ -100,6 +101,7 @@ impl Window {
     /// The texts of all that fits a CSS selector now.
     #[must_use]
     pub fn texts(&self, selector: &str) -> Vec<String> {
+        // The driver's own text of an element leaves out isolated names.
         let script = "return [...document.querySelectorAll(arguments[0])].map(e => e.innerText)";
         serde_json::from_value(self.run(script, vec![json!(selector)])).unwrap()
     }
@@ -155,15 +157,6 @@ impl Window {
         let script = "return document.activeElement?.dataset.testid ?? ''";
         self.run(script, vec![]).as_str().unwrap_or_default().to_owned()
     }
-
-    /// Keeps a picture of the page among the artefacts.
-    ///
-    /// # Panics
-    /// When it can't be taken.
-    pub fn picture(&self, name: &str) {
-        let png = self.runtime.block_on(self.driver().screenshot_as_png()).unwrap();
-        std::fs::write(artefacts().join(format!("{name}.png")), png).unwrap();
-    }
 }
 
 impl Drop for Window {
@@ -203,10 +196,20 @@ fn carry(inside: &Door, connection: &TcpStream) {
         .unwrap();
     let (mut to, mut from) = (program.stdin.take().unwrap(), program.stdout.take().unwrap());
     let (mut read, mut write) = (connection.try_clone().unwrap(), connection.try_clone().unwrap());
-    let there = thread::spawn(move || io::copy(&mut read, &mut to));
-    io::copy(&mut from, &mut write).ok();
+    let there = thread::spawn(move || pass_on(&mut read, &mut to));
+    pass_on(&mut from, &mut write);
     connection.shutdown(Shutdown::Both).ok();
     program.kill().ok();
     program.wait().ok();
-    there.join().unwrap().ok();
+    there.join().unwrap();
+}
+
+/// Copies what comes as it comes. (`io::copy` splices a socket into a pipe, which waits for more.)
+fn pass_on(from: &mut impl Read, to: &mut impl Write) {
+    let mut buffer = [0; 16 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
 }

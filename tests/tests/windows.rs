@@ -1,13 +1,17 @@
 //! Two real windows on two machines: from the first run to a click on a notification, and what is there after a restart.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests fail by panicking")]
 
 use landline_tests::{Host, Lab, SOON, Screen, Window, until};
 use serde_json::Value;
 
+/// Says where the test is, for whoever reads its output after it failed.
+fn section(title: &str) {
+    println!("── {title}");
+}
+
 /// Fills in the first-run screen.
 fn welcome(window: &Window, name: &str) {
     window.fill("[data-testid=welcome-name]", name);
-    window.picture(&format!("{}-1-first-run", name.to_lowercase()));
     window.click("[data-testid=welcome-start]");
 }
 
@@ -33,44 +37,45 @@ fn two_people_meet_talk_and_a_click_on_the_notification_opens_the_session() {
     let (anna, ben) = (lab.host("anna"), lab.host("ben"));
     let (anna_screen, ben_screen) = (Screen::start(&anna), Screen::start(&ben));
 
-    // First run.
+    section("First run");
     let anna_window = Window::open(&anna, &anna_screen, &[]);
     let ben_window = Window::open(&ben, &ben_screen, &[]);
+    anna_screen.picture(&anna, "anna-1-first-run");
     welcome(&anna_window, "Anna");
     welcome(&ben_window, "Ben");
 
-    // Nearby, with nothing configured.
+    section("Nearby, with nothing configured");
     anna_window.see_text("[data-testid=nearby-item]", "Ben");
     ben_window.see_text("[data-testid=nearby-item]", "Anna");
-    anna_window.picture("anna-2-nearby");
+    anna_screen.picture(&anna, "anna-2-nearby");
 
-    // A click, a line of text.
+    section("A click, a line of text");
     anna_window.click("[data-testid=nearby-item]");
     anna_window.enter("[data-testid=composer]", "Hello Ben, is the lab free?");
     anna_window.see("[data-testid=message][data-state=delivered]");
 
-    // A request, accepted.
+    section("A request, accepted");
     ben_window.click("[data-testid=session-item]");
     ben_window.see_text("[data-testid=message-text]", "Hello Ben, is the lab free?");
     ben_window.see("[data-testid=request-accept]");
-    ben_window.picture("ben-3-request");
+    ben_screen.picture(&ben, "ben-3-request");
     ben_window.click("[data-testid=request-accept]");
 
-    // A conversation both ways.
+    section("A conversation both ways");
     ben_window.enter("[data-testid=composer]", "From three on. Bring the cables?");
     anna_window.see_text("[data-testid=message-text]", "From three on. Bring the cables?");
     anna_window.enter("[data-testid=composer]", "Will do.");
     ben_window.see_text("[data-testid=message-text]", "Will do.");
-    anna_window.picture("anna-4-conversation");
-    ben_window.picture("ben-4-conversation");
+    anna_screen.picture(&anna, "anna-4-conversation");
+    ben_screen.picture(&ben, "ben-4-conversation");
     assert_eq!(ben_screen.notifications(&ben), 0, "because nothing is notified of the session that is on screen");
 
-    // The window closes; the node goes on.
+    section("The window closes; the node goes on");
     ben_screen.press(&ben, "alt+F4");
     ben_window.click("[data-testid=close-keep]");
     until("Ben's window is gone", SOON, || (ben_screen.windows(&ben) == 0).then_some(()));
 
-    // A notification, and a click on it.
+    section("A notification, and a click on it");
     anna_window.enter("[data-testid=composer]", "Ben? I am at the door.");
     until("a notification stands on Ben's screen", SOON, || (ben_screen.notifications(&ben) == 1).then_some(()));
     ben_screen.picture(&ben, "ben-5-notification");
@@ -80,7 +85,7 @@ fn two_people_meet_talk_and_a_click_on_the_notification_opens_the_session() {
     ben_screen.click_notification(&ben);
     until("Ben's window is back", SOON, || (ben_screen.windows(&ben) == 1).then_some(()));
 
-    // That session is on screen and the composer has the focus: what is typed now goes there.
+    section("That session is on screen and the composer has the focus: what is typed now goes there");
     until("Ben's node shows the session as read", SOON, || {
         let sessions = ben.cli(&["sessions"]).unwrap();
         (sessions["items"][0]["unreadCount"] == 0).then_some(())
@@ -91,7 +96,7 @@ fn two_people_meet_talk_and_a_click_on_the_notification_opens_the_session() {
     ben_screen.picture(&ben, "ben-6-after-click");
     until("the notification is withdrawn", SOON, || (ben_screen.notifications(&ben) == 0).then_some(()));
 
-    // Both start again.
+    section("Both start again");
     let said = history(&anna, "Ben");
     assert_eq!(said, history(&ben, "Anna"), "because both see the same conversation");
     anna.end_desktop();
@@ -103,12 +108,12 @@ fn two_people_meet_talk_and_a_click_on_the_notification_opens_the_session() {
     for text in &said {
         anna_window.see_text("[data-testid=message-text]", text);
     }
-    anna_window.picture("anna-7-after-restart");
+    anna_screen.picture(&anna, "anna-7-after-restart");
 
-    // From a cold start the link of a notification opens its session.
+    section("From a cold start the link of a notification opens its session");
     let ben_window = Window::open(&ben, &ben_screen, &[&format!("landline://session/{session}")]);
     ben_window.see(&format!("[data-testid=conversation][data-session='{session}']"));
     until("the composer has the focus", SOON, || (ben_window.focused() == "composer").then_some(()));
     ben_window.see_text("[data-testid=message-text]", "Coming!");
-    ben_window.picture("ben-8-cold-start");
+    ben_screen.picture(&ben, "ben-8-cold-start");
 }
