@@ -91,6 +91,17 @@ describe("drafts", () => {
     expect(save, "because nothing is saved twice").toHaveBeenCalledTimes(2);
   });
 
+  test("what was typed and sent before it was saved is not saved as nothing", async () => {
+    const save = vi.fn(async () => undefined);
+    const drafts = new Drafts(save);
+    drafts.start("a", null);
+    drafts.set("a", "quick");
+    drafts.set("a", "");
+    await drafts.flush();
+    vi.advanceTimersByTime(1_000);
+    expect(save).not.toHaveBeenCalled();
+  });
+
   test("opening a session without typing saves nothing", () => {
     const save = vi.fn(async () => undefined);
     const drafts = new Drafts(save);

@@ -7,6 +7,8 @@ export const DRAFT_SAVE_MS = 250;
 export class Drafts {
   #save: (sessionId: string, draft: string | null) => Promise<void>;
   #texts = new Map<string, string>();
+  /** What the node has, as far as is known. */
+  #saved = new Map<string, string>();
   #timers = new Map<string, ReturnType<typeof setTimeout>>();
 
   constructor(save: (sessionId: string, draft: string | null) => Promise<void>) {
@@ -22,6 +24,7 @@ export class Drafts {
   start(sessionId: string, kept: string | null): string {
     const text = this.get(sessionId, kept);
     this.#texts.set(sessionId, text);
+    this.#saved.set(sessionId, kept ?? "");
     return text;
   }
 
@@ -44,7 +47,11 @@ export class Drafts {
   async #write(sessionId: string): Promise<void> {
     clearTimeout(this.#timers.get(sessionId));
     this.#timers.delete(sessionId);
-    const text = this.#texts.get(sessionId) ?? "";
-    await this.#save(sessionId, text.trim() === "" ? null : text);
+    const typed = this.#texts.get(sessionId) ?? "";
+    const text = typed.trim() === "" ? "" : typed;
+    // A text that was typed and sent within a moment was never a draft.
+    if (this.#saved.get(sessionId) === text) return;
+    this.#saved.set(sessionId, text);
+    await this.#save(sessionId, text === "" ? null : text);
   }
 }
