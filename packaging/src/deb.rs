@@ -135,7 +135,7 @@ impl Archive {
 /// Adds a member to an `ar` archive.
 fn member(archive: &mut Vec<u8>, time: u64, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
     ensure!(name.len() <= 16, "an ar archive holds names of at most 16 characters");
-    write!(archive, "{name:<16}{time:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, "100644", bytes.len())?;
+    writeln!(archive, "{name:<16}{time:<12}{:<6}{:<6}{:<8}{:<10}`", 0, 0, "100644", bytes.len())?;
     archive.extend_from_slice(bytes);
     if bytes.len() % 2 == 1 {
         archive.push(b'\n');

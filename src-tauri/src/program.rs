@@ -46,9 +46,8 @@ pub fn run() -> ExitCode {
         destination: options.link.as_deref().and_then(|link| link.parse().ok()),
         activation_token: instance::own_activation_token(),
     };
-    let first = match runtime.block_on(become_first(&options, &data_dir, &wish)) {
-        Some(first) => first,
-        None => return ExitCode::SUCCESS,
+    let Some(first) = runtime.block_on(become_first(&options, &data_dir, &wish)) else {
+        return ExitCode::SUCCESS;
     };
     let (node, api) = match runtime.block_on(start_node(&options, data_dir, &texts)) {
         Ok(started) => started,

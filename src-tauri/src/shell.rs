@@ -402,19 +402,19 @@ impl Shell {
 
     async fn heed(&self, change: &Change, notices: &mpsc::Sender<Change>) {
         match change {
-            Change::NoticeRaised { .. } | Change::NoticeWithdrawn { .. } => {
-                if notices.try_send(change.clone()).is_err() {
-                    tracing::warn!("a notice was left out: the notification service does not keep up");
-                }
+            Change::NoticeRaised { .. } | Change::NoticeWithdrawn { .. }
+                if notices.try_send(change.clone()).is_err() =>
+            {
+                tracing::warn!("a notice was left out: the notification service does not keep up");
             }
             Change::UnreadChanged { total } => {
                 self.unread.store(*total, Ordering::Relaxed);
                 self.update_tray().await;
             }
-            Change::NetworkChanged { network } => {
-                if self.links.swap(network.links, Ordering::Relaxed) != network.links {
-                    self.update_tray().await;
-                }
+            Change::NetworkChanged { network }
+                if self.links.swap(network.links, Ordering::Relaxed) != network.links =>
+            {
+                self.update_tray().await;
             }
             Change::SettingsChanged { settings } => self.apply(settings).await,
             _ => {}

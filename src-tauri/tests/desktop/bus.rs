@@ -166,7 +166,7 @@ impl Freedesktop {
 
 #[zbus::interface(name = "org.gtk.Notifications")]
 impl Gtk {
-    fn add_notification(&self, application: String, key: String, content: HashMap<String, OwnedValue>) {
+    fn add_notification(&self, application: &str, key: String, content: HashMap<String, OwnedValue>) {
         assert_eq!(application, "org.landline.Landline");
         self.asked.send(Asked::Keep(key, words(content))).unwrap();
     }

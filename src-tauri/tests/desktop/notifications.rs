@@ -6,7 +6,7 @@ use landline_desktop::notify::{Click, Notification, Notifier as _, NotifyError};
 use node::Tasks;
 use tokio::sync::mpsc;
 
-use crate::bus::{Asked, Bus, PATIENCE, Server};
+use crate::bus::{Asked, Bus, Notify, PATIENCE, Server};
 
 const ANNA: &str = "6f2c1a84-0b1d-8f3e-9a77-0123456789ab";
 const BEN: &str = "11111111-2222-8333-9444-555555555555";
@@ -41,6 +41,20 @@ fn message(session: &str, title: &str, body: &str) -> Notification {
 
 async fn clicked(world: &mut World) -> Click {
     tokio::time::timeout(PATIENCE, world.clicks.recv()).await.expect("the click arrives").unwrap()
+}
+
+/// Shows it until it stands as a new one. That the earlier one was closed is read in the background.
+async fn shown_afresh(world: &World, server: &mut Server, notification: Notification) -> Notify {
+    let fresh = async {
+        loop {
+            world.notifier.show(notification.clone()).await.unwrap();
+            let shown = server.notified().await;
+            if shown.replaces == 0 {
+                return shown;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, fresh).await.expect("the number of one that was closed is given up")
 }
 
 #[tokio::test]
@@ -81,9 +95,7 @@ async fn a_click_says_where_to_go_and_brings_the_token() {
         Click { destination: Some(Destination::session(ANNA).unwrap()), activation_token: Some("token-1".to_owned()) };
     assert_eq!(clicked(&mut world).await, expected);
 
-    world.notifier.show(message(ANNA, "Anna", "2")).await.unwrap();
-    let again = server.notified().await;
-    assert_eq!(again.replaces, 0, "because the first was closed by the click");
+    let again = shown_afresh(&world, &mut server, message(ANNA, "Anna", "2")).await;
     server.click(again.number, None).await;
     assert_eq!(clicked(&mut world).await.activation_token, None, "because a token serves one click");
 }
@@ -178,17 +190,7 @@ async fn one_that_expired_is_not_replaced() {
     world.notifier.show(message(ANNA, "Anna", "1")).await.unwrap();
     let number = server.notified().await.number;
     server.expire(number).await;
-    // The signal is read in the background: show until it has been.
-    let replaced = tokio::time::timeout(PATIENCE, async {
-        loop {
-            world.notifier.show(message(ANNA, "Anna", "2")).await.unwrap();
-            let shown = server.notified().await;
-            if shown.replaces == 0 {
-                return;
-            }
-        }
-    });
-    replaced.await.expect("a number that was closed is given up");
+    shown_afresh(&world, &mut server, message(ANNA, "Anna", "2")).await;
 }
 
 #[tokio::test]

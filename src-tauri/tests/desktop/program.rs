@@ -63,14 +63,21 @@ impl Display {
 
     /// Waits until a window is on screen.
     async fn shows_a_window(&self) {
-        let search = tokio::process::Command::new("xdotool")
-            .args(["search", "--sync", "--onlyvisible", "--name", "^Landline$"])
-            .env("DISPLAY", &self.number)
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .status();
-        let found = tokio::time::timeout(PATIENCE, search).await.expect("the window comes").unwrap();
-        assert!(found.success());
+        let search = async {
+            loop {
+                let found = tokio::process::Command::new("xdotool")
+                    .args(["search", "--sync", "--onlyvisible", "--name", "^Landline$"])
+                    .env("DISPLAY", &self.number)
+                    .stdout(Stdio::null())
+                    .kill_on_drop(true)
+                    .status();
+                // It fails when a window goes away while it looks at it.
+                if found.await.unwrap().success() {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, search).await.expect("the window comes");
     }
 }
 
