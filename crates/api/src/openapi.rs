@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use node::view::{Message, Notice, Session, User};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -15,7 +16,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::args::NoArgs;
 use crate::commands::{self, Command, Visitor};
 use crate::error::ErrorReply;
-use crate::results::{CreatedToken, LoginArgs};
+use crate::results::{CreatedToken, LoginArgs, TokenInfo};
 use crate::routes::{Kind, ROUTES, Reply, Route};
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| document().to_string());
@@ -29,6 +30,12 @@ pub(crate) async fn openapi() -> Response {
 pub fn document() -> Value {
     let mut schemas = Schemas::default();
     commands::visit(&mut schemas);
+    // What stands in a `Page<…>`, which has no name of its own and refers to these.
+    schemas.add::<User>();
+    schemas.add::<Session>();
+    schemas.add::<Message>();
+    schemas.add::<Notice>();
+    schemas.add::<TokenInfo>();
     let error = schemas.add::<ErrorReply>();
     let login = schemas.add::<LoginArgs>();
     let created = schemas.add::<CreatedToken>();

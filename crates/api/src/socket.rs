@@ -6,18 +6,23 @@
 //! than its bounded queues until its heartbeat ends it.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use node::FocusState;
 use serde::Serialize;
 use serde_json::{Value, json};
 use socketioxide::extract::{AckSender, Event, SocketRef, TryData};
-use socketioxide::handler::ConnectHandler as _;
+use socketioxide::adapter::LocalAdapter;
+use socketioxide::handler::{ConnectHandler as _, FromMessageParts};
 use socketioxide::layer::SocketIoLayer;
+use socketioxide::socket::Socket;
 use socketioxide::{ParserConfig, SendError, SocketError, SocketIo};
+use socketioxide_core::Value as Packet;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -36,9 +41,12 @@ const PACKET_BYTES: usize = 1024 * 1024;
 /// Packets that may wait for a client to take them.
 const OUTGOING: usize = 128;
 
-/// Events of a client that may wait to be carried out, and their bytes.
+/// Events of a client that may wait to be carried out, and their bytes. What comes beyond it is refused.
 const INCOMING: usize = 1024;
 const INCOMING_BYTES: usize = 4 * 1024 * 1024;
+
+/// Events of a client that may wait at all, refused ones included. Who sends on is let go.
+const QUEUED: usize = 16 * 1024;
 
 /// How often to look whether a client has made room. Socket.IO's library gives no signal for it.
 const ROOM_CHECK: Duration = Duration::from_millis(20);
@@ -54,7 +62,32 @@ struct Incoming {
     event: String,
     data: Result<Value, ApiError>,
     bytes: usize,
-    ack: AckSender,
+    place: AckPlace,
+}
+
+/// Where the answer to an event goes. The library's own sender is used up by an attempt for which there is no room; this
+/// one can be tried again.
+struct AckPlace {
+    socket: Arc<Socket>,
+    id: Option<i64>,
+}
+
+impl FromMessageParts<LocalAdapter> for AckPlace {
+    type Error = Infallible;
+
+    fn from_message_parts(socket: &Arc<Socket>, _: &mut Packet, id: &Option<i64>) -> Result<Self, Infallible> {
+        Ok(Self { socket: socket.clone(), id: *id })
+    }
+}
+
+impl AckPlace {
+    fn send(&self, value: &Value) -> Result<(), SendError> {
+        let mut nothing = Packet::Bytes(Bytes::new());
+        match AckSender::from_message_parts(&self.socket, &mut nothing, &self.id) {
+            Ok(sender) => sender.send(value),
+            Err(never) => match never {},
+        }
+    }
 }
 
 /// One client.
@@ -62,6 +95,7 @@ struct Client {
     served: Arc<Served>,
     socket: SocketRef,
     caller: Caller,
+    waiting: AtomicUsize,
     waiting_bytes: AtomicUsize,
     /// Whether it wants the plain changes instead of the public events.
     wants_changes: AtomicBool,
@@ -119,16 +153,17 @@ fn welcome(served: &Arc<Served>, socket: &SocketRef) {
         served: served.clone(),
         socket: socket.clone(),
         caller,
+        waiting: AtomicUsize::new(0),
         waiting_bytes: AtomicUsize::new(0),
         wants_changes: AtomicBool::new(false),
         gone: served.spawner.stop_token(),
     });
-    let (inbox, outbox) = mpsc::channel(INCOMING);
+    let (inbox, outbox) = mpsc::channel(QUEUED);
 
     let entry = client.clone();
     // Called in the order in which the events arrive; a future would run in any order.
-    socket.on_fallback(move |Event(event): Event, TryData(data): TryData<Value>, ack: AckSender| {
-        entry.take(&inbox, event, data.ok(), ack);
+    socket.on_fallback(move |Event(event): Event, TryData(data): TryData<Value>, place: AckPlace| {
+        entry.take(&inbox, event, data.ok(), place);
         std::future::ready(())
     });
     let gone = client.gone.clone();
@@ -151,35 +186,26 @@ fn welcome(served: &Arc<Served>, socket: &SocketRef) {
 }
 
 impl Client {
-    /// Queues an event, or refuses it at once.
-    fn take(&self, inbox: &mpsc::Sender<Incoming>, event: String, data: Option<Value>, ack: AckSender) {
+    /// Queues an event; one that is too much is queued to be refused, so that answers keep their order.
+    fn take(&self, inbox: &mpsc::Sender<Incoming>, event: String, data: Option<Value>, place: AckPlace) {
         let bytes = data.as_ref().map_or(0, size) + event.len();
-        let data = if bytes > BODY_BYTES {
+        let (waiting, waiting_bytes) = (self.waiting.load(Ordering::Acquire), self.waiting_bytes.load(Ordering::Acquire));
+        let incoming = if bytes > BODY_BYTES {
             let text = format!("An event can hold {BODY_BYTES} bytes.");
-            Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", text).limit(BODY_BYTES as u64))
+            let error = ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", text).limit(BODY_BYTES as u64);
+            Incoming { event: String::new(), data: Err(error), bytes: 0, place }
+        } else if waiting >= INCOMING || waiting_bytes + bytes > INCOMING_BYTES {
+            Incoming { event: String::new(), data: Err(busy()), bytes: 0, place }
         } else {
+            self.waiting.fetch_add(1, Ordering::AcqRel);
+            self.waiting_bytes.fetch_add(bytes, Ordering::AcqRel);
             // An event without a payload, or with one that is not JSON, comes as none.
-            Ok(data.unwrap_or(Value::Null))
+            Incoming { event, data: Ok(data.unwrap_or(Value::Null)), bytes, place }
         };
-        // What is refused need not be kept.
-        let bytes = if data.is_ok() { bytes } else { 0 };
-        if self.waiting_bytes.fetch_add(bytes, Ordering::AcqRel) + bytes > INCOMING_BYTES {
-            self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
-            self.refuse(ack, &busy());
-            return;
+        if inbox.try_send(incoming).is_err() {
+            let _ = self.socket.clone().disconnect();
+            self.gone.cancel();
         }
-        if let Err(error) = inbox.try_send(Incoming { event, data, bytes, ack }) {
-            self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
-            if let mpsc::error::TrySendError::Full(incoming) = error {
-                self.refuse(incoming.ack, &busy());
-            }
-        }
-    }
-
-    /// Refuses without waiting for room: who floods and does not read gets no answer.
-    fn refuse(&self, ack: AckSender, error: &ApiError) {
-        let _ = ack.send(&json!({ "error": error.body }));
-        let _ = self.socket.emit("error", &error.body);
     }
 
     /// Carries out the client's events, one after the other.
@@ -191,20 +217,27 @@ impl Client {
                 incoming = inbox.recv() => incoming,
                 () = self.gone.cancelled() => None,
             };
-            let Some(Incoming { event, data, bytes, ack }) = incoming else { break };
+            let Some(Incoming { event, data, bytes, place }) = incoming else { break };
             if let Err(error) = self.allowed() {
                 self.dismiss(error).await;
                 break;
             }
-            let answer = match self.served.budget.take(&self.caller.id).and(data) {
+            let answer = match data {
                 Ok(data) => {
-                    note_viewer(&event, &data, &mut viewers);
-                    self.answer(&event, data).await
+                    let answer = match self.served.budget.take(&self.caller.id) {
+                        Ok(()) => {
+                            note_viewer(&event, &data, &mut viewers);
+                            self.answer(&event, data).await
+                        }
+                        Err(error) => Answer::refused("error", &error),
+                    };
+                    self.waiting.fetch_sub(1, Ordering::AcqRel);
+                    self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
+                    answer
                 }
                 Err(error) => Answer::refused("error", &error),
             };
-            self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
-            if !self.reply(ack, answer).await {
+            if !self.reply(&place, answer).await {
                 break;
             }
         }
@@ -229,10 +262,8 @@ impl Client {
     }
 
     /// Sends an answer; false when the client is gone.
-    async fn reply(&self, ack: AckSender, answer: Answer) -> bool {
-        if let Err(SendError::Socket(SocketError::InternalChannelFull)) = ack.send(&answer.ack) {
-            // The acknowledgement is lost, and with it what the client may rely on: it has to come again.
-            let _ = self.socket.clone().disconnect();
+    async fn reply(&self, place: &AckPlace, answer: Answer) -> bool {
+        if !self.with_room(|| place.send(&answer.ack)).await {
             return false;
         }
         for (name, value) in answer.events {
@@ -286,8 +317,13 @@ impl Client {
 
     /// Sends an event once there is room; false when the client is gone.
     async fn emit<T: Serialize + Sync>(&self, name: &str, value: &T) -> bool {
+        self.with_room(|| self.socket.emit(name, value)).await
+    }
+
+    /// Tries until there is room; false when the client is gone.
+    async fn with_room(&self, send: impl Fn() -> Result<(), SendError>) -> bool {
         loop {
-            match self.socket.emit(name, value) {
+            match send() {
                 Ok(()) => return true,
                 Err(SendError::Socket(SocketError::InternalChannelFull)) => tokio::select! {
                     () = tokio::time::sleep(ROOM_CHECK) => {}

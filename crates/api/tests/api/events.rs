@@ -4,6 +4,7 @@ use serde_json::Value;
 use testkit::{Net, PATIENCE};
 
 use crate::desk::Desk;
+use crate::socketio::many_changes;
 
 /// Reads a stream of events.
 struct Stream {
@@ -98,12 +99,7 @@ async fn a_listener_that_stalls_is_told() {
     net.connect(&alice, &bob).await;
     let desk = Desk::of(&alice).await;
     let mut stream = Stream::of(&desk, desk.api.owner_token()).await;
-    let session = alice.open(&bob).await;
-    // Far more than the sockets and the node's own buffer of changes hold, while nothing is read.
-    let text = "x".repeat(60_000);
-    for _ in 0..1_500 {
-        alice.say(&session, &text).await;
-    }
+    many_changes(&alice, &bob).await;
     stream.until("lagged").await;
     assert!(desk.call("GET", "/me", None).await.status.is_success());
     desk.end(net).await;

@@ -89,7 +89,7 @@ async fn what_is_not_there_is_said_in_json() {
         answer.refused(405, "method_not_allowed");
         assert!(answer.headers.contains_key(ALLOW), "because {method} {path} should name what is allowed");
     }
-    desk.call("GET", "/sessions/not-a-session", None).await.refused(422, "invalid_session_id");
+    desk.call("GET", "/sessions/not-a-session", None).await.refused(422, "invalid_id");
     let nobody = "00000000-0000-8000-8000-000000000000";
     desk.call("GET", &format!("/sessions/{nobody}"), None).await.refused(404, "session_not_found");
     desk.end(net).await;

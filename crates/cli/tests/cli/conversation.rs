@@ -1,0 +1,81 @@
+//! Two machines talk by the command line.
+
+use serde_json::Value;
+
+use crate::program::{Follower, Node};
+
+#[test]
+fn from_adding_to_blocking() {
+    let (anna, bert) = (Node::new("Anna"), Node::new("Bert"));
+    let heard = Follower::start(bert.command_for(&["follow", "--json"]));
+    assert_eq!(anna.run(&["peers"]).ok(), "No one here yet. Others need Landline open on the same network.\n");
+    let found = anna.run(&["add", &bert.listen()]).ok();
+    assert!(found.starts_with("Found Bert (landline1"), "{found}");
+
+    let sent = anna.run(&["send", "Bert", "Hello, Bert", "--json"]).json();
+    assert_eq!(sent["message"], "Hello, Bert");
+    let came = heard.json();
+    assert_eq!((&came["id"], &came["message"]), (&sent["id"], &sent["message"]));
+    let sessions = bert.run(&["sessions"]).ok();
+    assert!(sessions.contains("Anna (asks for contact)"), "{sessions}");
+    assert!(bert.run(&["accept", "anna"]).ok().starts_with("Accepted: Anna"));
+    let reply = bert.run_with("Grüß dich,\nAnna \u{1b}[2J\n".as_bytes(), &["send", &anna.id(), "-"]).ok();
+    assert!(reply.contains("Anna"), "{reply}");
+
+    let mine = Follower::start(anna.command_for(&["follow", "Bert", "--own"]));
+    anna.run(&["send", "Bert", "One more"]).ok();
+    assert!(mine.line().ends_with("You: One more  (waiting)"), "because --own shows these, too");
+    assert_eq!(heard.json()["message"], "One more");
+
+    let peers = anna.run(&["peers"]).ok();
+    assert!(peers.starts_with("NAME  STATUS  TRUST") && peers.contains("\nBert  online  accepted"), "{peers}");
+    assert_eq!(anna.run(&["peers", "--online", "--json"]).json()["items"][0]["name"], "Bert");
+    let session = sent["sessionId"].as_str().unwrap();
+    for word in ["Bert", "bert", session, &session[..8], &bert.id(), &bert.id()[..14]] {
+        let history = anna.run(&["history", word, "--json"]).json();
+        let texts: Vec<&Value> = history["items"].as_array().unwrap().iter().map(|row| &row["message"]).collect();
+        assert_eq!(texts, ["Hello, Bert", "Grüß dich,\nAnna \u{1b}[2J", "One more"], "{word}");
+    }
+    let history = anna.run(&["history", "Bert"]).ok();
+    assert!(history.contains("Bert: Grüß dich,\n    Anna {U+001B}[2J"), "because a text must not clear the screen: {history:?}");
+    assert!(anna.run(&["history", "Bert", "--limit", "1"]).ok().starts_with("Older messages: --before "));
+
+    assert_eq!(bert.run(&["status", "--json"]).json()["unread"], 2);
+    assert_eq!(bert.run(&["read", "Anna"]).ok(), "Read: Anna.\n");
+    assert_eq!(bert.run(&["status", "--json"]).json()["unread"], 0);
+    assert!(bert.run(&["block", "Anna"]).ok().starts_with("Blocked: Anna"));
+    let line = bert.run(&["send", &anna.id(), "x"]).failed();
+    assert!(line.contains("block"), "{line}");
+    assert!(bert.run(&["unblock", &anna.id()]).ok().starts_with("Unblocked: Anna"));
+}
+
+#[test]
+fn a_bad_message_is_refused() {
+    let (anna, bert) = (Node::new("Anna"), Node::new("Bert"));
+    anna.run(&["add", &bert.listen()]).ok();
+    for (input, words) in [(&b""[..], "empty"), (b" \n", "empty"), (b"a\0b", "NUL"), (b"\xff\xfe", "UTF-8")] {
+        let line = anna.run_with(input, &["send", "Bert", "-"]).failed();
+        assert!(!line.is_empty(), "{words}: {line}");
+    }
+    let line = anna.run_with(&[b'x'; 70_000], &["send", "Bert", "-"]).failed();
+    assert!(line.contains("65536"), "because it names the limit: {line}");
+    let line = anna.run(&["send", "Nobody", "x"]).failed();
+    assert!(line.contains("Nobody"), "{line}");
+    let line = anna.run(&["history", "Bert"]).failed();
+    assert!(line.contains("no session"), "{line}");
+    let line = anna.run(&["add", "127.0.0.1:1"]).failed();
+    assert!(line.contains("127.0.0.1:1"), "because it names what was tried: {line}");
+    assert_eq!(anna.run(&["name", "Anna L."]).ok(), "Anna L.\n");
+    anna.run(&["name", ""]).failed();
+    assert_eq!(anna.run(&["name"]).ok(), "Anna L.\n");
+}
+
+#[test]
+fn who_is_meant_must_be_clear() {
+    let (anna, one, two) = (Node::new("Anna"), Node::new("Sam"), Node::new("Sam"));
+    anna.run(&["add", &one.listen()]).ok();
+    anna.run(&["add", &two.listen()]).ok();
+    let line = anna.run(&["send", "Sam", "x"]).failed();
+    assert!(line.contains(&one.id()) && line.contains(&two.id()), "because it lists both: {line}");
+    assert!(anna.run(&["send", &one.id(), "x"]).code == Some(0));
+}

@@ -1,0 +1,16 @@
+//! The real program, as a person or a script runs it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on ends with a panic that says why"
+)]
+
+mod conversation;
+mod follow;
+mod node;
+mod program;
+mod tokens;
+mod usage;
