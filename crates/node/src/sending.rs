@@ -15,12 +15,10 @@ use proto::register::{ReceiptKind, SignedReceipt};
 use proto::run::Run;
 use proto::vector::VersionVector;
 use store::StoreError;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::core::Core;
 use crate::dispatch::{Asked, Dispatch, Pending};
-use crate::outgoing::Order;
 use crate::sync::{Live, Sync};
 
 /// Why the sending side ends.
@@ -98,10 +96,7 @@ impl Sending {
         }
         for (session, asked) in pending.asked {
             match asked {
-                Asked::From(vector) => {
-                    self.look_for_lost(session, &vector).await?;
-                    self.sync.vector(session, vector);
-                }
+                Asked::From(vector) => self.sync.vector(session, vector),
                 Asked::Stop => self.sync.hold(session),
             }
         }
@@ -137,22 +132,6 @@ impl Sending {
             self.conn.send(Frame::Hold { session, reason: HoldReason::NotAccepted }).await?;
         } else {
             self.conn.send(Frame::Vector { session, vector }).await?;
-        }
-        Ok(())
-    }
-
-    /// A peer that holds more of the log that this machine writes now than this machine does: this disk lost data.
-    async fn look_for_lost(&self, session: SessionId, theirs: &VersionVector) -> Result<(), Ended> {
-        let local = self.core.local();
-        let ours = self.vector(session).await?;
-        if theirs.get(&local.machine, local.epoch) <= ours.get(&local.machine, local.epoch) {
-            return Ok(());
-        }
-        let (done, is_done) = oneshot::channel();
-        if self.core.outgoing.send(Order::NewEpoch { found_in: local.epoch, done }).await.is_ok()
-            && is_done.await.is_ok()
-        {
-            self.conn.send(Frame::Vector { session, vector: ours }).await?;
         }
         Ok(())
     }
