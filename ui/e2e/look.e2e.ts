@@ -1,11 +1,8 @@
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Browser, Page } from "playwright-core";
 import type { PreviewServer } from "vite";
+import { violations } from "./axe";
 import { launch, looks, open, serve, shoot } from "./harness";
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 let browser: Browser;
 let server: PreviewServer;
@@ -163,21 +160,6 @@ const screens: readonly Screen[] = [
   { name: "narrow-request", query: "world=busy", viewport: narrow, go: session(1) },
   { name: "pseudo", query: "world=busy&language=en-XA", go: session(3) },
 ];
-
-interface Violation {
-  id: string;
-  nodes: { target: unknown; failureSummary?: string }[];
-}
-
-async function violations(page: Page): Promise<string[]> {
-  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(axe);
-  const found = await page.evaluate(async () => {
-    const run = (window as unknown as { axe: { run: (o: object) => Promise<{ violations: Violation[] }> } }).axe.run;
-    const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-    return (await run({ runOnly: { type: "tag", values: tags } } as object)).violations;
-  });
-  return found.flatMap((one) => one.nodes.map((node) => `${one.id} ${String(node.target)}\n${node.failureSummary ?? ""}`));
-}
 
 test.each(screens)("$name has nothing that axe objects to, in any look", async ({ name, query, viewport, go }) => {
   const { page, context, errors } = await open(browser, url, query, looks[0], viewport);

@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { Browser, Page } from "playwright-core";
+import { violations } from "./axe";
 import { launch, shoot } from "./harness";
 
 const target = process.env["CARGO_TARGET_DIR"] ?? fileURLToPath(new URL("../../target", import.meta.url));
@@ -97,6 +98,10 @@ const write = async (page: Page, text: string) => {
   await page.getByTestId("composer").fill(text);
   await page.keyboard.press("Enter");
 };
+const isAccessible = async (page: Page, screen: string) => {
+  await shoot(page, `node-${screen}`);
+  expect(await violations(page), `because axe objects to nothing on the screen ${screen}`).toEqual([]);
+};
 const bubble = (page: Page, text: string) => page.getByTestId("message").filter({ hasText: text });
 
 test("two people meet, one asks, the other accepts, both write; a node goes and comes back", async () => {
@@ -105,21 +110,25 @@ test("two people meet, one asks, the other accepts, both write; a node goes and 
   const [a, b] = [await openPage(await link(anna)), await openPage(await link(bea))];
   expect(a.page.url(), "because the code must not stay in the address bar").not.toContain("login");
 
+  await a.page.getByTestId("welcome").waitFor();
+  await isAccessible(a.page, "welcome");
   await welcome(a.page, "Anna Sjöberg");
   await welcome(b.page, "Bea");
+  await a.page.getByTestId("nearby-item").waitFor();
+  await isAccessible(a.page, "nearby");
   await a.page.getByTestId("nearby-item").click();
   await write(a.page, "Hello Bea, this is https://example.org");
   await bubble(a.page, "Hello Bea").waitFor();
 
   await b.page.getByTestId("session-item").click();
   await b.page.getByTestId("request-banner").waitFor();
-  await shoot(b.page, "node-request");
+  await isAccessible(b.page, "request");
   await b.page.getByTestId("request-accept").click();
   await write(b.page, "Hello Anna");
   await bubble(a.page, "Hello Anna").waitFor();
   await a.page.locator("[data-testid=message][data-own=true][data-state=delivered]").waitFor();
   await b.page.locator("[data-testid=message][data-own=true][data-state=delivered]").waitFor();
-  await shoot(a.page, "node-conversation");
+  await isAccessible(a.page, "conversation");
 
   // Bea's node ends; Anna's window says so of Bea, Bea's page of its node.
   const api = new URL(bea.api).host;
@@ -129,6 +138,8 @@ test("two people meet, one asks, the other accepts, both write; a node goes and 
   await write(a.page, "Are you there?");
   const waiting = bubble(a.page, "Are you there?");
   await waiting.filter({ hasText: "Waiting for" }).waitFor();
+  await isAccessible(a.page, "waiting");
+  await isAccessible(b.page, "node-gone");
   expect(await waiting.getAttribute("data-state")).toBe("queued");
 
   // It comes back at the same address: the page finds it, and the message arrives by itself.
@@ -137,6 +148,9 @@ test("two people meet, one asks, the other accepts, both write; a node goes and 
   await b.page.getByTestId("connection").waitFor({ state: "detached" });
   await a.page.locator("[data-testid=message][data-state=queued]").waitFor({ state: "detached" });
   expect(await b.page.getByTestId("message").count()).toBe(3);
+  await a.page.getByTestId("settings-open").click();
+  await a.page.getByTestId("settings").waitFor();
+  await isAccessible(a.page, "settings");
   expect([...a.errors, ...b.errors]).toEqual([]);
 }, 120_000);
 
@@ -144,7 +158,7 @@ test("a page without a link is told how to get one, and a link works once", asyn
   const one = await node(fresh(), "Bea", ["--listen", "127.0.0.1:0"]);
   const bare = await openPage(one.api);
   await bare.page.getByTestId("sign-in").waitFor();
-  await shoot(bare.page, "node-sign-in");
+  await isAccessible(bare.page, "sign-in");
   const url = await link(one);
   const first = await openPage(url);
   await first.page.getByTestId("welcome").waitFor();
