@@ -13,17 +13,21 @@
 #[path = "../tests/scene/mod.rs"]
 mod scene;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use landline_store as store;
 use proto::{Body, VerifiedRun};
 use scene::{NOW, Scene, pair, write_run};
 use store::messages::{self, Cursor};
-use store::{runs, sessions};
+use store::{Store, runs, sessions};
 
 // One thread: tasks send in the order in which they were made, so runs reach the store in their order.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
+    if std::env::args().nth(1).is_some_and(|argument| argument == "resident") {
+        return resident(&PathBuf::from(std::env::args_os().nth(2).unwrap())).await;
+    }
     let total: usize = std::env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(50_000);
     println!("sync of one page: {:?}", median((0..9).map(|_| sync()).collect()));
     for (run, window) in [(1, 1), (1, 64), (1, 256), (256, 1), (256, 4)] {
@@ -40,7 +44,8 @@ async fn main() {
             println!("{total} messages, {run} a run, {window} jobs at once, {who}: {rates:.0?} messages/s");
         }
     }
-    grown().await;
+    let largest = std::env::args().nth(2).and_then(|count| count.parse().ok()).unwrap_or(1_000_000);
+    grown(largest).await;
 }
 
 fn texts(count: usize) -> Vec<Body> {
@@ -73,13 +78,13 @@ async fn write(total: usize, run: usize, window: usize, own: bool) -> f64 {
 }
 
 /// Reads at three sizes: what grows with the number of messages shows here.
-async fn grown() {
+async fn grown(largest: usize) {
     let scene = Scene::new();
     let (mut alice, bob) = pair();
     let (peer, session) = (bob.id(), alice.session);
     let key = scene.store.write(move |tx| Ok(sessions::create_direct(tx, &session, &peer, NOW)?.0)).await.unwrap();
     let mut count = 0_usize;
-    for size in [10_000, 100_000, 1_000_000] {
+    for size in [largest / 100, largest / 10, largest] {
         let started = Instant::now();
         let before = count;
         while count < size {
@@ -109,7 +114,7 @@ async fn grown() {
                 .push(timed(store.read(move |r| messages::page(r, key, &Cursor::Before(order), 50).map(drop))).await);
             let mut vector = store.read(move |r| store::logs::vector(r, key)).await.unwrap();
             let (author, epoch, seq) = vector.iter().map(|(a, e, s)| (*a, e, s)).next().unwrap();
-            vector = [(author, epoch, seq - 512)].into_iter().collect();
+            vector = [(author, epoch, seq.saturating_sub(512))].into_iter().collect();
             figures[3].push(timed(store.read(move |r| runs::after(r, key, &vector, 256 << 10).map(drop))).await);
         }
         let [list, last, next, batch] = figures.map(median);
@@ -118,13 +123,44 @@ async fn grown() {
     let started = Instant::now();
     let scene = scene.reopened().await;
     println!("  close and open {:?}", started.elapsed());
-    scene.store.read(move |r| messages::page(r, key, &Cursor::Last, 200)).await.unwrap();
-    if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
-        println!("  {}", status.lines().find(|line| line.starts_with("RssAnon")).unwrap_or_default());
-    }
+    // Another process, whose memory holds nothing but the store.
+    let path = scene.path();
+    let scene = {
+        scene.store.close().await.unwrap();
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        assert!(child.arg("resident").arg(&path).status().unwrap().success());
+        Scene { store: Store::open(&path).unwrap(), folder: scene.folder }
+    };
     let started = Instant::now();
     scene.store.write(move |tx| messages::mark_read(tx, key, None).map(drop)).await.unwrap();
-    println!("  mark a million read {:?}", started.elapsed());
+    println!("  mark all read {:?}", started.elapsed());
+}
+
+/// Opens a filled store, goes through pages and writes, and says what memory that took.
+async fn resident(path: &Path) {
+    let memory = |when: &str| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let field = |name| status.lines().find(|line| line.starts_with(name)).unwrap_or_default().replace('\t', " ");
+        println!("  memory {when}: {}, {}", field("RssAnon"), field("VmRSS"));
+    };
+    memory("at start");
+    let store = Store::open(path).unwrap();
+    memory("open");
+    let (mut alice, _) = pair();
+    let session = alice.session;
+    let key = store.read(move |r| Ok(sessions::find(r, &session)?.unwrap())).await.unwrap();
+    let mut cursor = Cursor::First;
+    for _ in 0..20 {
+        let page = store.read(move |r| messages::page(r, key, &cursor, 200)).await.unwrap();
+        cursor = Cursor::After(page.messages.last().unwrap().order);
+    }
+    alice.local.epoch = proto::Epoch::new(99);
+    for _ in 0..2_000 {
+        let run = alice.write(&["hello"], &[]);
+        store.write(move |tx| write_run(tx, key, &run, None)).await.unwrap();
+    }
+    memory("after 20 pages and 2,000 writes");
+    store.close().await.unwrap();
 }
 
 async fn timed(job: impl Future<Output = Result<(), store::StoreError>>) -> Duration {
