@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use node::view::{Me, Message, Network, Notice, Page, Session, Settings, Status, User};
-use node::{ErrorClass, FocusState, MePatch, NodeError, PageRequest, SendRequest, SessionPatch};
+use node::{ErrorClass, FocusState, MePatch, Node, NodeError, PageRequest, SendRequest, SessionPatch};
 
 use crate::args::{
     AddContactArgs, CreateSessionArgs, CreateTokenArgs, FocusArgs, MarkSessionReadArgs, MessageArgs, MessagesArgs, NoArgs,
@@ -136,6 +136,8 @@ pub(crate) async fn send_message(call: &Call<'_>, args: SendMessageArgs) -> Answ
     let session = match (session_id, receiver_user_id) {
         (Some(session), None) => session,
         (None, Some(receiver_user_id)) => {
+            // A message that is refused must not leave an opened session behind.
+            Node::check_message(&message, temp_id.as_deref())?;
             create_session(call, CreateSessionArgs { receiver_user_id }).await?.session.session_id
         }
         (None, None) => {

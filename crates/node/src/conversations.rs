@@ -174,13 +174,12 @@ impl Node {
         Ok(Sides::of(&self.machine_id(), peer.as_ref()).message(&row))
     }
 
-    /// Writes a message to this disk and lets it go; it returns as `queued`. Accepts the other machine.
+    /// Judges a message without sending it, so that a caller can refuse it before it opens a session for it.
     ///
     /// # Errors
-    /// When the text breaks a rule, the session is not known, its machine is blocked, or the disk is full.
-    pub async fn send_message(&self, request: SendRequest) -> Result<Message, NodeError> {
-        let session = parse_session(&request.session)?;
-        text::check_message(&request.message).map_err(|error| match text_error("message", error) {
+    /// When the text or the handle breaks a rule.
+    pub fn check_message(message: &str, temp_id: Option<&str>) -> Result<(), NodeError> {
+        text::check_message(message).map_err(|error| match text_error("message", error) {
             NodeError::TooLarge { field, limit, actual, .. } => NodeError::TooLarge {
                 code: "message_too_long",
                 field,
@@ -190,9 +189,16 @@ impl Node {
             },
             other => other,
         })?;
-        if let Some(temp_id) = &request.temp_id {
-            check_temp_id(temp_id)?;
-        }
+        temp_id.map_or(Ok(()), check_temp_id)
+    }
+
+    /// Writes a message to this disk and lets it go; it returns as `queued`. Accepts the other machine.
+    ///
+    /// # Errors
+    /// When the text breaks a rule, the session is not known, its machine is blocked, or the disk is full.
+    pub async fn send_message(&self, request: SendRequest) -> Result<Message, NodeError> {
+        let session = parse_session(&request.session)?;
+        Self::check_message(&request.message, request.temp_id.as_deref())?;
         let temp_id = request.temp_id.map(|temp_id| views::kept_temp_id(&request.caller, &temp_id));
         let (reply, answer) = oneshot::channel();
         self.order(Order::Send { session, text: request.message, temp_id, reply }).await?;

@@ -116,6 +116,7 @@ async fn every_path_does_what_it_says() {
     let reply = bob.say(&bobs, "Yes").await;
     alice.hears("Yes").await;
     assert_eq!(walk.get("/unread-count", &[]).await, json!({ "total": 1 }));
+    alice.until("a notice to stand", async |node| node.notices().first().cloned()).await;
     assert_eq!(walk.get("/notices", &[]).await["items"][0]["sessionId"], s);
     let page = walk.get(&format!("{path}?limit=2"), &[s]).await;
     let texts: Vec<&str> = page["items"].as_array().unwrap().iter().filter_map(|row| row["message"].as_str()).collect();

@@ -152,6 +152,23 @@ impl Node {
         Ran::from(child.wait_with_output().unwrap())
     }
 
+    /// Waits until so many programs listen: `follow` says nothing when it begins. The only sign is a count to look at.
+    pub(crate) fn heard_by(&self, listeners: u32) {
+        let authority = self.api().replace("http://", "");
+        let begun = std::time::Instant::now();
+        loop {
+            let mut stream = std::net::TcpStream::connect(&authority).unwrap();
+            write!(stream, "GET /metrics HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n").unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            if answer.contains(&format!("\nlandline_api_clients {listeners}\n")) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "nobody listens: {answer}");
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
     /// Sends a signal, and gives the exit code.
     pub(crate) fn signal(&mut self, name: &str) -> Option<i32> {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
