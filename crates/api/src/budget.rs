@@ -50,9 +50,7 @@ impl Budget {
     /// Takes one call from the budget of a caller who has been recognised.
     pub(crate) fn take(&self, caller: &str) -> Result<(), ApiError> {
         // Only callers with a valid token have an entry, so this cannot grow beyond the number of tokens.
-        self.callers
-            .check_key(&caller.to_owned())
-            .map_err(|until| too_many(until.wait_time_from(self.clock.now())))
+        self.callers.check_key(&caller.to_owned()).map_err(|until| too_many(until.wait_time_from(self.clock.now())))
     }
 
     /// Takes one call from the budget of all others.

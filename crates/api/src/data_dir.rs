@@ -13,7 +13,9 @@ pub enum DataDirError {
     #[error("cannot tell where your data belongs: {0} is not set; say it with --data-dir")]
     NoHome(&'static str),
     /// The name cannot be a folder's everywhere.
-    #[error("a profile's name has 1 to 64 letters, digits, dots, dashes or underscores, and no dot in front: {0:?} has not")]
+    #[error(
+        "a profile's name has 1 to 64 letters, digits, dots, dashes or underscores, and no dot in front: {0:?} has not"
+    )]
     ProfileName(String),
 }
 

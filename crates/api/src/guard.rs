@@ -148,9 +148,24 @@ mod tests {
             assert_eq!(check("127.0.0.1:4280", host, None), Ok(()), "{host}");
         }
         for host in [
-            "", "localhost", "127.0.0.1", "127.0.0.1:80", "127.0.0.1:04281", "127.0.0.1:+4280", "127.0.0.1:", "127.0.0.2:4280",
-            "localhost.:4280", "evil.example:4280", "127.0.0.1.evil.example:4280", "evil.example", "[::1]", "[::2]:4280",
-            "127.0.0.1:4280@evil.example", "0.0.0.0:4280", "192.168.1.5:4280", "[::1:4280",
+            "",
+            "localhost",
+            "127.0.0.1",
+            "127.0.0.1:80",
+            "127.0.0.1:04281",
+            "127.0.0.1:+4280",
+            "127.0.0.1:",
+            "127.0.0.2:4280",
+            "localhost.:4280",
+            "evil.example:4280",
+            "127.0.0.1.evil.example:4280",
+            "evil.example",
+            "[::1]",
+            "[::2]:4280",
+            "127.0.0.1:4280@evil.example",
+            "0.0.0.0:4280",
+            "192.168.1.5:4280",
+            "[::1:4280",
         ] {
             assert_eq!(check("127.0.0.1:4280", host, None), Err("host_not_allowed".into()), "{host}");
         }
@@ -162,8 +177,17 @@ mod tests {
             assert_eq!(check("127.0.0.1:4280", "127.0.0.1:4280", Some(origin)), Ok(()), "{origin}");
         }
         for origin in [
-            "null", "", "https://127.0.0.1:4280", "http://127.0.0.1:4281", "http://127.0.0.1", "http://evil.example", "file://",
-            "http://localhost:4280.evil.example", "http://localhost:4280/", "tauri://localhost", "http://tauri.localhost",
+            "null",
+            "",
+            "https://127.0.0.1:4280",
+            "http://127.0.0.1:4281",
+            "http://127.0.0.1",
+            "http://evil.example",
+            "file://",
+            "http://localhost:4280.evil.example",
+            "http://localhost:4280/",
+            "tauri://localhost",
+            "http://tauri.localhost",
         ] {
             let found = check("127.0.0.1:4280", "127.0.0.1:4280", Some(origin));
             assert_eq!(found, Err("origin_not_allowed".into()), "{origin}");

@@ -5,8 +5,9 @@ use node::view::{Me, Message, Network, Notice, Page, Session, Settings, Status, 
 use node::{ErrorClass, FocusState, MePatch, Node, NodeError, PageRequest, SendRequest, SessionPatch};
 
 use crate::args::{
-    AddContactArgs, CreateSessionArgs, CreateTokenArgs, FocusArgs, MarkSessionReadArgs, MessageArgs, MessagesArgs, NoArgs,
-    SendMessageArgs, SessionArgs, TokenArgs, UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UserFilter, UsersArgs,
+    AddContactArgs, CreateSessionArgs, CreateTokenArgs, FocusArgs, MarkSessionReadArgs, MessageArgs, MessagesArgs,
+    NoArgs, SendMessageArgs, SessionArgs, TokenArgs, UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UserArgs,
+    UserFilter, UsersArgs,
 };
 use crate::door::Call;
 use crate::error::ApiError;

@@ -39,7 +39,11 @@ impl Logins {
     /// When no server runs, or the system gives no randomness.
     pub fn link(&self, now: Duration) -> Result<LoginLink, ApiError> {
         let base = self.base.as_deref().ok_or_else(|| {
-            ApiError::new(axum::http::StatusCode::CONFLICT, "no_server", "The local API is not running, so there is no page.")
+            ApiError::new(
+                axum::http::StatusCode::CONFLICT,
+                "no_server",
+                "The local API is not running, so there is no page.",
+            )
         })?;
         let code = random_hex()?;
         let url = format!("{base}/#login={code}");

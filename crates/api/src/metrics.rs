@@ -18,7 +18,10 @@ pub(crate) async fn metrics(State(served): State<Arc<Served>>) -> Response {
         Ok(status) => {
             let mut text = String::new();
             let mut gauge = |name: &str, help: &str, value: u64| {
-                let _ = writeln!(text, "# HELP landline_{name} {help}\n# TYPE landline_{name} gauge\nlandline_{name} {value}");
+                let _ = writeln!(
+                    text,
+                    "# HELP landline_{name} {help}\n# TYPE landline_{name} gauge\nlandline_{name} {value}"
+                );
             };
             gauge("links", "Links to other machines that stand.", status.active_connections.into());
             gauge("users_online", "Other machines online.", status.active_users.into());

@@ -100,7 +100,8 @@ fn operation(route: &Route, schemas: &Schemas, error: &Value) -> Value {
     let command = route.command;
     let types = schemas.commands.get(&command);
     let arguments = types.map_or(&Value::Null, |types| &types.arguments);
-    let property = |name: &str| arguments.pointer(&format!("/properties/{name}")).cloned().unwrap_or(json!({ "type": "string" }));
+    let property =
+        |name: &str| arguments.pointer(&format!("/properties/{name}")).cloned().unwrap_or(json!({ "type": "string" }));
 
     let mut parameters = Vec::new();
     let mut elsewhere: Vec<&str> = route.implied.iter().map(|(name, _)| *name).collect();
@@ -128,7 +129,8 @@ fn operation(route: &Route, schemas: &Schemas, error: &Value) -> Value {
             required = !names.is_empty();
         }
     }
-    let takes_something = body.pointer("/properties").and_then(Value::as_object).is_some_and(|object| !object.is_empty());
+    let takes_something =
+        body.pointer("/properties").and_then(Value::as_object).is_some_and(|object| !object.is_empty());
 
     let result = match route.reply {
         Reply::SessionMade => json!({ "$ref": "#/components/schemas/Session" }),
@@ -215,8 +217,11 @@ impl Visitor for Schemas {
         A: TS + ToSchema + DeserializeOwned + 'static,
         R: TS + ToSchema + Serialize + 'static,
     {
-        let arguments =
-            if std::any::TypeId::of::<A>() == std::any::TypeId::of::<NoArgs>() { Value::Null } else { self.inline::<A>() };
+        let arguments = if std::any::TypeId::of::<A>() == std::any::TypeId::of::<NoArgs>() {
+            Value::Null
+        } else {
+            self.inline::<A>()
+        };
         // A generic type has no name of its own.
         let generic = std::any::type_name::<R>().contains('<');
         let result = if generic { self.inline::<R>() } else { self.add::<R>() };

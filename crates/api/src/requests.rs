@@ -126,7 +126,10 @@ fn register(door: &Door, caller: &Caller, data: Value) -> Result<Answer, ApiErro
     for (field, given) in [("machineId", machine_id), ("userId", user_id)] {
         if given.is_some_and(|given| given != own) {
             let error = ApiError::invalid(field, format!("{field} is not this machine; this machine is {own}."));
-            return Err(ApiError { body: crate::error::ErrorBody { code: "wrong_machine".to_owned(), ..error.body }, ..error });
+            return Err(ApiError {
+                body: crate::error::ErrorBody { code: "wrong_machine".to_owned(), ..error.body },
+                ..error
+            });
         }
     }
     let caller = match token {

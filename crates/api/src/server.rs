@@ -296,7 +296,8 @@ async fn bind(listen: Listen) -> Result<TcpListener, StartError> {
                 match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
                     Ok(listener) => return Ok(listener),
                     // Windows reserves whole ranges of ports and refuses them with this.
-                    Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => {}
+                    Err(error)
+                        if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => {}
                     Err(source) => return Err(StartError::Listen { addr: any(), source }),
                 }
             }

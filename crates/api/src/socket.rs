@@ -16,8 +16,8 @@ use axum::http::StatusCode;
 use node::FocusState;
 use serde::Serialize;
 use serde_json::{Value, json};
-use socketioxide::extract::{AckSender, Event, SocketRef, TryData};
 use socketioxide::adapter::LocalAdapter;
+use socketioxide::extract::{AckSender, Event, SocketRef, TryData};
 use socketioxide::handler::{ConnectHandler as _, FromMessageParts};
 use socketioxide::layer::SocketIoLayer;
 use socketioxide::socket::Socket;
@@ -189,7 +189,8 @@ impl Client {
     /// Queues an event; one that is too much is queued to be refused, so that answers keep their order.
     fn take(&self, inbox: &mpsc::Sender<Incoming>, event: String, data: Option<Value>, place: AckPlace) {
         let bytes = data.as_ref().map_or(0, size) + event.len();
-        let (waiting, waiting_bytes) = (self.waiting.load(Ordering::Acquire), self.waiting_bytes.load(Ordering::Acquire));
+        let (waiting, waiting_bytes) =
+            (self.waiting.load(Ordering::Acquire), self.waiting_bytes.load(Ordering::Acquire));
         let incoming = if bytes > BODY_BYTES {
             let text = format!("An event can hold {BODY_BYTES} bytes.");
             let error = ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", text).limit(BODY_BYTES as u64);

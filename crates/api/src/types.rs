@@ -31,7 +31,13 @@ pub fn export(dir: &Path) -> Result<(), ExportError> {
     std::fs::create_dir_all(dir)?;
     // Counts and byte sizes stay below 2^53, so a plain number holds them.
     let config = Config::new().with_large_int("number").with_out_dir(dir);
-    let mut map = CommandMap { config: &config, args: String::new(), results: String::new(), failed: None, imports: BTreeSet::new() };
+    let mut map = CommandMap {
+        config: &config,
+        args: String::new(),
+        results: String::new(),
+        failed: None,
+        imports: BTreeSet::new(),
+    };
     commands::visit(&mut map);
     if let Some(error) = map.failed {
         return Err(error);
@@ -40,9 +46,7 @@ pub fn export(dir: &Path) -> Result<(), ExportError> {
     ErrorBody::export_all(&config)?;
     LoginArgs::export_all(&config)?;
 
-    let mut text = String::from(
-        "// Made from crates/api by `cargo xtask types`; do not edit.\n\n",
-    );
+    let mut text = String::from("// Made from crates/api by `cargo xtask types`; do not edit.\n\n");
     for name in &map.imports {
         let _ = writeln!(text, "import type {{ {name} }} from \"./{name}\";");
     }
@@ -111,6 +115,12 @@ impl Visitor for CommandMap<'_> {
             self.failed.get_or_insert(error);
         }
         let _ = writeln!(self.args, "  {}: {};", command.name(), <A as TS>::name(self.config));
-        let _ = writeln!(self.results, "  /** {} */\n  {}: {};", command.summary(), command.name(), <R as TS>::name(self.config));
+        let _ = writeln!(
+            self.results,
+            "  /** {} */\n  {}: {};",
+            command.summary(),
+            command.name(),
+            <R as TS>::name(self.config)
+        );
     }
 }

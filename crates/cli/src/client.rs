@@ -59,7 +59,8 @@ impl Client {
         let (base, token) = match (said, &place.token) {
             (Some(base), Some(token)) => (base, token.clone()),
             (said, token) => {
-                let file = ApiFile::read(&dir).with_context(|| format!("cannot read {}", ApiFile::path(&dir).display()))?;
+                let file =
+                    ApiFile::read(&dir).with_context(|| format!("cannot read {}", ApiFile::path(&dir).display()))?;
                 match (file, said, token) {
                     // The owner's token goes nowhere but where its file says.
                     (Some(file), Some(said), None) if file.api == said => (said, file.token),
@@ -116,7 +117,12 @@ impl Client {
         self.send(self.request(Method::GET, &["events"], &[])?).await
     }
 
-    fn request(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<reqwest::RequestBuilder> {
+    fn request(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<reqwest::RequestBuilder> {
         let mut url = reqwest::Url::parse(&self.base)?;
         // Each part is escaped, so no argument can lead elsewhere.
         match url.path_segments_mut() {

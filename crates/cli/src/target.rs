@@ -76,7 +76,11 @@ fn pick(word: &str, sessions: &[Session], users: &[User]) -> anyhow::Result<Targ
     let shown = output::plain(word);
     match found.as_slice() {
         [] => {
-            let hint = if sessions.is_empty() { "`landline peers` lists machines" } else { "see `landline peers` and `landline sessions`" };
+            let hint = if sessions.is_empty() {
+                "`landline peers` lists machines"
+            } else {
+                "see `landline peers` and `landline sessions`"
+            };
             bail!("nobody is called {shown}, and no ID begins so; {hint}")
         }
         [(target, _)] => Ok(target.clone()),
@@ -128,7 +132,10 @@ mod tests {
     fn who_is_meant_must_be_clear() {
         let users = [user("landline1qqqqaaaa", "Anna", "accepted"), user("landline1zzzzbbbb", "anna", "unknown")];
         let error = pick("Anna", &[], &users).unwrap_err().to_string();
-        assert!(error.contains("landline1qqqqaaaa") && error.contains("landline1zzzzbbbb"), "because it lists both: {error}");
+        assert!(
+            error.contains("landline1qqqqaaaa") && error.contains("landline1zzzzbbbb"),
+            "because it lists both: {error}"
+        );
         let users = [user("landline1qqqqaaaa", "Anna", "accepted"), user("landline1zzzzbbbb", "qqqqaaaa", "unknown")];
         assert!(pick("qqqqaaaa", &[], &users).is_err(), "because a name may imitate the beginning of an ID");
         let users = [user("landline1qqqqaaaa", "Anna", "accepted"), user("landline1zzzzbbbb", "Anna", "blocked")];

@@ -111,7 +111,8 @@ impl Asked {
         for session in &sessions.items {
             let title = output::plain(&session.title);
             let title = if session.request { format!("{title} (asks for contact)") } else { title };
-            let last = session.last_message.as_ref().map_or_else(String::new, |message| output::minute(&message.timestamp));
+            let last =
+                session.last_message.as_ref().map_or_else(String::new, |message| output::minute(&message.timestamp));
             let counts = [session.unread_count, session.waiting_count].map(|count| count.to_string());
             let [unread, waiting] = counts;
             rows.push([title, unread, waiting, last, session.session_id.clone()]);

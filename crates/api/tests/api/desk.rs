@@ -92,7 +92,8 @@ impl Desk {
 
     /// A request that is not yet sent, without a token.
     pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        let path = path.strip_prefix('/').filter(|path| path.starts_with('/')).map_or(format!("/api/v1{path}"), str::to_owned);
+        let path =
+            path.strip_prefix('/').filter(|path| path.starts_with('/')).map_or(format!("/api/v1{path}"), str::to_owned);
         self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), format!("{}{path}", self.api.url()))
     }
 
@@ -102,7 +103,9 @@ impl Desk {
         stream.write_all(bytes).await.unwrap();
         let mut answer = Vec::new();
         // A connection that ends hard has still answered.
-        let _ = tokio::time::timeout(testkit::PATIENCE, stream.read_to_end(&mut answer)).await.expect("it answers and closes");
+        let _ = tokio::time::timeout(testkit::PATIENCE, stream.read_to_end(&mut answer))
+            .await
+            .expect("it answers and closes");
         String::from_utf8_lossy(&answer).into_owned()
     }
 
@@ -123,7 +126,11 @@ impl Desk {
 
 pub(crate) async fn send(request: reqwest::RequestBuilder) -> Answer {
     let response = request.send().await.expect("the API answers");
-    Answer { status: response.status(), headers: response.headers().clone(), text: response.text().await.unwrap_or_default() }
+    Answer {
+        status: response.status(),
+        headers: response.headers().clone(),
+        text: response.text().await.unwrap_or_default(),
+    }
 }
 
 impl Answer {
@@ -133,9 +140,17 @@ impl Answer {
 
     /// Asserts a refusal in the one shape that all have, and gives it.
     pub(crate) fn refused(&self, status: u16, code: &str) -> Value {
-        assert_eq!((self.status.as_u16(), self.json()["error"]["code"].as_str()), (status, Some(code)), "{}", self.text);
+        assert_eq!(
+            (self.status.as_u16(), self.json()["error"]["code"].as_str()),
+            (status, Some(code)),
+            "{}",
+            self.text
+        );
         let error = self.json()["error"].clone();
-        assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "because a person must understand it");
+        assert!(
+            error["message"].as_str().is_some_and(|message| !message.is_empty()),
+            "because a person must understand it"
+        );
         assert!(self.text.len() < 2048, "because an error does not repeat what it was given");
         error
     }

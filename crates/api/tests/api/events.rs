@@ -68,9 +68,15 @@ async fn a_listener_hears_everything() {
     alice.node().accept(&bob.id()).await.unwrap();
     let sent = alice.say(&alice.open(&bob).await, "Hello back").await;
     let queued = stream.until("message_updated").await;
-    assert_eq!((queued["message"]["id"].as_str(), queued["message"]["state"].as_str()), (Some(sent.id.as_str()), Some("queued")));
+    assert_eq!(
+        (queued["message"]["id"].as_str(), queued["message"]["state"].as_str()),
+        (Some(sent.id.as_str()), Some("queued"))
+    );
     let delivered = stream.until("message_delivered").await;
-    assert_eq!((delivered["messageId"].as_str(), delivered["userId"].as_str()), (Some(sent.id.as_str()), Some(bob.id().as_str())));
+    assert_eq!(
+        (delivered["messageId"].as_str(), delivered["userId"].as_str()),
+        (Some(sent.id.as_str()), Some(bob.id().as_str()))
+    );
     desk.end(net).await;
 }
 

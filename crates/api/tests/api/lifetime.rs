@@ -26,7 +26,8 @@ async fn a_taken_port_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap();
     let listen = Listen::Exactly(addr);
-    let error = landline_api::Api::start(alice.node(), landline_api::ApiConfig { listen, ..config() }).await.unwrap_err();
+    let error =
+        landline_api::Api::start(alice.node(), landline_api::ApiConfig { listen, ..config() }).await.unwrap_err();
     assert!(matches!(error, StartError::PortTaken(_)), "{error}");
     assert!(error.to_string().contains(&addr.port().to_string()), "because it names the port: {error}");
     assert!(ApiFile::read(alice.node().data_dir()).unwrap().is_none());

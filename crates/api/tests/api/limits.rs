@@ -39,19 +39,31 @@ async fn texts_have_limits() {
     let answer = desk.call("POST", &path, Some(json!({ "message": "x", "tempId": "x".repeat(129) }))).await;
     assert!(answer.status.is_client_error(), "{}", answer.text);
     assert_eq!(answer.json()["error"]["field"], "tempId");
-    desk.call("POST", &path, Some(json!({ "message": "x", "messageType": "image" })))
-        .await
-        .refused_field(422, "invalid_value", "messageType");
-    desk.call("POST", &path, Some(json!({ "message": "x", "sessionId": session })))
-        .await
-        .refused_field(422, "invalid_value", "sessionId");
-    desk.call("POST", &path, Some(json!({ "message": "x", "receiverUserId": bob.id() })))
-        .await
-        .refused_field(422, "invalid_value", "receiverUserId");
-    desk.call("POST", "/messages", Some(json!({ "message": "x" }))).await.refused_field(422, "invalid_value", "sessionId");
-    desk.call("POST", &path, Some(json!({ "message": "x", "colour": "red" })))
-        .await
-        .refused_field(422, "invalid_value", "colour");
+    desk.call("POST", &path, Some(json!({ "message": "x", "messageType": "image" }))).await.refused_field(
+        422,
+        "invalid_value",
+        "messageType",
+    );
+    desk.call("POST", &path, Some(json!({ "message": "x", "sessionId": session }))).await.refused_field(
+        422,
+        "invalid_value",
+        "sessionId",
+    );
+    desk.call("POST", &path, Some(json!({ "message": "x", "receiverUserId": bob.id() }))).await.refused_field(
+        422,
+        "invalid_value",
+        "receiverUserId",
+    );
+    desk.call("POST", "/messages", Some(json!({ "message": "x" }))).await.refused_field(
+        422,
+        "invalid_value",
+        "sessionId",
+    );
+    desk.call("POST", &path, Some(json!({ "message": "x", "colour": "red" }))).await.refused_field(
+        422,
+        "invalid_value",
+        "colour",
+    );
 
     for (query, field) in [
         ("limit=0", "limit"),
@@ -78,7 +90,17 @@ async fn names_have_limits() {
     let rename = async |name: Value| desk.call("PATCH", "/me", Some(json!({ "name": name }))).await;
     let megabyte = rename(json!("x".repeat(1 << 20))).await.refused(413, "body_too_large");
     assert_eq!(megabyte["limit"], 262_144);
-    for name in ["", " ", "a\u{0}b", "a\nb", "\u{202e}gpj.exe", "a\u{200b}b", &"x".repeat(65), &"ä".repeat(33), &"x".repeat(200_000)] {
+    for name in [
+        "",
+        " ",
+        "a\u{0}b",
+        "a\nb",
+        "\u{202e}gpj.exe",
+        "a\u{200b}b",
+        &"x".repeat(65),
+        &"ä".repeat(33),
+        &"x".repeat(200_000),
+    ] {
         let answer = rename(json!(name)).await;
         assert!(matches!(answer.status.as_u16(), 413 | 422), "{}: {}", name.len(), answer.text);
         assert_eq!(answer.json()["error"]["field"], "name", "{}", answer.text);
@@ -87,7 +109,11 @@ async fn names_have_limits() {
     assert_eq!(desk.get("/me").await["name"], "Alice", "because nothing of this was kept");
     desk.call("PATCH", "/me", Some(json!({ "colour": 12 }))).await.refused_field(422, "invalid_colour", "colour");
     desk.call("PATCH", "/me", Some(json!({ "colour": 256 }))).await.refused_field(422, "invalid_value", "colour");
-    desk.call("PATCH", "/settings", Some(json!({ "theme": "pink" }))).await.refused_field(422, "invalid_value", "theme");
+    desk.call("PATCH", "/settings", Some(json!({ "theme": "pink" }))).await.refused_field(
+        422,
+        "invalid_value",
+        "theme",
+    );
     desk.call("PATCH", "/settings", Some(json!({ "font": "Comic" }))).await.refused_field(422, "invalid_value", "font");
     let zoom = desk.call("PATCH", "/settings", Some(json!({ "zoom": 500 }))).await;
     assert_eq!((zoom.status.as_u16(), zoom.json()["error"]["field"].as_str()), (422, Some("zoom")), "{}", zoom.text);
@@ -105,7 +131,17 @@ async fn what_is_no_json_is_said() {
     };
     let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
     let deep_object = format!("{}1{}", "{\"a\":".repeat(30_000), "}".repeat(30_000));
-    for body in ["{", "}", "nonsense", "{\"a\":}", "{\"a\":1,}", "{\"a\":1} x", "\u{feff}{}", deep.as_str(), deep_object.as_str()] {
+    for body in [
+        "{",
+        "}",
+        "nonsense",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{\"a\":1} x",
+        "\u{feff}{}",
+        deep.as_str(),
+        deep_object.as_str(),
+    ] {
         post("application/json", body.as_bytes().to_vec()).await.refused(400, "malformed");
     }
     for body in ["[]", "7", "\"x\"", "null", "true"] {
@@ -127,8 +163,19 @@ async fn what_is_no_json_is_said() {
 async fn ids_and_addresses_must_be_some() {
     let (net, desk) = Desk::alone().await;
     let long = "x".repeat(5_000);
-    for id in ["x", "landline1", "%00", "%0a", long.as_str(), "landline1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"] {
-        for (method, path) in [("GET", format!("/users/{id}/status")), ("POST", format!("/users/{id}/block")), ("GET", format!("/users/{id}/sessions"))] {
+    for id in [
+        "x",
+        "landline1",
+        "%00",
+        "%0a",
+        long.as_str(),
+        "landline1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq",
+    ] {
+        for (method, path) in [
+            ("GET", format!("/users/{id}/status")),
+            ("POST", format!("/users/{id}/block")),
+            ("GET", format!("/users/{id}/sessions")),
+        ] {
             let answer = desk.call(method, &path, None).await;
             assert!(matches!(answer.status.as_u16(), 404 | 422), "{method} {path}: {} {}", answer.status, answer.text);
             assert!(answer.json()["error"]["code"].is_string());
@@ -151,7 +198,13 @@ async fn garbage_instead_of_http() {
     let long_path = format!("GET /{} HTTP/1.1\r\nHost: {}\r\n\r\n", "x".repeat(100_000), desk.host());
     let long_head = format!("GET / HTTP/1.1\r\nHost: {}\r\nX: {}\r\n\r\n", desk.host(), "x".repeat(100_000));
     let many = format!("GET / HTTP/1.1\r\nHost: {}\r\n{}\r\n", desk.host(), "X: y\r\n".repeat(500));
-    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00\x01"[..], b"\0\0\0\0\r\n\r\n", long_path.as_bytes(), long_head.as_bytes(), many.as_bytes()] {
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01"[..],
+        b"\0\0\0\0\r\n\r\n",
+        long_path.as_bytes(),
+        long_head.as_bytes(),
+        many.as_bytes(),
+    ] {
         let answer = desk.raw(bytes).await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     }

@@ -10,8 +10,8 @@
 
 mod desk;
 mod events;
-mod limits;
 mod lifetime;
+mod limits;
 mod page;
 mod paths;
 mod refusals;

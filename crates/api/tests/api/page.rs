@@ -14,7 +14,9 @@ async fn the_page_answers_at_every_place_of_the_interface() {
     for path in ["//index.html", "//session/x", "//settings"] {
         assert_eq!(desk.call_as(None, "GET", path, None).await.text, entry.text, "{path}");
     }
-    for path in ["//nothing.js", "//assets/nothing.css", "//..%2f..%2fCargo.toml", "//%2e%2e/Cargo.toml", "//favicon.xyz"] {
+    for path in
+        ["//nothing.js", "//assets/nothing.css", "//..%2f..%2fCargo.toml", "//%2e%2e/Cargo.toml", "//favicon.xyz"]
+    {
         desk.call_as(None, "GET", path, None).await.refused(404, "not_found");
     }
     let raw = desk.raw_get("/../../../../etc/passwd.txt", &[("Host", &desk.host())]).await;

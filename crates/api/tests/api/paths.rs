@@ -26,7 +26,14 @@ impl Walk<'_> {
         self.desk.call(method, &filled.join("/"), body).await
     }
 
-    async fn ok(&mut self, method: &str, path: &str, places: &[&str], body: Option<Value>, status: StatusCode) -> Value {
+    async fn ok(
+        &mut self,
+        method: &str,
+        path: &str,
+        places: &[&str],
+        body: Option<Value>,
+        status: StatusCode,
+    ) -> Value {
         let answer = self.call(method, path, places, body).await;
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.text);
         answer.json()
@@ -55,7 +62,10 @@ async fn every_path_does_what_it_says() {
     assert_eq!(me["name"], "Alice");
     let patch = json!({ "name": "Alice L.", "statusText": "in", "colour": 3, "device": "desk", "welcomed": true });
     let me = walk.ok("PATCH", "/me", &[], Some(patch), StatusCode::OK).await;
-    assert_eq!((me["name"].as_str(), me["colour"].as_u64(), me["welcomed"].as_bool()), (Some("Alice L."), Some(3), Some(true)));
+    assert_eq!(
+        (me["name"].as_str(), me["colour"].as_u64(), me["welcomed"].as_bool()),
+        (Some("Alice L."), Some(3), Some(true))
+    );
     let network = walk.get("/network", &[]).await;
     assert_eq!(network["listen"], alice.node().listen_addr().to_string());
     let settings = walk.get("/settings", &[]).await;
@@ -102,7 +112,9 @@ async fn every_path_does_what_it_says() {
     let second_id = second["id"].as_str().unwrap().to_owned();
     let delivered = alice
         .wait_for("the second message to be delivered", |change| match change {
-            Change::MessageChanged { message, .. } if message.id == second_id && message.state == MessageState::Delivered => {
+            Change::MessageChanged { message, .. }
+                if message.id == second_id && message.state == MessageState::Delivered =>
+            {
                 Some(message.clone())
             }
             _ => None,
@@ -181,7 +193,9 @@ async fn every_path_does_what_it_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_paths_of_prior_systems_answer_too() {
     let (net, desk) = Desk::alone().await;
-    for path in ["//api/status", "//api/sessions", "//api/users", "//api/health", "//health", "//info", "//openapi.json"] {
+    for path in
+        ["//api/status", "//api/sessions", "//api/users", "//api/health", "//health", "//info", "//openapi.json"]
+    {
         let answer = desk.call("GET", path, None).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
     }

@@ -17,10 +17,15 @@ async fn other_names_are_refused() {
         let answer = desk.raw_get("/health", &[("Host", &host)]).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{host}: {answer}");
     }
-    for host in [format!("evil.example:{port}"), "127.0.0.1".to_owned(), format!("127.0.0.1:{}", port ^ 1), String::new()] {
+    for host in
+        [format!("evil.example:{port}"), "127.0.0.1".to_owned(), format!("127.0.0.1:{}", port ^ 1), String::new()]
+    {
         for path in ["/health", "/", "/api/v1/me", "/socket.io/?EIO=4&transport=polling"] {
             let answer = desk.raw_get(path, &[("Host", &host)]).await;
-            assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("host_not_allowed"), "{host} {path}: {answer}");
+            assert!(
+                answer.starts_with("HTTP/1.1 403") && answer.contains("host_not_allowed"),
+                "{host} {path}: {answer}"
+            );
         }
     }
     let none = desk.raw_get("/health", &[]).await;
@@ -43,7 +48,10 @@ async fn pages_of_other_origins_are_refused() {
     for origin in ["null", "http://evil.example", "https://127.0.0.1", "tauri://localhost"] {
         for path in ["/health", "/api/status", "/socket.io/?EIO=4&transport=polling"] {
             let answer = desk.raw_get(path, &[("Host", &host), ("Origin", origin)]).await;
-            assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("origin_not_allowed"), "{origin} {path}: {answer}");
+            assert!(
+                answer.starts_with("HTTP/1.1 403") && answer.contains("origin_not_allowed"),
+                "{origin} {path}: {answer}"
+            );
         }
     }
     let preflight = desk
@@ -84,7 +92,9 @@ async fn what_is_not_there_is_said_in_json() {
     for path in ["/nothing", "//api/nothing", "//api/v2/me", "/users/x/nothing", "//api", "//api/v1"] {
         desk.call("GET", path, None).await.refused(404, "not_found");
     }
-    for (method, path) in [("DELETE", "/me"), ("PUT", "/sessions"), ("POST", "/status"), ("POST", "//health"), ("GET", "/contacts")] {
+    for (method, path) in
+        [("DELETE", "/me"), ("PUT", "/sessions"), ("POST", "/status"), ("POST", "//health"), ("GET", "/contacts")]
+    {
         let answer = desk.call(method, path, None).await;
         answer.refused(405, "method_not_allowed");
         assert!(answer.headers.contains_key(ALLOW), "because {method} {path} should name what is allowed");
@@ -101,7 +111,8 @@ async fn who_asks_too_much_has_to_wait() {
     let alice = net.alice().await;
     let rate = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::new(5).unwrap() };
     let desk = Desk::with(&alice, ApiConfig { rate, ..config() }).await;
-    let token = desk.post("/tokens", json!({ "name": "bot", "scopes": ["read"] })).await["token"].as_str().unwrap().to_owned();
+    let token =
+        desk.post("/tokens", json!({ "name": "bot", "scopes": ["read"] })).await["token"].as_str().unwrap().to_owned();
     let mut refused = 0;
     for _ in 0..10 {
         let answer = desk.call_as(Some(&token), "GET", "/me", None).await;

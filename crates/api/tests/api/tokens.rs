@@ -79,7 +79,10 @@ async fn bad_tokens_are_refused() {
     for header in ["Basic YTpi", "Bearer", good.as_str(), "Token x y"] {
         desk.call_authorized_by(header, "/me").await.refused(401, "token_malformed");
     }
-    assert!(desk.call_authorized_by(&format!("bearer {good}"), "/me").await.status.is_success(), "because RFC 9110 says so");
+    assert!(
+        desk.call_authorized_by(&format!("bearer {good}"), "/me").await.status.is_success(),
+        "because RFC 9110 says so"
+    );
 
     // Forged: unsigned, signed with another's key, changed, and signed by another machine.
     let parts: Vec<&str> = good.split('.').collect();

@@ -39,7 +39,10 @@ fn from_adding_to_blocking() {
         assert_eq!(texts, ["Hello, Bert", "Grüß dich,\nAnna \u{1b}[2J", "One more"], "{word}");
     }
     let history = anna.run(&["history", "Bert"]).ok();
-    assert!(history.contains("Bert: Grüß dich,\n    Anna {U+001B}[2J"), "because a text must not clear the screen: {history:?}");
+    assert!(
+        history.contains("Bert: Grüß dich,\n    Anna {U+001B}[2J"),
+        "because a text must not clear the screen: {history:?}"
+    );
     assert!(anna.run(&["history", "Bert", "--limit", "1"]).ok().starts_with("Older messages: --before "));
 
     assert_eq!(bert.run(&["status", "--json"]).json()["unread"], 2);

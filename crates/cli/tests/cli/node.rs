@@ -40,7 +40,17 @@ fn it_keeps_its_identity() {
 fn a_person_gets_a_link() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = landline();
-    command.args(["node", "--no-mdns", "--no-beacon", "--key-store", "file", "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0"]);
+    command.args([
+        "node",
+        "--no-mdns",
+        "--no-beacon",
+        "--key-store",
+        "file",
+        "--listen",
+        "127.0.0.1:0",
+        "--api",
+        "127.0.0.1:0",
+    ]);
     command.arg("--data-dir").arg(dir.path()).args(["--name", "Anna"]);
     let shown = crate::program::Follower::start(command);
     let mut text = String::new();
@@ -101,7 +111,8 @@ fn profiles_lie_in_the_usual_place() {
     let ready = node.json();
     let place = home.path().join("landline").join("profiles").join("work");
     assert!(place.join("api.json").exists(), "because this is where XDG says: {ready}");
-    let me = Ran::of(landline().env("XDG_DATA_HOME", home.path()).args(["--profile", "work", "status", "--json"])).json();
+    let me =
+        Ran::of(landline().env("XDG_DATA_HOME", home.path()).args(["--profile", "work", "status", "--json"])).json();
     assert_eq!(me["machineId"], ready["machineId"]);
     let other = Ran::of(landline().env("XDG_DATA_HOME", home.path()).args(["status"])).failed();
     assert!(other.contains("no node runs"), "{other}");

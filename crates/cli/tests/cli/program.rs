@@ -16,7 +16,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The program, without anything of the environment that could lead it to a real profile.
 pub(crate) fn landline() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_landline"));
-    for name in ["LANDLINE_DATA_DIR", "LANDLINE_API", "LANDLINE_TOKEN", "LANDLINE_LOG", "PORT", "HTTP_PROXY", "http_proxy"] {
+    for name in
+        ["LANDLINE_DATA_DIR", "LANDLINE_API", "LANDLINE_TOKEN", "LANDLINE_LOG", "PORT", "HTTP_PROXY", "http_proxy"]
+    {
         command.env_remove(name);
     }
     command.env("XDG_DATA_HOME", "/nonexistent").env("HOME", "/nonexistent").stdin(Stdio::null());
@@ -87,12 +89,7 @@ impl Node {
         if !more.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
-        let mut child = command
-            .args(more)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let first = lines(&mut child).recv_timeout(PATIENCE);
         let line = first.unwrap_or_else(|_| {
             let _ = child.kill();

@@ -27,7 +27,10 @@ fn wrong_usage_is_2() {
         assert!(ran.err.contains("Usage:") || ran.err.contains("error:"), "{args:?}: {}", ran.err);
     }
     let help = Ran::of(landline().arg("--help")).ok();
-    for command in ["node", "status", "peers", "sessions", "history", "send", "follow", "read", "accept", "block", "unblock", "add", "token"] {
+    for command in [
+        "node", "status", "peers", "sessions", "history", "send", "follow", "read", "accept", "block", "unblock",
+        "add", "token",
+    ] {
         assert!(help.contains(&format!("\n  {command} ")), "because {command} is not in the help: {help}");
     }
 }
