@@ -3,26 +3,23 @@
 //! While one batch is being committed, frames pile up (few: the link's queue is short, then TCP holds the peer back); the
 //! next batch takes all of them. So under load one commit and one receipt serve many frames.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use link::Conn;
 use proto::frame::{ByeReason, Frame, HoldReason, RejectCode};
 use proto::id::{MachineId, SessionId};
-use proto::limits;
-use proto::log::{Admission, Local, Missing, Refusal, WaitingRoom, admit};
+use proto::log::{Local, WaitingRoom};
 use proto::register::{ReceiptKind, SignedProfile, SignedReceipt};
 use proto::run::{Run, VerifiedRun};
-use proto::vector::VersionVector;
+use store::StoreError;
 use store::machines::Trust;
 use store::messages::Message;
-use store::sessions::Session;
-use store::{SessionKey, StoreError, Tx};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::Core;
 use crate::dispatch::{Asked, Dispatch};
-use crate::ledger::{self, Held};
+use crate::intake::{Job, Took};
 use crate::view::Change;
 use crate::views::Sides;
 use crate::{membership, outgoing, views};
@@ -201,189 +198,6 @@ async fn check(
     }
     // A group that is shut down has no use for the result.
     core.spawner.spawn_blocking("check signatures", check).await.unwrap_or(Ok((Vec::new(), Vec::new())))
-}
-
-/// The transaction of one batch.
-struct Job {
-    peer: MachineId,
-    local: Local,
-    now_ms: u64,
-    rooms: BTreeMap<SessionId, WaitingRoom>,
-    profile: Option<SignedProfile>,
-    watched: bool,
-}
-
-struct Outcome {
-    rooms: BTreeMap<SessionId, WaitingRoom>,
-    sessions: BTreeMap<SessionId, Took>,
-    delivered: BTreeMap<SessionId, Vec<Message>>,
-}
-
-/// What was taken of one session, and what to answer.
-#[derive(Default)]
-struct Took {
-    /// The session's row, when it was made.
-    opened: Option<Session>,
-    requested: bool,
-    messages: Vec<Message>,
-    /// Something is held, new or again: say so.
-    acknowledge: bool,
-    receipt: Option<(u64, VersionVector)>,
-    hold: bool,
-    reject: Option<(RejectCode, String)>,
-    /// Something before what came is missing: ask for it.
-    ask: bool,
-    lost_own: bool,
-}
-
-impl Job {
-    fn write(mut self, tx: &Tx<'_>, runs: Vec<VerifiedRun>, receipts: &[SignedReceipt]) -> Result<Outcome, StoreError> {
-        let mut by_session: BTreeMap<SessionId, VecDeque<VerifiedRun>> = BTreeMap::new();
-        for run in runs {
-            by_session.entry(run.session()).or_default().push_back(run);
-        }
-        let trust = store::machines::get(tx, &self.peer)?.map_or(Trust::Unknown, |machine| machine.trust);
-        let mut sessions = BTreeMap::new();
-        if trust != Trust::Blocked {
-            for (session, runs) in by_session {
-                sessions.insert(session, self.take(tx, session, trust, runs)?);
-            }
-        }
-        let mut delivered = BTreeMap::new();
-        for receipt in receipts {
-            self.receipt(tx, receipt, &mut delivered)?;
-        }
-        Ok(Outcome { rooms: self.rooms, sessions, delivered })
-    }
-
-    fn take(
-        &mut self,
-        tx: &Tx<'_>,
-        session: SessionId,
-        trust: Trust,
-        mut queue: VecDeque<VerifiedRun>,
-    ) -> Result<Took, StoreError> {
-        let mut took = Took::default();
-        let mut key = store::sessions::find(tx, &session)?;
-        while let Some(run) = queue.pop_front() {
-            match admit(run, &self.peer, &self.local, &Held::new(tx, key))? {
-                Admission::Append { run, .. } => {
-                    let stranger = !matches!(trust, Trust::Accepted | Trust::Verified);
-                    if stranger && run.author() == self.peer && !fits_request(tx, key, &run)? {
-                        took.hold = true;
-                        break;
-                    }
-                    let known = match key {
-                        Some(known) => known,
-                        None => self.create(tx, session, &mut took)?,
-                    };
-                    key = Some(known);
-                    self.append(tx, known, &run, &mut took)?;
-                    if trust == Trust::Unknown && run.author() == self.peer {
-                        took.requested |= store::machines::set_trust(tx, &self.peer, Trust::Requested)?;
-                    }
-                    if let Some(room) = self.rooms.get_mut(&session) {
-                        room.released_by(&run).into_iter().rev().for_each(|run| queue.push_front(run));
-                    }
-                }
-                Admission::Duplicate => took.acknowledge = true,
-                Admission::Waiting { run, missing } => {
-                    took.ask |= matches!(missing, Missing::From(_));
-                    // A full room drops it; it comes again when asked for.
-                    let _ = self.rooms.entry(session).or_default().hold(run, missing);
-                }
-                Admission::Fork { run, seq, .. } => {
-                    if let Some(key) = key {
-                        store::events::keep_fork(tx, key, &run, seq, self.now_ms)?;
-                    }
-                    tracing::warn!(
-                        author = run.author().short(),
-                        seq,
-                        "a machine signed two events for one place; its log is frozen"
-                    );
-                    took.reject = Some((RejectCode::Frozen, Refusal::Frozen.to_string()));
-                    break;
-                }
-                Admission::LostOwn { .. } => {
-                    took.lost_own = true;
-                    break;
-                }
-                Admission::Refuse(refusal) => {
-                    let code = if refusal == Refusal::Frozen { RejectCode::Frozen } else { RejectCode::Invalid };
-                    took.reject = Some((code, refusal.to_string()));
-                    break;
-                }
-            }
-        }
-        if let (true, Some(key)) = (took.acknowledge, key) {
-            let version = store::logs::last_event(tx, key)?.as_u64();
-            took.receipt = Some((version, store::logs::vector(tx, key)?));
-        }
-        if let (Some(opened), Some(key)) = (&mut took.opened, key)
-            && let Some(row) = store::sessions::get(tx, key)?
-        {
-            *opened = row;
-        }
-        Ok(took)
-    }
-
-    fn create(&self, tx: &Tx<'_>, session: SessionId, took: &mut Took) -> Result<SessionKey, StoreError> {
-        let (key, made) = store::sessions::create_direct(tx, &session, &self.peer, self.now_ms)?;
-        store::machines::upsert_seen(tx, &self.peer, self.now_ms)?;
-        if let Some(profile) = &self.profile {
-            store::machines::set_profile(tx, profile)?;
-        }
-        if made {
-            took.opened = store::sessions::get(tx, key)?;
-        }
-        Ok(key)
-    }
-
-    fn append(&self, tx: &Tx<'_>, key: SessionKey, run: &VerifiedRun, took: &mut Took) -> Result<(), StoreError> {
-        let own = run.author() == self.local.machine;
-        let written = ledger::write(tx, key, run, own, self.now_ms, |_| None)?;
-        if own {
-            // Own events of a former epoch come back from someone who has them: they are delivered.
-            let keys: Vec<_> = written.messages.iter().map(|message| message.key).collect();
-            store::messages::mark_delivered(tx, &keys, self.now_ms)?;
-            took.messages.extend(store::messages::by_keys(tx, &keys)?);
-        } else {
-            took.messages.extend(written.messages);
-        }
-        took.acknowledge = true;
-        Ok(())
-    }
-
-    fn receipt(
-        &self,
-        tx: &Tx<'_>,
-        signed: &SignedReceipt,
-        delivered: &mut BTreeMap<SessionId, Vec<Message>>,
-    ) -> Result<(), StoreError> {
-        let receipt = signed.receipt();
-        let Some(key) = store::sessions::find(tx, &receipt.session)? else { return Ok(()) };
-        if receipt.kind != ReceiptKind::Delivered {
-            return Ok(());
-        }
-        store::registers::put_latest(tx, key, signed)?;
-        // Also by a receipt that is not the newest: what was once on the other's disk is delivered.
-        let cleared = store::outbox::covered_by(tx, &self.peer, key, &receipt.vector)?;
-        let changed = store::messages::mark_delivered(tx, &cleared, self.now_ms)?;
-        let rows = if self.watched { store::messages::by_keys(tx, &changed)? } else { Vec::new() };
-        if !cleared.is_empty() {
-            delivered.entry(receipt.session).or_default().extend(rows);
-        }
-        Ok(())
-    }
-}
-
-/// Whether a run of a machine that is not accepted fits into what a request may hold.
-fn fits_request(tx: &Tx<'_>, key: Option<SessionKey>, run: &Run) -> Result<bool, StoreError> {
-    let used = match key {
-        Some(key) => store::logs::bytes_from(tx, key, &run.author())?,
-        None => 0,
-    };
-    Ok(used + run.size() as u64 <= limits::REQUEST_BYTES as u64)
 }
 
 /// Answers the peer, then tells the stream.

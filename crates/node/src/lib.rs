@@ -3,6 +3,7 @@
 //! A program builds a [`Config`], calls [`Node::start`] and then only speaks to the handle: one method for each command,
 //! and [`Node::changes`] for everything that happens. The node holds no user interface and no server of its own.
 
+mod appending;
 mod changes;
 pub mod clock;
 mod config;
@@ -14,6 +15,7 @@ mod error;
 mod hub;
 mod identity_store;
 mod incoming;
+mod intake;
 mod ledger;
 mod membership;
 mod neighbours;
