@@ -1,6 +1,7 @@
 //! People, machines and networks for tests: real nodes with real databases and sockets, on the loopback only.
 //!
 //! ```no_run
+//! # use landline_testkit as testkit;
 //! # async fn example() {
 //! let net = testkit::Net::new();
 //! let (alice, bob) = (net.alice().await, net.bob().await);
