@@ -56,6 +56,7 @@ pub fn file_name(facts: &Facts) -> String {
     format!("{NAME}_{}_{}.deb", facts.version, facts.architecture)
 }
 
+/// The control file. `desktop-file-utils` has to be there: its trigger registers `landline://` with the desktop.
 fn control_text(facts: &Facts, installed_kib: usize, (major, minor): (u32, u32)) -> String {
     format!(
         "Package: {NAME}\n\
@@ -63,8 +64,9 @@ fn control_text(facts: &Facts, installed_kib: usize, (major, minor): (u32, u32))
          Architecture: {}\n\
          Maintainer: The Landline contributors <landline@localhost>\n\
          Installed-Size: {installed_kib}\n\
-         Depends: libc6 (>= {major}.{minor}), libgcc-s1, libgtk-3-0 | libgtk-3-0t64, libwebkit2gtk-4.1-0\n\
-         Recommends: dbus-user-session | dbus-x11, desktop-file-utils, hicolor-icon-theme, notification-daemon, xdg-utils\n\
+         Depends: libc6 (>= {major}.{minor}), libgcc-s1, libdbus-1-3, libgtk-3-0 | libgtk-3-0t64, libwebkit2gtk-4.1-0, \
+         desktop-file-utils\n\
+         Recommends: dbus-user-session | dbus-x11, hicolor-icon-theme, notification-daemon, xdg-utils\n\
          Section: net\n\
          Priority: optional\n\
          Description: {SUMMARY}\n{}",

@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::Context as _;
-use rpm::{BuildConfig, CompressionType, Dependency, FileOptions, PackageBuilder};
+use rpm::{BuildConfig, CompressionWithLevel, Dependency, FileOptions, PackageBuilder};
 
 use crate::contents::{DESCRIPTION, Item, LICENCE, NAME, SUMMARY};
 
@@ -23,12 +23,14 @@ pub struct Facts {
 /// # Errors
 /// When a file cannot be read.
 pub fn build(facts: &Facts, items: &[Item]) -> anyhow::Result<Vec<u8>> {
-    let config = BuildConfig::v4().compression(CompressionType::Xz).source_date(facts.time);
+    let config = BuildConfig::v4().compression(CompressionWithLevel::Xz(9)).source_date(facts.time);
     let mut builder = PackageBuilder::new(NAME, &facts.version, LICENCE, facts.architecture, SUMMARY);
     builder.using_config(config).release("1").description(DESCRIPTION).vendor("The Landline contributors");
     // Named by what they provide, which is the same word in Fedora and openSUSE.
-    for library in ["libwebkit2gtk-4.1.so.0()(64bit)", "libgtk-3.so.0()(64bit)", "libc.so.6()(64bit)"] {
-        builder.requires(Dependency::any(library));
+    for needed in
+        ["libwebkit2gtk-4.1.so.0()(64bit)", "libgtk-3.so.0()(64bit)", "libdbus-1.so.3()(64bit)", "libc.so.6()(64bit)"]
+    {
+        builder.requires(Dependency::any(needed));
     }
     for program in ["desktop-file-utils", "xdg-utils", "hicolor-icon-theme"] {
         builder.recommends(Dependency::any(program));

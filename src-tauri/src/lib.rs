@@ -18,6 +18,8 @@ mod renderer;
 mod shell;
 mod texts;
 mod tray;
+#[cfg(target_os = "linux")]
+mod web_process;
 mod window;
 
 pub use program::run;

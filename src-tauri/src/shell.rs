@@ -25,6 +25,8 @@ use crate::instance::Wish;
 use crate::notify::{Click, Notification, Notifier as _, NotifyError, SystemNotifier};
 use crate::texts::Texts;
 use crate::tray::{SystemTray, TrayClick, TrayView};
+#[cfg(target_os = "linux")]
+use crate::web_process;
 use crate::window;
 
 /// Name under which the window reports what it shows.
@@ -51,6 +53,7 @@ pub(crate) struct Shell {
     links: AtomicU32,
     unread: AtomicU32,
     quitting: AtomicBool,
+    ended: tokio::sync::OnceCell<()>,
 }
 
 /// The page in the window.
@@ -115,6 +118,7 @@ impl Shell {
             links: AtomicU32::new(links),
             unread: AtomicU32::new(0),
             quitting: AtomicBool::new(false),
+            ended: tokio::sync::OnceCell::new(),
         })
     }
 
@@ -211,6 +215,10 @@ impl Shell {
     /// Ends everything but the event loop. Returns after the node's last commit.
     pub(crate) async fn shut_down(&self) {
         self.quitting.store(true, Ordering::SeqCst);
+        self.ended.get_or_init(|| self.end()).await;
+    }
+
+    async fn end(&self) {
         #[cfg(target_os = "linux")]
         if let Some(Ok(notifier)) = self.notifier.get() {
             // A click on what is left would reach nobody.
@@ -338,13 +346,29 @@ impl Shell {
     }
 
     /// The window is gone, and its page with it.
-    pub(crate) fn window_destroyed(&self) {
+    pub(crate) fn window_destroyed(self: &Arc<Self>) {
         let mut page = self.page();
         page.channel = None;
         page.asked = None;
         drop(page);
         *self.view() = View::default();
         self.report_view();
+        #[cfg(target_os = "linux")]
+        self.spawn("web view's rest", self.clone().give_back());
+    }
+
+    /// Ends what the web view leaves behind, unless the window has come back.
+    #[cfg(target_os = "linux")]
+    async fn give_back(self: Arc<Self>) {
+        tokio::time::sleep(web_process::GRACE).await;
+        let Some(app) = self.app.get() else { return };
+        let handle = app.clone();
+        // Windows are built on the main thread: asked there, none can come in between.
+        let _ = app.run_on_main_thread(move || {
+            if window::find(&handle).is_none() {
+                web_process::end_network_process();
+            }
+        });
     }
 
     /// The system gave the window the focus, or took it.
