@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { BackendError } from "../src/backend/backend";
+import type { Message } from "../src/backend/gen";
 import { KEPT, PAGE, Timeline } from "../src/domain/timeline.svelte";
 import { FakeBackend, ME, person } from "./fake/backend";
 
@@ -49,6 +50,20 @@ describe("a conversation", () => {
     await timeline.open(fake.row(sessionId));
     await Promise.all([timeline.loadBefore(), timeline.loadBefore(), timeline.loadBefore()]);
     expect(timeline.messages.length).toBe(2 * PAGE);
+  });
+
+  test("never sets a message back when the answer comes after the stream", async () => {
+    const { fake, sessionId } = world(0);
+    const call = fake.call.bind(fake);
+    fake.call = (async (name, args) => {
+      const answer = await call(name, args);
+      if (name === "send_message") timeline.apply({ ...(answer as Message), state: "delivered" }, false, true);
+      return answer;
+    }) as typeof fake.call;
+    const timeline = new Timeline(fake, sessionId, () => ME);
+    await timeline.open(fake.row(sessionId));
+    await timeline.send("quick");
+    expect(timeline.messages.map((one) => one.state), "because the stream knew more").toEqual(["delivered"]);
   });
 
   test("shows what it sent once, however the echo and the answer race", async () => {

@@ -189,12 +189,13 @@ export class Timeline {
       message: text,
       tempId: crypto.randomUUID(),
     });
-    this.apply(message, false, true);
+    // The stream may have been quicker, and may know more by now: a row is never set back to an older state.
+    if (!this.messages.some((one) => one.id === message.id)) this.apply(message, false, true);
     return message;
   }
 
-  /** Puts a failed message back into the queue. */
+  /** Puts a failed message back into the queue. The stream brings what becomes of it. */
   async retry(messageId: string): Promise<void> {
-    this.apply(await this.#backend.call("retry_message", { messageId }), false, true);
+    await this.#backend.call("retry_message", { messageId });
   }
 }
