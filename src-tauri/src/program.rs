@@ -1,5 +1,6 @@
 //! From the command line to the event loop and back.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -73,7 +74,8 @@ fn refuse(refusal: &Refusal) -> ExitCode {
 
 fn start_log() {
     let filter = EnvFilter::try_from_env("LANDLINE_LOG").unwrap_or_else(|_| EnvFilter::new("warn,zbus=error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
 }
 
 /// What being the first program of a profile comes with.
@@ -245,8 +247,8 @@ fn on_event(shell: &Arc<Shell>, app: &tauri::AppHandle, event: RunEvent) {
             WindowEvent::Destroyed => shell.window_destroyed(),
             _ => {}
         },
-        // The last window has gone. That ends a program only when somebody said so.
-        RunEvent::ExitRequested { code: None, api, .. } if !shell.is_quitting() => api.prevent_exit(),
+        // The last window has gone. The program ends when somebody says so, and then only after the node.
+        RunEvent::ExitRequested { code: None, api, .. } => api.prevent_exit(),
         #[cfg(target_os = "macos")]
         RunEvent::Opened { urls } => shell.raise(Destination::among(urls), None),
         #[cfg(target_os = "macos")]

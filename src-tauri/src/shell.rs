@@ -235,9 +235,7 @@ impl Shell {
         self.node.shutdown().await;
     }
 
-    /// Whether the end has begun.
-    #[must_use]
-    pub(crate) fn is_quitting(&self) -> bool {
+    fn is_quitting(&self) -> bool {
         self.quitting.load(Ordering::SeqCst)
     }
 

@@ -6,3 +6,4 @@ mod bus;
 mod instance;
 mod notifications;
 mod program;
+mod tray;

@@ -18,14 +18,14 @@ const SESSION: &str = "6f2c1a84-0b1d-8f3e-9a77-0123456789ab";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An X server without a screen, with a home folder that nothing else uses.
-struct Display {
+pub(crate) struct Display {
     server: Child,
     number: String,
     home: tempfile::TempDir,
 }
 
 impl Display {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut server = Command::new("Xvfb")
             .args(["-displayfd", "1", "-screen", "0", "1280x900x24", "-nolisten", "tcp"])
             .stdout(Stdio::piped())
@@ -47,11 +47,12 @@ impl Display {
             ("XDG_RUNTIME_DIR", home),
             ("WAYLAND_DISPLAY", String::new()),
             ("GDK_BACKEND", "x11".to_owned()),
+            ("LC_ALL", "C.UTF-8".to_owned()),
         ]
     }
 
     /// How many windows of Landline are on screen.
-    fn windows(&self) -> usize {
+    pub(crate) fn windows(&self) -> usize {
         let found = Command::new("xdotool")
             .args(["search", "--onlyvisible", "--name", "^Landline$"])
             .env("DISPLAY", &self.number)
@@ -62,7 +63,7 @@ impl Display {
     }
 
     /// Waits until a window is on screen.
-    async fn shows_a_window(&self) {
+    pub(crate) async fn shows_a_window(&self) {
         let search = async {
             loop {
                 let found = tokio::process::Command::new("xdotool")
@@ -86,6 +87,17 @@ impl Drop for Display {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
+}
+
+/// Starts the program with a network of its own.
+pub(crate) fn run(display: &Display, bus: &Bus, arguments: &[&str]) -> Child {
+    Command::new(PROGRAM)
+        .args(["--key-file", "--no-mdns", "--no-beacon", "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0"])
+        .args(arguments)
+        .envs(display.environment())
+        .env("DBUS_SESSION_BUS_ADDRESS", bus.address())
+        .spawn()
+        .unwrap()
 }
 
 /// The service file of the package, for this build of the program and a network of its own.
@@ -154,22 +166,13 @@ async fn a_hidden_start_shows_nothing_until_a_second_one() {
     let display = Display::start();
     let bus = Bus::start_with(&[], &display.environment());
     let connection = bus.connect().await;
-    let run = |arguments: &[&str]| {
-        Command::new(PROGRAM)
-            .args(["--key-file", "--no-mdns", "--no-beacon", "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0"])
-            .args(arguments)
-            .envs(display.environment())
-            .env("DBUS_SESSION_BUS_ADDRESS", bus.address())
-            .spawn()
-            .unwrap()
-    };
-    let mut first = run(&["--hidden"]);
+    let mut first = run(&display, &bus, &["--hidden"]);
     name_is_owned(&connection, true).await;
     assert_eq!(display.windows(), 0, "because it was started hidden");
-    let second = run(&[&format!("landline://session/{SESSION}")]).wait().unwrap();
+    let second = run(&display, &bus, &[&format!("landline://session/{SESSION}")]).wait().unwrap();
     assert!(second.success(), "because handing over is a success: {second}");
     display.shows_a_window().await;
-    let third = run(&[]).wait().unwrap();
+    let third = run(&display, &bus, &[]).wait().unwrap();
     assert!(third.success());
     assert_eq!(display.windows(), 1, "because the first is raised, not doubled");
     stop(&connection).await;
