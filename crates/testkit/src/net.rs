@@ -114,7 +114,8 @@ impl Net {
     pub async fn connect(&self, from: &Person, to: &Person) {
         let cable = Arc::new(Proxy::to(to.node().listen_addr()).await);
         self.cables().insert((from.name().to_owned(), to.name().to_owned()), cable.clone());
-        from.node().add_address(&cable.address().to_string()).await.expect("the cable is whole");
+        // On a machine under load the first handshake can miss its deadline; the address is kept and tried again.
+        from.node().add_address(&cable.address().to_string()).await.ok();
         self.linked(from, to).await;
     }
 
