@@ -1,7 +1,7 @@
 //! The desktop application: window, tray, system notifications, links and autostart around the chat node.
 //!
 //! The node and its local API run in this process. The page in the window reaches them through one command
-//! ([`bridge`]) and hears of every change through one channel. Closing the window destroys the page and its memory;
+//! (`bridge`) and hears of every change through one channel. Closing the window destroys the page and its memory;
 //! the node goes on, and the tray or a click on a notification builds the window anew.
 
 mod bridge;

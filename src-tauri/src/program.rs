@@ -165,11 +165,16 @@ fn event_loop(shell: &Arc<Shell>, options: &Options, wish: Wish, first: First) -
     let First { desktop, wishes } = first;
     shell.run(app.handle().clone(), wishes, desktop);
     end_on_signals(shell);
-    if !options.hidden || wish.destination.is_some() {
+    if wants_window(options.hidden, &wish) {
         shell.raise(wish.destination, wish.activation_token);
     }
     let shell = shell.clone();
     Ok(app.run_return(move |app, event| on_event(&shell, app, event)))
+}
+
+/// Whether the first start shows a window: a link is a wish to see something, even for a hidden start.
+fn wants_window(hidden: bool, wish: &Wish) -> bool {
+    !hidden || wish.destination.is_some()
 }
 
 /// Other profiles get an identifier of their own: it is what tells programs apart on Windows and macOS.
@@ -254,5 +259,21 @@ fn on_event(shell: &Arc<Shell>, app: &tauri::AppHandle, event: RunEvent) {
         #[cfg(target_os = "macos")]
         RunEvent::Reopen { .. } => shell.raise(None, None),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hidden_start_shows_a_window_only_for_a_link() {
+        let link = Wish {
+            destination: "landline://session/6f2c1a84-0b1d-8f3e-9a77-0123456789ab".parse().ok(),
+            ..Wish::default()
+        };
+        assert!(wants_window(false, &Wish::default()));
+        assert!(!wants_window(true, &Wish::default()));
+        assert!(wants_window(true, &link));
     }
 }

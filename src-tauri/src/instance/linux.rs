@@ -81,7 +81,6 @@ async fn hand_over(connection: &Connection, name: &WellKnownName<'_>, path: &str
     let mut platform: HashMap<&str, Value<'_>> = HashMap::new();
     if let Some(token) = &wish.activation_token {
         platform.insert("activation-token", Value::from(token));
-        platform.insert("desktop-startup-id", Value::from(token));
     }
     match &wish.destination {
         Some(destination) => {

@@ -213,13 +213,18 @@ impl Server {
         self.asked.try_recv().is_err()
     }
 
-    /// The person clicked it.
+    /// The person clicked it, and it goes.
     pub(crate) async fn click(&self, number: u32, token: Option<&str>) {
+        self.click_and_keep(number, token).await;
+        self.emit("NotificationClosed", &(number, 2_u32)).await;
+    }
+
+    /// The person clicked it, on a server that keeps it.
+    pub(crate) async fn click_and_keep(&self, number: u32, token: Option<&str>) {
         if let Some(token) = token {
             self.emit("ActivationToken", &(number, token)).await;
         }
         self.emit("ActionInvoked", &(number, "default")).await;
-        self.emit("NotificationClosed", &(number, 2_u32)).await;
     }
 
     /// It went by itself.

@@ -90,14 +90,17 @@ async fn a_click_says_where_to_go_and_brings_the_token() {
     let mut server = Server::start(&world.bus, ALL).await;
     world.notifier.show(message(ANNA, "Anna", "1")).await.unwrap();
     let number = server.notified().await.number;
-    server.click(number, Some("token-1")).await;
+    server.click_and_keep(number, Some("token-1")).await;
     let expected =
         Click { destination: Some(Destination::session(ANNA).unwrap()), activation_token: Some("token-1".to_owned()) };
     assert_eq!(clicked(&mut world).await, expected);
 
+    server.click(number, None).await;
+    assert_eq!(clicked(&mut world).await.activation_token, None, "because a token serves one click");
+
     let again = shown_afresh(&world, &mut server, message(ANNA, "Anna", "2")).await;
     server.click(again.number, None).await;
-    assert_eq!(clicked(&mut world).await.activation_token, None, "because a token serves one click");
+    assert_eq!(clicked(&mut world).await.destination, Some(Destination::session(ANNA).unwrap()));
 }
 
 #[tokio::test]
