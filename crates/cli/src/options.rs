@@ -107,8 +107,8 @@ pub(crate) enum Task {
     Unblock(User),
     /// Add the machine at an address
     Add {
-        /// HOST, HOST:PORT or [IPv6]:PORT
-        #[arg(value_name = "ADDR")]
+        /// A host name or address, with a port if it is not the usual one.
+        #[arg(value_name = "ADDR", help = "HOST, HOST:PORT or [IPv6]:PORT")]
         address: String,
     },
     /// Show or change the name that others see
@@ -142,8 +142,12 @@ pub(crate) struct NodeOptions {
     /// Name that others see, when the profile is new
     #[arg(long, value_name = "TEXT")]
     pub(crate) name: Option<String>,
-    /// Where other machines reach this one [default: [::]:4281, or the next free port]
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// Where other machines reach this one; by default port 4281 of all addresses, or the next free port.
+    #[arg(
+        help = "Where other machines reach this one [default: [::]:4281, or the next free port]",
+        long,
+        value_name = "ADDR:PORT"
+    )]
     pub(crate) listen: Option<SocketAddr>,
     /// A machine to connect to: HOST:PORT (may be repeated)
     #[arg(long = "peer", value_name = "ADDR:PORT")]
