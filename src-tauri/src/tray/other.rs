@@ -1,5 +1,7 @@
 //! The tray of Windows and macOS, by Tauri.
 
+use std::fmt;
+
 use tauri::menu::{Menu, MenuItem, PredefinedMenuItem};
 use tauri::tray::{MouseButton, MouseButtonState, TrayIcon, TrayIconBuilder, TrayIconEvent};
 use tauri::{AppHandle, Wry};
@@ -12,12 +14,17 @@ const OPEN: &str = "open";
 const QUIT: &str = "quit";
 
 /// The icon in the tray.
-#[derive(Debug)]
 pub(crate) struct SystemTray {
     icon: TrayIcon<Wry>,
     open: MenuItem<Wry>,
     status: MenuItem<Wry>,
     quit: MenuItem<Wry>,
+}
+
+impl fmt::Debug for SystemTray {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("SystemTray").finish_non_exhaustive()
+    }
 }
 
 impl SystemTray {
