@@ -23,8 +23,8 @@ impl Refusal {
                 let folder = dir.display().to_string();
                 texts.get("start_directory", &[("folder", &folder), ("cause", &source.to_string())])
             }
-            StartError::Database(cause) => texts.get("start_database", &[("cause", cause)]),
-            StartError::Network(cause) => texts.get("start_network", &[("cause", cause)]),
+            StartError::Database(cause) => texts.get("start_database", &[("cause", open_end(cause))]),
+            StartError::Network(cause) => texts.get("start_network", &[("cause", open_end(cause))]),
             error => texts.get("start_other", &[("cause", &sentence(&error.to_string()))]),
         };
         Self::new(&text, texts)
@@ -80,9 +80,14 @@ impl Refusal {
     }
 }
 
+/// An error's message without the full stop that the text around it has.
+fn open_end(message: &str) -> &str {
+    message.trim_end_matches('.')
+}
+
 /// An error's message as the beginning of a sentence.
 fn sentence(message: &str) -> String {
-    let mut letters = message.chars();
+    let mut letters = open_end(message).chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
@@ -97,13 +102,14 @@ mod tests {
         for (error, cause) in [
             (StartError::ProfileInUse { dir: "/p".into(), holder: "process 1234".into() }, "process 1234"),
             (StartError::Directory { dir: "/p".into(), source: std::io::Error::other("read-only") }, "read-only"),
-            (StartError::Database("it is of version 9".into()), "version 9"),
+            (StartError::Database("it is of version 9. Install the newest.".into()), "version 9"),
             (StartError::Key("the key ring is locked".into()), "locked"),
             (StartError::Network("no port".into()), "no port"),
         ] {
             let refusal = Refusal::of_start(&error, &texts);
             assert!(refusal.message.contains(cause), "{}", refusal.message);
             assert!(refusal.message.contains(&consequence), "{}", refusal.message);
+            assert!(!refusal.message.contains(".."), "{}", refusal.message);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 use zbus::Connection;
 use zbus::zvariant::{OwnedValue, Structure, Value};
@@ -76,9 +77,16 @@ async fn the_menu_opens_the_window_and_ends_the_program() {
     let display = Display::start();
     let bus = Bus::start();
     let (registered, mut items) = mpsc::unbounded_channel();
+    let names = bus.connect().await;
+    let names = zbus::fdo::DBusProxy::new(&names).await.unwrap();
+    let mut changes = names.receive_name_owner_changed().await.unwrap();
     let mut program = run(&display, &bus, &["--hidden"]);
 
-    // The panel comes after the program, as it may when a session starts.
+    // The panel comes after the icon, as it may when a session starts.
+    let icon = async {
+        while !changes.next().await.unwrap().args().unwrap().name().starts_with("org.kde.StatusNotifierItem-") {}
+    };
+    tokio::time::timeout(PATIENCE * 6, icon).await.expect("the program offers its icon");
     let watcher = bus.builder().serve_at("/StatusNotifierWatcher", Watcher { registered }).unwrap();
     let connection = watcher.name("org.kde.StatusNotifierWatcher").unwrap().build().await.unwrap();
     let item = tokio::time::timeout(PATIENCE * 6, items.recv()).await.expect("the icon comes to the panel").unwrap();
