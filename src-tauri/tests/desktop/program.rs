@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -90,14 +90,20 @@ impl Drop for Display {
 }
 
 /// Starts the program with a network of its own.
-pub(crate) fn run(display: &Display, bus: &Bus, arguments: &[&str]) -> Child {
-    Command::new(PROGRAM)
+pub(crate) fn run(display: &Display, bus: &Bus, arguments: &[&str]) -> tokio::process::Child {
+    tokio::process::Command::new(PROGRAM)
         .args(["--key-file", "--no-mdns", "--no-beacon", "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0"])
         .args(arguments)
         .envs(display.environment())
         .env("DBUS_SESSION_BUS_ADDRESS", bus.address())
+        .kill_on_drop(true)
         .spawn()
         .unwrap()
+}
+
+/// Waits until a program has ended.
+pub(crate) async fn ends(mut program: tokio::process::Child) -> ExitStatus {
+    tokio::time::timeout(PATIENCE, program.wait()).await.expect("the program ends").unwrap()
 }
 
 /// The service file of the package, for this build of the program and a network of its own.
@@ -166,15 +172,15 @@ async fn a_hidden_start_shows_nothing_until_a_second_one() {
     let display = Display::start();
     let bus = Bus::start_with(&[], &display.environment());
     let connection = bus.connect().await;
-    let mut first = run(&display, &bus, &["--hidden"]);
+    let first = run(&display, &bus, &["--hidden"]);
     name_is_owned(&connection, true).await;
     assert_eq!(display.windows(), 0, "because it was started hidden");
-    let second = run(&display, &bus, &[&format!("landline://session/{SESSION}")]).wait().unwrap();
+    let second = ends(run(&display, &bus, &[&format!("landline://session/{SESSION}")])).await;
     assert!(second.success(), "because handing over is a success: {second}");
     display.shows_a_window().await;
-    let third = run(&display, &bus, &[]).wait().unwrap();
+    let third = ends(run(&display, &bus, &[])).await;
     assert!(third.success());
     assert_eq!(display.windows(), 1, "because the first is raised, not doubled");
     stop(&connection).await;
-    assert!(first.wait().unwrap().success(), "because being asked to end is no failure");
+    assert!(ends(first).await.success(), "because being asked to end is no failure");
 }

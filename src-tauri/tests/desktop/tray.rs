@@ -8,7 +8,7 @@ use zbus::Connection;
 use zbus::zvariant::{OwnedValue, Structure, Value};
 
 use crate::bus::{Bus, PATIENCE};
-use crate::program::{Display, run};
+use crate::program::{Display, ends, run};
 
 const ITEM: &str = "org.kde.StatusNotifierItem";
 const MENU: &str = "com.canonical.dbusmenu";
@@ -80,7 +80,7 @@ async fn the_menu_opens_the_window_and_ends_the_program() {
     let names = bus.connect().await;
     let names = zbus::fdo::DBusProxy::new(&names).await.unwrap();
     let mut changes = names.receive_name_owner_changed().await.unwrap();
-    let mut program = run(&display, &bus, &["--hidden"]);
+    let program = run(&display, &bus, &["--hidden"]);
 
     // The panel comes after the icon, as it may when a session starts.
     let icon = async {
@@ -102,7 +102,7 @@ async fn the_menu_opens_the_window_and_ends_the_program() {
     panel.click("Open Landline").await;
     display.shows_a_window().await;
     panel.click("Quit").await;
-    let ended = tokio::task::spawn_blocking(move || program.wait()).await.unwrap().unwrap();
+    let ended = ends(program).await;
     assert!(ended.success(), "{ended}");
     assert_eq!(display.windows(), 0);
 }
