@@ -5,7 +5,11 @@ use std::path::PathBuf;
 
 use tauri::image::Image;
 
+#[cfg(not(target_os = "macos"))]
+#[cfg(not(target_os = "macos"))]
 const TRAY: &[u8] = include_bytes!("../../icons/tray.png");
+#[cfg(not(target_os = "macos"))]
+#[cfg(not(target_os = "macos"))]
 const TRAY_UNREAD: &[u8] = include_bytes!("../../icons/tray-unread.png");
 #[cfg(target_os = "macos")]
 const TEMPLATE: &[u8] = include_bytes!("../../icons/tray-template.png");

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 
+#[cfg(unix)]
 use anyhow::Context as _;
 use api::{Api, ApiConfig, Listen};
 use node::{Config, KeyStorage, KeyStore, Node};

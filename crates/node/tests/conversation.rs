@@ -8,7 +8,7 @@
 )]
 
 use landline_node as node;
-use node::view::{Message, MessageState, Trust};
+use node::view::{Change, Message, MessageState, Trust};
 use node::{PageRequest, SendRequest};
 use testkit::{Net, Person, assert_golden};
 
@@ -363,22 +363,21 @@ async fn nothing_is_delivered_before_it_was_queued() {
     bob.sees_session(&session.session_id, "opened", |_| true).await;
     bob.node().accept(&alice.id()).await.unwrap();
     talk(&alice, &session.session_id, 10).await;
-    alice.sees_session(&session.session_id, "all delivered", |session| session.waiting_count == 0).await;
     let mut queued = std::collections::HashSet::new();
     let mut delivered = 0;
-    for change in alice.seen().await {
-        if let node::view::Change::MessageChanged { message, .. } = change {
-            match message.state {
-                MessageState::Queued => drop(queued.insert(message.id)),
-                MessageState::Delivered => {
-                    assert!(queued.contains(&message.id), "because a row must not go back");
-                    delivered += 1;
-                }
-                MessageState::Failed => panic!("nothing failed"),
+    let every_delivery = |change: &Change| {
+        let Change::MessageChanged { message, .. } = change else { return None };
+        match message.state {
+            MessageState::Queued => drop(queued.insert(message.id.clone())),
+            MessageState::Delivered => {
+                assert!(queued.contains(&message.id), "because a row must not go back");
+                delivered += 1;
             }
+            MessageState::Failed => panic!("nothing failed"),
         }
-    }
-    assert_eq!(delivered, 10 * CALLERS);
+        (delivered == 10 * CALLERS).then_some(())
+    };
+    alice.wait_for("every delivery", every_delivery).await;
     net.end().await;
 }
 
