@@ -5,9 +5,14 @@ use std::fs;
 use std::io::Write as _;
 
 use anyhow::{Context as _, ensure};
+use liblzma::stream::{Check, Filters, LzmaOptions, Stream};
+use liblzma::write::XzEncoder;
 
 use crate::contents::{DESCRIPTION, Item, NAME, SUMMARY};
 use crate::needs;
+
+/// `LZMA_PRESET_EXTREME` of liblzma: slower, a little smaller.
+const PRESET_EXTREME: u32 = 1 << 31;
 
 /// What is said of the package besides its files.
 #[derive(Debug, Clone)]
@@ -25,7 +30,7 @@ pub struct Facts {
 /// # Errors
 /// When a file cannot be read.
 pub fn build(facts: &Facts, items: &[Item]) -> anyhow::Result<Vec<u8>> {
-    let mut data = Archive::new(facts.time);
+    let mut data = Archive::new(facts.time, facts.architecture)?;
     let mut sums = String::new();
     let mut installed = 0;
     let mut libc = (2, 17);
@@ -39,7 +44,7 @@ pub fn build(facts: &Facts, items: &[Item]) -> anyhow::Result<Vec<u8>> {
             libc = libc.max(needs::libc_version(&bytes).unwrap_or(libc));
         }
     }
-    let mut control = Archive::new(facts.time);
+    let mut control = Archive::new(facts.time, facts.architecture)?;
     control.file("control", control_text(facts, installed, libc).as_bytes(), 0o644)?;
     control.file("md5sums", sums.as_bytes(), 0o644)?;
 
@@ -93,16 +98,16 @@ fn folded(text: &str) -> String {
 
 /// A `tar.xz` whose folders are made as needed.
 struct Archive {
-    tar: tar::Builder<liblzma::write::XzEncoder<Vec<u8>>>,
+    tar: tar::Builder<XzEncoder<Vec<u8>>>,
     folders: BTreeSet<String>,
     time: u64,
 }
 
 impl Archive {
-    fn new(time: u64) -> Self {
-        let mut tar = tar::Builder::new(liblzma::write::XzEncoder::new(Vec::new(), 9));
+    fn new(time: u64, architecture: &str) -> anyhow::Result<Self> {
+        let mut tar = tar::Builder::new(XzEncoder::new_stream(Vec::new(), compressor(architecture)?));
         tar.mode(tar::HeaderMode::Deterministic);
-        Self { tar, folders: BTreeSet::new(), time }
+        Ok(Self { tar, folders: BTreeSet::new(), time })
     }
 
     fn file(&mut self, path: &str, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
@@ -132,6 +137,19 @@ impl Archive {
     fn finish(self) -> anyhow::Result<Vec<u8>> {
         Ok(self.tar.into_inner()?.finish()?)
     }
+}
+
+/// The strongest setting, and the filter that makes jumps of a program's code alike: a tenth less for two programs of
+/// which each holds most of the other.
+fn compressor(architecture: &str) -> anyhow::Result<Stream> {
+    let options = LzmaOptions::new_preset(9 | PRESET_EXTREME)?;
+    let mut filters = Filters::new();
+    // The filter for ARM is younger than the dpkg of some supported systems.
+    if architecture == "amd64" {
+        filters.x86();
+    }
+    filters.lzma2(&options);
+    Ok(Stream::new_stream_encoder(&filters, Check::Crc32)?)
 }
 
 /// Adds a member to an `ar` archive.
