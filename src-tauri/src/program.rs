@@ -30,6 +30,11 @@ pub fn run() -> ExitCode {
     start_log();
     // Before a profile is open, its language is not known: the system's stands in.
     let texts = Texts::for_language("");
+    // The window's own library would end the program without a word that helps.
+    #[cfg(target_os = "linux")]
+    if gtk::init().is_err() {
+        return refuse(&Refusal::no_display(&texts));
+    }
     let data_dir = match options.data_dir.clone().map_or_else(|| api::default_data_dir(options.profile.as_deref()), Ok)
     {
         Ok(data_dir) => data_dir,

@@ -36,6 +36,13 @@ impl Refusal {
         Self::new(&texts.get("start_other", &[("cause", &sentence(cause))]), texts)
     }
 
+    /// For a start where no window can be opened.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub(crate) fn no_display(texts: &Texts) -> Self {
+        Self::new(&texts.get("start_no_display", &[]), texts)
+    }
+
     fn new(text: &str, texts: &Texts) -> Self {
         Self {
             title: texts.get("start_failed_title", &[]),

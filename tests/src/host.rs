@@ -47,6 +47,23 @@ impl Host {
         self.disk.path()
     }
 
+    /// Puts the profile on a disk of its own that holds so little. Only programs of this machine see what is on it.
+    pub fn use_small_disk(&self, mebibytes: u32) {
+        let data = self.data_dir().to_string_lossy().into_owned();
+        self.namespace.run("mount", &["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs", &data]);
+    }
+
+    /// Fills the disk of [`Host::use_small_disk`] to the last byte.
+    pub fn fill_disk(&self) {
+        let script = format!("! cat /dev/zero > {}/ballast", self.data_dir().display());
+        self.namespace.run("sh", &["-c", &script]);
+    }
+
+    /// Gives the room of [`Host::fill_disk`] back.
+    pub fn free_disk(&self) {
+        self.namespace.run("rm", &[&format!("{}/ballast", self.data_dir().display())]);
+    }
+
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.disk.path().join("data")
     }

@@ -47,7 +47,7 @@ impl Lab {
     pub fn host(&mut self, name: &str) -> Host {
         self.hosts += 1;
         let mut command = self.switch.enter("unshare");
-        command.args(["--net", "--uts"]);
+        command.args(["--net", "--uts", "--mount"]);
         let namespace = Namespace::start(command, name, self.switch.in_user_namespace);
         namespace.run("hostname", &[name]);
         namespace.ip("link set lo up");
@@ -134,7 +134,7 @@ impl Door {
         if self.in_user_namespace {
             command.args(["--user", "--preserve-credentials"]);
         }
-        command.args(["--net", "--uts", "--", "setpriv", "--pdeathsig", "KILL", "--", program]);
+        command.args(["--net", "--uts", "--mount", "--", "setpriv", "--pdeathsig", "KILL", "--", program]);
         // What administrators run is not on everybody's path.
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{path}:/usr/sbin:/sbin"));

@@ -3,6 +3,8 @@
 
 #[path = "network/cables.rs"]
 mod cables;
+#[path = "network/disks.rs"]
+mod disks;
 #[path = "network/lab.rs"]
 mod lab;
 #[path = "network/meeting.rs"]

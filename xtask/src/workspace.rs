@@ -17,8 +17,10 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Asks cargo. `CARGO_TARGET_DIR` and cargo's configuration are thereby respected.
     pub(crate) fn find() -> Result<Self> {
+        // What `cargo run` says at run time: two clones that share a target directory share this program too.
+        let own = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
         let metadata = MetadataCommand::new()
-            .manifest_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
+            .manifest_path(Path::new(&own).join("../Cargo.toml"))
             .no_deps()
             .exec()
             .context("cargo metadata failed")?;

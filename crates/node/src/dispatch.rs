@@ -60,6 +60,8 @@ pub(crate) struct Dispatch {
     pending: Mutex<Pending>,
     /// Sessions in which this side takes no more of the peer until its owner accepts.
     holding: Mutex<BTreeSet<SessionId>>,
+    /// Sessions in which the peer refused what it was sent, and why, until it asks again.
+    refusals: Mutex<BTreeMap<SessionId, &'static str>>,
     wake: Notify,
 }
 
@@ -151,6 +153,20 @@ impl Dispatch {
     /// Whether this side takes no more of the peer in a session.
     pub(crate) fn is_holding(&self, session: &SessionId) -> bool {
         self.holding.lock().unwrap_or_else(PoisonError::into_inner).contains(session)
+    }
+
+    /// The peer refused events of a session, or asks for them again.
+    pub(crate) fn set_refusal(&self, session: SessionId, reason: Option<&'static str>) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        match reason {
+            Some(reason) => drop(refusals.insert(session, reason)),
+            None => drop(refusals.remove(&session)),
+        }
+    }
+
+    /// Why the peer takes nothing of a session, if it refused.
+    pub(crate) fn refusal(&self, session: &SessionId) -> Option<&'static str> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).get(session).copied()
     }
 
     /// The link has ended.

@@ -22,7 +22,7 @@ use crate::dispatch::{Asked, Dispatch};
 use crate::intake::{Job, Took};
 use crate::view::Change;
 use crate::views::Sides;
-use crate::{membership, outgoing, views};
+use crate::{membership, outgoing, refusals, views};
 
 /// Frames taken into one batch at most: what the link's queue holds, twice.
 const BATCH_FRAMES: usize = 16;
@@ -106,6 +106,7 @@ impl Arrived {
             }),
             Frame::Vector { session, vector } if shared(&session) => {
                 core.set_held(session, false);
+                dispatch.set_refusal(session, None);
                 dispatch.with(|pending| drop(pending.asked.insert(session, Asked::From(vector))));
             }
             Frame::Hold { session, .. } if shared(&session) => {
@@ -133,7 +134,10 @@ async fn batch(
     arrived: Arrived,
 ) -> Result<(), Broken> {
     for (session, (code, detail)) in arrived.refused {
-        refused(core, peer, session, code, &detail).await;
+        tracing::info!(peer = peer.short(), ?code, detail, "the peer refused events");
+        let reason = refusals::reason(code);
+        dispatch.set_refusal(session, Some(reason));
+        refusals::fail_waiting(core, peer, session, reason).await;
     }
     if let Some(profile) = arrived.profile {
         take_profile(core, profile).await?;
@@ -265,40 +269,6 @@ async fn delivered(core: &Core, peer: MachineId, delivered: BTreeMap<SessionId, 
             core.hub.publish(Change::MessageChanged { message, incoming: false });
         }
         core.hub.mark(session);
-    }
-}
-
-/// The peer refused what it was sent: the messages say why. They go again when the peer asks, or the person does.
-async fn refused(core: &Core, peer: MachineId, session: SessionId, code: RejectCode, detail: &str) {
-    tracing::info!(peer = peer.short(), ?code, detail, "the peer refused events");
-    let reason = match code {
-        RejectCode::StorageFull => "the other machine's disk is full",
-        RejectCode::Invalid => "the other machine found the message invalid",
-        RejectCode::Frozen => "the other machine holds a contradicting log of this one",
-        RejectCode::TooLarge => "the message is larger than the other machine takes",
-        RejectCode::Internal | RejectCode::Other(_) => "the other machine could not store it",
-    };
-    let failed = core
-        .store
-        .write(move |tx| {
-            let Some(key) = store::sessions::find(tx, &session)? else { return Ok(Vec::new()) };
-            let waiting = store::outbox::waiting(tx, &peer, key, u32::MAX)?;
-            let keys: Vec<_> = waiting.iter().map(|waiting| waiting.event).collect();
-            store::outbox::set_failed(tx, &peer, key, &keys, Some(reason))?;
-            let failed = store::messages::fail(tx, &keys, reason)?;
-            store::messages::by_keys(tx, &failed)
-        })
-        .await;
-    match failed {
-        Ok(rows) => {
-            let sides = Sides::of(&core.me, Some(&peer));
-            for message in &rows {
-                let message = sides.message(message);
-                core.hub.publish(Change::MessageChanged { message, incoming: false });
-            }
-            core.hub.mark(session);
-        }
-        Err(error) => tracing::error!(%error, "a refusal could not be noted"),
     }
 }
 

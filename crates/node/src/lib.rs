@@ -28,6 +28,7 @@ mod people;
 mod profile;
 mod profile_dir;
 mod publishing;
+mod refusals;
 mod request;
 mod sending;
 mod settings;

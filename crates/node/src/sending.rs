@@ -3,7 +3,7 @@
 //! The only task that sends on its link. The receiving side never waits for it: what it has to say lies in the link's
 //! [`Dispatch`], so two machines that send each other as fast as they can never wait for each other in a circle.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::core::Core;
 use crate::dispatch::{Asked, Dispatch, Pending};
+use crate::refusals;
 use crate::sync::{Live, Sync};
 
 /// Why the sending side ends.
@@ -104,6 +105,13 @@ impl Sending {
             self.compare(session, digest).await?;
         }
         let mut announce = pending.digests;
+        let appended = pending.live.iter().map(|(session, _)| session).chain(&pending.skipped);
+        let refused: BTreeMap<_, _> =
+            appended.filter_map(|session| Some((*session, self.dispatch.refusal(session)?))).collect();
+        for (session, reason) in refused {
+            // What is written while the peer takes nothing shares the fate of what it refused.
+            refusals::fail_waiting(&self.core, self.peer, session, reason).await;
+        }
         for (session, runs) in pending.live {
             match self.sync.appended(session, runs) {
                 Live::Send(runs) => self.send_runs(session, runs).await?,

@@ -184,3 +184,22 @@ async fn a_hidden_start_shows_nothing_until_a_second_one() {
     stop(&connection).await;
     assert!(ends(first).await.success(), "because being asked to end is no failure");
 }
+
+#[test]
+fn without_a_display_it_says_what_to_do_and_makes_no_profile() {
+    let home = tempfile::tempdir().unwrap();
+    let profile = home.path().join("profile");
+    let ended = Command::new(PROGRAM)
+        .args(["--data-dir", &profile.display().to_string()])
+        .env("HOME", home.path())
+        .env("XDG_RUNTIME_DIR", home.path())
+        .env("LC_ALL", "C.UTF-8")
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(said.contains("no display") && said.contains("landline node"), "{said}");
+    assert!(!profile.exists(), "because nothing was begun");
+}
