@@ -53,7 +53,10 @@ fn check_target(workspace: &Workspace, target: &str) -> Result<Tally> {
         println!("skipped {target}: Rust's standard library for it can't be had (rustup target add {target})");
         return Ok(Tally::skipped(1));
     }
-    let mut cargo = workspace.cargo(["check", "--workspace", "--locked", "--quiet", "--target", target]).limit(LIMIT);
+    let mut cargo = workspace
+        .cargo(["check", "--workspace", "--locked", "--quiet", "--target", target])
+        .env("RUSTFLAGS", "-D warnings")
+        .limit(LIMIT);
     if target == MACOS {
         let (compiler, archiver) = stubs(&workspace.target().join("stubs"))?;
         let name = target.replace('-', "_");

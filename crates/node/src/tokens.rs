@@ -9,7 +9,8 @@ use crate::error::text_error;
 use crate::node::Node;
 use crate::{NewToken, NodeError, TokenRecord, times};
 
-/// Most tokens that are kept at once: a person's programs, not a service's users.
+/// Most tokens that are kept at once: a person's programs, not a service's users. Beyond, those that hold no more are
+/// forgotten, the oldest first; a token that is not known is refused all the same.
 const TOKENS: usize = 1_000;
 
 /// Longest name of a scope in bytes, and most scopes of a token.
@@ -52,19 +53,19 @@ impl Node {
             revoked_ms: None,
             last_used_ms: None,
         };
-        let row = kept.clone();
+        let (row, now_ms) = (kept.clone(), kept.created_ms);
         let added = self
             .core()
             .store
             .write(move |tx| {
-                if store::tokens::list(tx)?.len() >= TOKENS {
+                if store::tokens::list(tx)?.len() >= TOKENS && !store::tokens::forget_dead(tx, now_ms)? {
                     return Ok(false);
                 }
                 store::tokens::add(tx, &row).map(|()| true)
             })
             .await?;
         if !added {
-            let message = format!("this node keeps {TOKENS} tokens at most");
+            let message = format!("{TOKENS} tokens hold already; revoke one first");
             return Err(NodeError::Conflict { code: "too_many_tokens", message });
         }
         Ok(record(kept))

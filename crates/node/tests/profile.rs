@@ -200,3 +200,27 @@ async fn a_copied_profile_writes_a_log_of_its_own() {
     assert_eq!(copy.reads(&session.session_id).await, bob.reads(&session.session_id).await);
     net.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_that_hold_no_more_make_room() {
+    let net = Net::new();
+    let alice = net.alice().await;
+    let make = async |number: usize| {
+        let token = NewToken { name: format!("page {number}"), scopes: vec!["read".to_owned()], expires_ms: None };
+        alice.node().create_token_record(token).await
+    };
+    let mut first = None;
+    for number in 0..1_000 {
+        let record = make(number).await.unwrap();
+        first.get_or_insert(record.token_id);
+    }
+    let full = make(1_000).await.unwrap_err();
+    assert!(full.to_string().contains("revoke one first"), "because all of them hold: {full}");
+    let first = first.unwrap();
+    alice.node().revoke_token(&first).await.unwrap();
+    make(1_001).await.unwrap();
+    let kept = alice.node().tokens().await.unwrap();
+    assert_eq!(kept.len(), 1_000);
+    assert!(kept.iter().all(|token| token.token_id != first), "because the revoked one is forgotten");
+    net.end().await;
+}

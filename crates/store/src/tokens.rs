@@ -88,6 +88,17 @@ pub fn revoke(tx: &Tx<'_>, id: &str, wall_ms: u64) -> Result<bool, StoreError> {
     Ok(tx.execute(sql, (id, time(wall_ms)))? > 0)
 }
 
+/// Forgets the oldest token that holds no more, revoked or expired. False when all hold.
+///
+/// # Errors
+///
+/// As any write.
+pub fn forget_dead(tx: &Tx<'_>, wall_ms: u64) -> Result<bool, StoreError> {
+    let sql = "DELETE FROM tokens WHERE id = (SELECT id FROM tokens WHERE revoked_ms IS NOT NULL OR expires_ms <= ?1
+                   ORDER BY created_ms, id LIMIT 1)";
+    Ok(tx.execute(sql, [time(wall_ms)])? > 0)
+}
+
 /// Notes that a token was used.
 ///
 /// # Errors
