@@ -9,18 +9,28 @@ use std::path::Path;
 /// WebKitGTK's own switch.
 const SWITCH: &str = "WEBKIT_DISABLE_DMABUF_RENDERER";
 
-/// Sets WebKit's switch for this process where it helps; a value that somebody set stays.
+/// GDK's switch. Without a GPU it would load a renderer in software only to see what there is, which measured here as
+/// 103 MB instead of 71 MB in the tray.
+const GDK_SWITCH: (&str, &str) = ("GDK_GL", "disable");
+
+/// Sets the switches for this process where they help; a value that somebody set stays.
 ///
 /// Call it first of all: the environment may only change while the program has one thread.
 pub(crate) fn choose() {
-    if std::env::var_os(SWITCH).is_some() {
-        return;
+    let gpu = has_gpu(Path::new("/dev/dri"));
+    if !gpu {
+        set(GDK_SWITCH.0, GDK_SWITCH.1);
     }
     let wayland = std::env::var_os("WAYLAND_DISPLAY").is_some();
-    if !has_gpu(Path::new("/dev/dri")) || (wayland && Path::new("/proc/driver/nvidia/version").exists()) {
-        let set = gtk::glib::setenv(SWITCH, "1", false);
-        debug_assert!(set.is_ok(), "the name and the value are plain words");
+    if !gpu || (wayland && Path::new("/proc/driver/nvidia/version").exists()) {
+        set(SWITCH, "1");
     }
+}
+
+/// Sets a variable that is not set.
+fn set(name: &str, value: &str) {
+    let set = gtk::glib::setenv(name, value, false);
+    debug_assert!(set.is_ok(), "the name and the value are plain words");
 }
 
 /// Whether the folder of graphics devices holds a render node.
