@@ -12,9 +12,9 @@ use proto::id::{MachineId, SessionId};
 use proto::log::{Local, WaitingRoom};
 use proto::register::{ReceiptKind, SignedProfile, SignedReceipt};
 use proto::run::{Run, VerifiedRun};
-use store::StoreError;
 use store::machines::Trust;
 use store::messages::Message;
+use store::{StoreError, Tx};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::Core;
@@ -156,7 +156,11 @@ async fn batch(
         watched: core.hub.watched(),
     };
     let local = job.local;
-    match core.store.write(move |tx| job.write(tx, runs, &receipts)).await {
+    // Receipts are told again on each link, so what they clear need not survive a power cut.
+    let only_receipts = runs.is_empty();
+    let work = move |tx: &Tx<'_>| job.write(tx, runs, &receipts);
+    let written = if only_receipts { core.store.note(work).await } else { core.store.write(work).await };
+    match written {
         Ok(outcome) => {
             let lost = outcome.sessions.iter().find(|(_, took)| took.lost_own).map(|(session, _)| *session);
             *rooms = outcome.rooms;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::readers::Readers;
-use crate::writer::{self, Closure, Order};
+use crate::writer::{self, Closure, Durability, Order};
 use crate::{OpenError, Reader, StoreError, Tx, open};
 
 /// An open database. Clones share it; it closes with [`Store::close`], or when the last clone is dropped.
@@ -46,8 +46,30 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
+        self.order(job, Durability::Full).await
+    }
+
+    /// As [`Self::write`], for what others will tell again: its changes are there for every reader when it returns, and
+    /// survive the end of the program however it ends, but a power cut may take them back. It saves the disk a sync.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write`].
+    pub async fn note<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.order(job, Durability::Note).await
+    }
+
+    async fn order<T, F>(&self, job: F, durability: Durability) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
         let (answer, outcome) = oneshot::channel();
-        let job = Order::Job(Box::new(Closure::new(job, answer)));
+        let job = Order::Job(Box::new(Closure::new(job, durability, answer)));
         self.orders.send(job).await.map_err(|_closed| StoreError::Closed)?;
         outcome.await.unwrap_or(Err(StoreError::Closed))
     }

@@ -2,7 +2,8 @@
 //!
 //! A durable commit costs a sync of the disk, whatever its size. So the thread takes what is queued, without waiting for
 //! more, runs it as one transaction with a savepoint for each job, commits, and only then answers. A lone job
-//! is committed at once; a crowd shares its sync.
+//! is committed at once; a crowd shares its sync. A group of nothing but notes, which may be taken back by a power
+//! cut, is committed without one.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,8 +26,19 @@ pub(crate) enum Order {
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
+/// Whether a job's changes must be on the disk before it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// They survive whatever happens then (`synchronous=FULL`).
+    Full,
+    /// They survive the end of the program, however it ends; a power cut may take them back (`synchronous=NORMAL`).
+    Note,
+}
+
 /// A job and the one who waits for it.
 pub(crate) trait Job: Send {
+    /// What its answer promises.
+    fn durability(&self) -> Durability;
     /// Runs it and keeps the outcome. After an error what it changed must be undone.
     fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError>;
     /// Tells the outcome; `committed` is that of the whole group.
@@ -36,13 +48,14 @@ pub(crate) trait Job: Send {
 /// A job that a closure does.
 pub(crate) struct Closure<T, F> {
     work: Option<F>,
+    durability: Durability,
     outcome: Result<T, StoreError>,
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<T, F> Closure<T, F> {
-    pub(crate) fn new(work: F, answer: oneshot::Sender<Result<T, StoreError>>) -> Self {
-        Self { work: Some(work), outcome: Err(StoreError::Closed), answer }
+    pub(crate) fn new(work: F, durability: Durability, answer: oneshot::Sender<Result<T, StoreError>>) -> Self {
+        Self { work: Some(work), durability, outcome: Err(StoreError::Closed), answer }
     }
 }
 
@@ -51,6 +64,10 @@ where
     T: Send,
     F: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send,
 {
+    fn durability(&self) -> Durability {
+        self.durability
+    }
+
     fn run(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
         if let Some(work) = self.work.take() {
             self.outcome = caught(|| work(tx));
@@ -83,7 +100,7 @@ pub(crate) fn start(connection: Connection) -> std::io::Result<mpsc::Sender<Orde
 
 fn serve(connection: Connection, mut inbox: mpsc::Receiver<Order>) {
     let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
-    let mut close = None;
+    let (mut close, mut mode) = (None, Durability::Full);
     while close.is_none() {
         match inbox.blocking_recv() {
             None => break,
@@ -97,7 +114,12 @@ fn serve(connection: Connection, mut inbox: mpsc::Receiver<Order>) {
                 Err(_) => break,
             }
         }
-        commit(&connection, &mut group);
+        let wanted = group.iter().map(|job| job.durability()).find(|durability| *durability == Durability::Full);
+        match switch(&connection, &mut mode, wanted.unwrap_or(Durability::Note)) {
+            Ok(()) => commit(&connection, &mut group),
+            // Nothing is answered with a promise that cannot be kept.
+            Err(error) => group.drain(..).for_each(|job| job.answer(Err(error.clone()))),
+        }
     }
     // What was sent before the order to close is done by now; who sent later finds the inbox gone.
     drop(inbox);
@@ -112,6 +134,20 @@ fn serve(connection: Connection, mut inbox: mpsc::Receiver<Order>) {
             }
         }
     }
+}
+
+/// Makes the next commits as durable as wanted.
+fn switch(connection: &Connection, mode: &mut Durability, wanted: Durability) -> Result<(), StoreError> {
+    if *mode == wanted {
+        return Ok(());
+    }
+    let name = match wanted {
+        Durability::Full => "FULL",
+        Durability::Note => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", name)?;
+    *mode = wanted;
+    Ok(())
 }
 
 /// Runs a group as one transaction and answers its jobs. Leaves the group empty.
@@ -167,4 +203,37 @@ fn transaction(
 /// Carries the write-ahead log over into the database and empties it.
 fn checkpoint(connection: &Connection) -> Result<(), StoreError> {
     Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How the transaction that a job runs in will be synced: 1 is `NORMAL`, 2 is `FULL`.
+    fn mode(tx: &Tx<'_>) -> Result<Option<i64>, StoreError> {
+        tx.one("PRAGMA synchronous", [], |row| row.get(0))
+    }
+
+    #[tokio::test]
+    async fn a_note_costs_no_sync_and_takes_none_from_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = crate::Store::open(&folder.path().join("landline.db")).unwrap();
+        assert_eq!(store.write(mode).await, Ok(Some(2)));
+        assert_eq!(store.note(mode).await, Ok(Some(1)));
+        assert_eq!(store.write(mode).await, Ok(Some(2)), "because a write after a note is durable again");
+
+        let (go, wait) = std::sync::mpsc::channel();
+        let held = store.note(move |_| {
+            wait.recv().ok();
+            Ok(())
+        });
+        let grouped = async {
+            let both = tokio::join!(store.note(mode), store.write(mode), async { go.send(()).unwrap() });
+            (both.0, both.1)
+        };
+        let (held, grouped) = tokio::join!(held, grouped);
+        held.unwrap();
+        assert_eq!(grouped, (Ok(Some(2)), Ok(Some(2))), "because the strictest of a group decides");
+        store.close().await.unwrap();
+    }
 }
