@@ -176,7 +176,32 @@ pub struct MessagesArgs {
     pub after: Option<String>,
     /// Half a page on either side of this message ID, or of the first unread message when it says `unread`.
     pub around: Option<String>,
+    /// Half a page on either side of the first message shown at this time (RFC 3339) or later.
+    pub date: Option<String>,
     /// Most messages, 1–200; 50 when not given.
+    pub limit: Option<u32>,
+}
+
+/// Looks for messages. Everything that is given must hold; there must be words or a filter.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[ts(optional_fields)]
+pub struct SearchArgs {
+    /// Words, up to 512 bytes, that all occur, in any order and also inside of words; neither case nor accents count.
+    /// What stands between quotation marks is one word.
+    pub q: Option<String>,
+    /// Written by this machine.
+    pub from: Option<String>,
+    /// In this session.
+    #[serde(rename = "in")]
+    pub session_id: Option<String>,
+    /// Shown at this time (RFC 3339) or later.
+    pub since: Option<String>,
+    /// Shown at this time (RFC 3339) or earlier.
+    pub until: Option<String>,
+    /// Older than this cursor: `nextBefore` of a page.
+    pub before: Option<String>,
+    /// Most hits, 1–50; 20 when not given.
     pub limit: Option<u32>,
 }
 

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use node::view::{Me, Message, Network, Notice, Page, Session, Settings, Status, User};
+use node::view::{Me, Message, Network, Notice, Page, SearchPage, Session, Settings, Status, User};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::args::{
     self, AddContactArgs, CreateSessionArgs, CreateTokenArgs, FocusArgs, MarkSessionReadArgs, MessageArgs,
-    MessagesArgs, NoArgs, Scope, SendMessageArgs, SessionArgs, TokenArgs, UpdateMeArgs, UpdateSessionArgs,
+    MessagesArgs, NoArgs, Scope, SearchArgs, SendMessageArgs, SessionArgs, TokenArgs, UpdateMeArgs, UpdateSessionArgs,
     UpdateSettingsArgs, UserArgs, UsersArgs,
 };
 use crate::door::Call;
@@ -118,6 +118,8 @@ commands! {
     UpdateSession = "update_session" (UpdateSessionArgs) -> Session, Send, handlers::update_session;
     /// A page of messages.
     Messages = "messages" (MessagesArgs) -> Page<Message>, Read, handlers::messages;
+    /// Looks for messages in all sessions, newest first.
+    Search = "search" (SearchArgs) -> SearchPage, Read, handlers::search;
     /// Sends a message; answers once it is on this disk.
     SendMessage = "send_message" (SendMessageArgs) -> Message, Send, handlers::send_message;
     /// Puts a failed message back into the queue.

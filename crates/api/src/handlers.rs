@@ -1,13 +1,13 @@
 //! The commands' handlers: arguments in, one call to the node, its answer out.
 
 use axum::http::StatusCode;
-use node::view::{Me, Message, Network, Notice, Page, Session, Settings, Status, User};
-use node::{ErrorClass, FocusState, MePatch, Node, NodeError, PageRequest, SendRequest, SessionPatch};
+use node::view::{Me, Message, Network, Notice, Page, SearchPage, Session, Settings, Status, User};
+use node::{ErrorClass, FocusState, MePatch, Node, NodeError, PageRequest, SearchRequest, SendRequest, SessionPatch};
 
 use crate::args::{
     AddContactArgs, CreateSessionArgs, CreateTokenArgs, FocusArgs, MarkSessionReadArgs, MessageArgs, MessagesArgs,
-    NoArgs, SendMessageArgs, SessionArgs, TokenArgs, UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UserArgs,
-    UserFilter, UsersArgs,
+    NoArgs, SearchArgs, SendMessageArgs, SessionArgs, TokenArgs, UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs,
+    UserArgs, UserFilter, UsersArgs,
 };
 use crate::door::Call;
 use crate::error::ApiError;
@@ -128,8 +128,14 @@ pub(crate) async fn update_session(call: &Call<'_>, args: UpdateSessionArgs) -> 
 }
 
 pub(crate) async fn messages(call: &Call<'_>, args: MessagesArgs) -> Answer<Page<Message>> {
-    let MessagesArgs { session_id, before, after, around, limit } = args;
-    Ok(call.door.node.messages(&session_id, PageRequest { before, after, around, limit }).await?)
+    let MessagesArgs { session_id, before, after, around, date, limit } = args;
+    Ok(call.door.node.messages(&session_id, PageRequest { before, after, around, date, limit }).await?)
+}
+
+pub(crate) async fn search(call: &Call<'_>, args: SearchArgs) -> Answer<SearchPage> {
+    let SearchArgs { q, from, session_id: session, since, until, before, limit } = args;
+    let text = q.unwrap_or_default();
+    Ok(call.door.node.search(SearchRequest { text, from, session, since, until, before, limit }).await?)
 }
 
 pub(crate) async fn send_message(call: &Call<'_>, args: SendMessageArgs) -> Answer<Message> {

@@ -5,6 +5,7 @@ mod follow;
 mod options;
 mod output;
 mod run_node;
+mod search;
 mod target;
 mod tasks;
 

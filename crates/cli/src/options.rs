@@ -74,7 +74,12 @@ pub(crate) enum Task {
         /// Only older ones: nextBefore of an earlier page, or a message ID
         #[arg(long, value_name = "CURSOR")]
         before: Option<String>,
+        /// Those around a day or time: 2026-01-31, or 2026-01-31T08:00:00Z
+        #[arg(long, value_name = "TIME", conflicts_with = "before")]
+        date: Option<Time>,
     },
+    /// Look for messages in all sessions
+    Search(SearchOptions),
     /// Send a message
     Send {
         /// To whom: a session or a machine
@@ -128,6 +133,31 @@ pub(crate) enum Task {
         #[command(subcommand)]
         task: TokenTask,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchOptions {
+    /// Words that all occur, also inside of others; what stands between quotation marks is one
+    #[arg(value_name = "WORDS", default_value = "", hide_default_value = true)]
+    pub(crate) words: String,
+    /// Written by this machine, or by `me`
+    #[arg(long, value_name = "U")]
+    pub(crate) from: Option<String>,
+    /// In this session
+    #[arg(long = "in", value_name = "S")]
+    pub(crate) session: Option<String>,
+    /// From this day or time on: 2026-01-31, or 2026-01-31T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<Time>,
+    /// Up to this time; a day alone is its beginning
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<Time>,
+    /// Only older ones: nextBefore of an earlier page
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) before: Option<String>,
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub(crate) limit: u32,
 }
 
 #[derive(Debug, Args)]
@@ -222,6 +252,28 @@ impl FromStr for ApiAddr {
     }
 }
 
+/// A time as the API takes it. A day alone is its beginning in UTC, as all times are printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Time(pub(crate) String);
+
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let day = text.len() == 10
+            && text.bytes().enumerate().all(|(place, byte)| match place {
+                4 | 7 => byte == b'-',
+                _ => byte.is_ascii_digit(),
+            });
+        match (day, text.contains('T')) {
+            (true, _) => Ok(Self(format!("{text}T00:00:00Z"))),
+            // The node says what is wrong with it.
+            (false, true) => Ok(Self(text.to_owned())),
+            _ => Err("a time is a day such as 2026-01-31, or 2026-01-31T08:00:00Z".to_owned()),
+        }
+    }
+}
+
 /// How long something lives, in whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Life(pub(crate) u32);
@@ -261,6 +313,15 @@ mod tests {
         }
         for text in ["", "d", "7", "-1d", "0d", "7y", "99999999w", "1.5h", "7 d"] {
             assert!(text.parse::<Life>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_read() {
+        assert_eq!("2026-01-31".parse(), Ok(Time("2026-01-31T00:00:00Z".to_owned())));
+        assert_eq!("2026-01-31T08:00:00Z".parse(), Ok(Time("2026-01-31T08:00:00Z".to_owned())));
+        for text in ["", "today", "2026-1-31", "31.01.2026", "2026/01/31"] {
+            assert!(text.parse::<Time>().is_err(), "{text}");
         }
     }
 

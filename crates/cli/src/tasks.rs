@@ -26,7 +26,10 @@ pub(crate) async fn run(place: &Place, task: Task) -> anyhow::Result<()> {
         Task::Status => asked.status().await,
         Task::Peers { online } => asked.peers(online).await,
         Task::Sessions => asked.sessions().await,
-        Task::History { session, limit, before } => asked.history(&session, limit, before.as_deref()).await,
+        Task::History { session, limit, before, date } => {
+            asked.history(&session, limit, before.as_deref(), date.as_ref().map(|date| date.0.as_str())).await
+        }
+        Task::Search(options) => asked.search(options).await,
         Task::Send { to, text } => asked.send(&to, text).await,
         Task::Follow { session, own } => follow::run(place, session.as_deref(), own).await,
         Task::Read { session } => asked.read(&session).await,
@@ -41,9 +44,9 @@ pub(crate) async fn run(place: &Place, task: Task) -> anyhow::Result<()> {
 }
 
 /// A node, and how to answer.
-struct Asked {
-    client: Client,
-    json: bool,
+pub(crate) struct Asked {
+    pub(crate) client: Client,
+    pub(crate) json: bool,
 }
 
 impl Asked {
@@ -120,11 +123,12 @@ impl Asked {
         Ok(output::line(&output::table(&rows))?)
     }
 
-    async fn history(&self, session: &str, limit: u32, before: Option<&str>) -> anyhow::Result<()> {
+    async fn history(&self, session: &str, limit: u32, before: Option<&str>, date: Option<&str>) -> anyhow::Result<()> {
         let session = target::session(&self.client, session).await?;
         let limit = limit.to_string();
         let mut query = vec![("limit", limit.as_str())];
         query.extend(before.map(|before| ("before", before)));
+        query.extend(date.map(|date| ("date", date)));
         let path = ["sessions", &session.session_id, "messages"];
         let page: Page<Message> = self.client.get(&path, &query).await?;
         if self.json {

@@ -137,14 +137,18 @@ impl Node {
             return Err(NodeError::Invalid { code: "invalid_limit", field: "limit", message });
         }
         let around = page.around.as_deref();
-        let asked = match (&page.before, &page.after, around) {
-            (None, None, None) => Asked::Newest,
-            (Some(before), None, None) => Asked::Before(parse_place("before", before)?),
-            (None, Some(after), None) => Asked::After(parse_place("after", after)?),
-            (None, None, Some("unread")) => Asked::Unread,
-            (None, None, Some(around)) => Asked::Around(parse_place("around", around)?),
+        let asked = match (&page.before, &page.after, around, &page.date) {
+            (None, None, None, None) => Asked::Newest,
+            (Some(before), None, None, None) => Asked::Before(parse_place("before", before)?),
+            (None, Some(after), None, None) => Asked::After(parse_place("after", after)?),
+            (None, None, Some("unread"), None) => Asked::Unread,
+            (None, None, Some(around), None) => Asked::Around(parse_place("around", around)?),
+            (None, None, None, Some(date)) => Asked::Date(times::parse(date).ok_or_else(|| {
+                let message = "date must be a time such as 2026-01-31T08:00:00Z".to_owned();
+                NodeError::Invalid { code: "invalid_time", field: "date", message }
+            })?),
             _ => {
-                let message = "a page takes only one of before, after and around".to_owned();
+                let message = "a page takes only one of before, after, around and date".to_owned();
                 return Err(NodeError::Invalid { code: "invalid_cursor", field: "before", message });
             }
         };
@@ -333,6 +337,8 @@ enum Asked {
     Before(At),
     After(At),
     Around(At),
+    /// Around the first message shown at this time or later.
+    Date(u64),
     Unread,
 }
 
@@ -359,6 +365,10 @@ fn read_page(reader: &Reader<'_>, id: &SessionId, asked: &Asked, limit: u32) -> 
         Asked::Before(at) => place(at)?.map(Cursor::Before),
         Asked::After(at) => place(at)?.map(Cursor::After),
         Asked::Around(at) => place(at)?.map(Cursor::Around),
+        Asked::Date(shown_ms) => {
+            let first = store::messages::at_time(reader, session.key, *shown_ms)?;
+            Some(first.map_or(Cursor::Last, |first| Cursor::Around(first.order)))
+        }
         Asked::Unread => {
             let first = store::messages::first_unread(reader, session.key)?;
             Some(first.map_or(Cursor::Last, |first| Cursor::Around(first.order)))

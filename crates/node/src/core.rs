@@ -11,6 +11,7 @@ use proto::clock::Clock;
 use proto::id::{Epoch, MachineId, SessionId};
 use proto::identity::Identity;
 use proto::log::Local;
+use store::search::Search;
 use store::{EventKey, Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
@@ -29,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) identity: Arc<Identity>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Store,
+    pub(crate) search: Search,
     pub(crate) hub: Hub,
     pub(crate) people: People,
     pub(crate) links: Links,
@@ -56,6 +58,7 @@ pub(crate) struct Parts {
     pub(crate) identity: Arc<Identity>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Store,
+    pub(crate) search: Search,
     pub(crate) people: People,
     pub(crate) profile: OwnProfile,
     pub(crate) kept: Kept,
@@ -71,6 +74,7 @@ impl Core {
             identity: parts.identity,
             clock: parts.clock,
             store: parts.store,
+            search: parts.search,
             hub: Hub::new(),
             people: parts.people,
             links: Links::default(),

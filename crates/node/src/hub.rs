@@ -23,6 +23,8 @@ pub(crate) struct Hub {
     /// Sessions whose rows are to be read and published.
     marked: Mutex<BTreeSet<SessionId>>,
     wake: Notify,
+    /// For the search index: some session has more messages, or other ones.
+    grown: Notify,
 }
 
 impl Hub {
@@ -31,6 +33,7 @@ impl Hub {
             changes: Mutex::new(Some(broadcast::Sender::new(CAPACITY))),
             marked: Mutex::default(),
             wake: Notify::new(),
+            grown: Notify::new(),
         }
     }
 
@@ -60,6 +63,12 @@ impl Hub {
     pub(crate) fn mark(&self, session: SessionId) {
         self.marked.lock().unwrap_or_else(PoisonError::into_inner).insert(session);
         self.wake.notify_one();
+        self.grown.notify_one();
+    }
+
+    /// Waits until some session was marked since the last time.
+    pub(crate) async fn grown(&self) {
+        self.grown.notified().await;
     }
 
     /// Waits until something is marked, and takes it.

@@ -15,6 +15,7 @@ mod error;
 mod hub;
 mod identity_store;
 mod incoming;
+mod indexing;
 mod intake;
 mod ledger;
 mod membership;
@@ -30,6 +31,7 @@ mod profile_dir;
 mod publishing;
 mod refusals;
 mod request;
+mod searching;
 mod sending;
 mod settings;
 mod start;
@@ -45,5 +47,6 @@ pub use error::{ErrorClass, NodeError, StartError};
 pub use link::tasks::{self, Spawner, Task, Tasks};
 pub use node::Node;
 pub use request::{
-    FocusState, KeyStorage, MePatch, NewToken, PageRequest, SendRequest, SessionPatch, TokenRecord, UserFilter,
+    FocusState, KeyStorage, MePatch, NewToken, PageRequest, SearchRequest, SendRequest, SessionPatch, TokenRecord,
+    UserFilter,
 };

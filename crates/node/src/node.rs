@@ -57,6 +57,7 @@ impl Node {
         let _ = core.outgoing.send(Order::End).await;
         core.outgoing.closed().await;
         self.inner.tasks.shutdown().await;
+        core.search.close().await;
         if let Err(error) = core.store.clone().close().await {
             tracing::warn!(%error, "the database was not closed cleanly; nothing that was confirmed is lost");
         }

@@ -14,7 +14,7 @@ pub struct SendRequest {
     pub caller: String,
 }
 
-/// Which page of a session. At most one of `before`, `after` and `around`; none gives the newest page.
+/// Which page of a session. At most one of `before`, `after`, `around` and `date`; none gives the newest page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PageRequest {
     /// A cursor: the page that ends just before it.
@@ -23,7 +23,28 @@ pub struct PageRequest {
     pub after: Option<String>,
     /// A message ID, or `unread` for the first unread message: the page around it.
     pub around: Option<String>,
+    /// A time (RFC 3339): the page around the first message shown then or later, else the newest page.
+    pub date: Option<String>,
     /// How many rows, 1–200; 50 when absent.
+    pub limit: Option<u32>,
+}
+
+/// What to look for. Everything that is given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SearchRequest {
+    /// Words, at most 512 bytes; what stands between quotation marks is one. May be empty when a filter is given.
+    pub text: String,
+    /// Who wrote it.
+    pub from: Option<String>,
+    /// In which session.
+    pub session: Option<String>,
+    /// Shown then or later (RFC 3339).
+    pub since: Option<String>,
+    /// Shown then or earlier (RFC 3339).
+    pub until: Option<String>,
+    /// A cursor: the page behind an earlier one.
+    pub before: Option<String>,
+    /// How many hits, 1–50; 20 when absent.
     pub limit: Option<u32>,
 }
 

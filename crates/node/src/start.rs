@@ -10,6 +10,7 @@ use proto::frame::Hello;
 use proto::id::MachineId;
 use proto::identity::Identity;
 use proto::limits;
+use store::search::Search;
 use store::{OpenError, Reader, Store, StoreError};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
@@ -21,7 +22,7 @@ use crate::people::People;
 use crate::profile::OwnProfile;
 use crate::profile_dir::ProfileDir;
 use crate::settings::Kept;
-use crate::{Config, KeyStorage, StartError, neighbours, outgoing, publishing};
+use crate::{Config, KeyStorage, StartError, indexing, neighbours, outgoing, publishing};
 
 /// Longest typed address: a host name has 253 bytes at most (RFC 1035), and a port six.
 pub(crate) const ADDRESS_BYTES: usize = 260;
@@ -126,6 +127,7 @@ async fn run(config: &Config, opened: &Opened, spawner: &Spawner) -> Result<(Arc
         identity,
         clock: config.clock.clone(),
         store: opened.store.clone(),
+        search: Search::at(&opened.dir.path().join(store::search::FILE_NAME)),
         people: loaded.people,
         profile,
         kept: loaded.kept,
@@ -148,6 +150,7 @@ async fn run(config: &Config, opened: &Opened, spawner: &Spawner) -> Result<(Arc
     spawner.spawn("outgoing", outgoing::run(core.clone(), orders));
     spawner.spawn("neighbours", neighbours::run(core.clone(), events, config.timings.redigest));
     until_stopped(spawner, "publishing", publishing::run(core.clone()));
+    until_stopped(spawner, "indexing", indexing::run(core.clone()));
     let noticing = core.clone();
     until_stopped(spawner, "notices", async move { noticing.notices.run(noticing.clone()).await });
     Ok((core, listen))

@@ -211,6 +211,42 @@ pub struct Page<T> {
     pub next_after: Option<String>,
 }
 
+/// A message that a search found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SearchHit {
+    /// The message.
+    pub message: Message,
+    /// Where it stands.
+    pub session: FoundIn,
+    /// Where its text has what was looked for: beginnings and ends in UTF-16 code units, in order.
+    pub ranges: Vec<[u32; 2]>,
+}
+
+/// The session of a hit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FoundIn {
+    /// Its ID.
+    pub session_id: String,
+    /// Its title.
+    pub title: String,
+}
+
+/// A page of hits, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SearchPage {
+    /// The hits.
+    pub items: Vec<SearchHit>,
+    /// Cursor for older ones, absent at the end.
+    pub next_before: Option<String>,
+    /// How many there are in all, counted up to 1,000.
+    pub total: u32,
+    /// Whether older messages are still being taken into the index, so that there may be more.
+    pub indexing: bool,
+}
+
 /// State of the network side, for settings and diagnosis.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -31,6 +31,7 @@ pub mod meta;
 pub mod outbox;
 pub mod registers;
 pub mod runs;
+pub mod search;
 pub mod sessions;
 pub mod settings;
 pub mod tokens;

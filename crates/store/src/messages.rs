@@ -10,7 +10,7 @@ use proto::{Epoch, EventId, MachineId, MessageId, SessionId};
 use rusqlite::Row;
 
 use crate::columns::{exact, machine_id, message_id, optional_unsigned, rank, session_id, time, unsigned};
-use crate::{EventKey, Reader, SessionKey, StoreError, Tx, machines};
+use crate::{EventKey, Reader, SessionKey, StoreError, Tx, machines, search};
 
 pub(crate) const DDL: &str = "\
 CREATE TABLE messages (
@@ -279,6 +279,45 @@ pub fn latest_shown<'a>(
     Ok(latest)
 }
 
+/// The message at which a session comes to a time: shown at it or later, while the one before was shown earlier. Shown
+/// times follow the order but for what was written at the same time on both sides, so it is found by halving the
+/// order, without an index of its own. `None` when all are earlier.
+///
+/// # Errors
+///
+/// As any read.
+pub fn at_time(reader: &Reader<'_>, session: SessionKey, shown_ms: u64) -> Result<Option<Message>, StoreError> {
+    let sql = "SELECT id FROM sessions WHERE key = ?1";
+    let Some(session_id) = reader.one(sql, [session], |row| session_id(row, 0))? else { return Ok(None) };
+    let range = Range { reader, session, session_id };
+    let first_from = |lamport: u64| -> Result<Option<Message>, StoreError> {
+        let place = (exact(lamport, "lamport")?, i64::MIN, i64::MIN, i64::MIN);
+        Ok(range.from(place, 1)?.0.pop())
+    };
+    let Some(last) = range.before(END, 1)?.0.pop() else { return Ok(None) };
+    let (mut low, mut high) = (0, last.order.lamport.saturating_add(1));
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match first_from(middle)? {
+            Some(message) if message.shown_ms < shown_ms => low = message.order.lamport + 1,
+            _ => high = middle,
+        }
+    }
+    // Neighbours with the same Lamport time, written at once on both sides.
+    let mut found = match first_from(low)? {
+        Some(message) => Some(message),
+        None => Some(last).filter(|last| last.shown_ms >= shown_ms),
+    };
+    while let Some(message) = &found
+        && let Some(earlier) = range.before(place(&message.order)?, 1)?.0.pop()
+        && earlier.shown_ms >= shown_ms
+        && earlier.order.lamport + 1 >= message.order.lamport
+    {
+        found = Some(earlier);
+    }
+    Ok(found)
+}
+
 /// A page of at most `limit` messages (cut at [`PAGE`]).
 ///
 /// # Errors
@@ -440,6 +479,16 @@ pub fn mark_read(tx: &Tx<'_>, session: SessionKey, upto: Option<&Order>) -> Resu
         (session, read, read_to.unwrap_or(EventKey::NONE)),
     )?;
     Ok(read)
+}
+
+/// Gives a message another text. The search index follows.
+///
+/// # Errors
+///
+/// As any write.
+pub fn set_text(tx: &Tx<'_>, key: EventKey, text: &str) -> Result<(), StoreError> {
+    tx.execute("UPDATE messages SET text = ?2 WHERE key = ?1", (key, text))?;
+    search::changed(tx, key)
 }
 
 /// Notes that own messages are on the other's disk; those that were queued or failed until now.

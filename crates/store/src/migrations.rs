@@ -7,7 +7,7 @@
 use rusqlite::Connection;
 
 use crate::inspect::APPLICATION_ID;
-use crate::{addresses, events, logs, machines, messages, meta, outbox, registers, sessions, settings, tokens};
+use crate::{addresses, events, logs, machines, messages, meta, outbox, registers, search, sessions, settings, tokens};
 
 /// One step. Steps are never changed once released, only added.
 struct Migration {
@@ -18,25 +18,28 @@ struct Migration {
 }
 
 /// The steps; the first makes version 1.
-const MIGRATIONS: &[Migration] = &[Migration {
-    adds: &[
-        ("meta", meta::DDL),
-        ("settings", settings::DDL),
-        ("tokens", tokens::DDL),
-        ("machines", machines::DDL),
-        ("addresses", addresses::DDL),
-        ("typed_peers", addresses::TYPED_DDL),
-        ("sessions", sessions::DDL),
-        ("logs", logs::DDL),
-        ("events", events::DDL),
-        ("forks", events::FORKS_DDL),
-        ("messages", messages::DDL),
-        ("unread", messages::UNREAD_DDL),
-        ("outbox", outbox::DDL),
-        ("registers", registers::DDL),
-    ],
-    readable_by: 1,
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        adds: &[
+            ("meta", meta::DDL),
+            ("settings", settings::DDL),
+            ("tokens", tokens::DDL),
+            ("machines", machines::DDL),
+            ("addresses", addresses::DDL),
+            ("typed_peers", addresses::TYPED_DDL),
+            ("sessions", sessions::DDL),
+            ("logs", logs::DDL),
+            ("events", events::DDL),
+            ("forks", events::FORKS_DDL),
+            ("messages", messages::DDL),
+            ("unread", messages::UNREAD_DDL),
+            ("outbox", outbox::DDL),
+            ("registers", registers::DDL),
+        ],
+        readable_by: 1,
+    },
+    Migration { adds: &[("search_queue", search::QUEUE_DDL)], readable_by: 1 },
+];
 
 /// Version marks of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

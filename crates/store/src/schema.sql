@@ -185,3 +185,9 @@ CREATE TABLE registers (
     signature BLOB NOT NULL CHECK (length(signature) = 64),
     PRIMARY KEY (session, member, kind)
 ) STRICT, WITHOUT ROWID;
+
+-- Messages whose text changed since they came, for the search index (search.db) to follow.
+CREATE TABLE search_queue (
+    change INTEGER PRIMARY KEY,
+    message INTEGER NOT NULL                     -- messages.key
+) STRICT;

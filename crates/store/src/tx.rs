@@ -31,6 +31,11 @@ impl<'a> Reader<'a> {
         Self { connection }
     }
 
+    /// The connection, for what has SQL of its own on another file.
+    pub(crate) fn connection(&self) -> &'a Connection {
+        self.connection
+    }
+
     /// A statement, prepared once a connection.
     pub(crate) fn prepare(&self, sql: &str) -> Result<CachedStatement<'a>, StoreError> {
         Ok(self.connection.prepare_cached(sql)?)

@@ -107,6 +107,11 @@ async fn every_path_does_what_it_says() {
     assert_eq!(twice["id"], sent["id"], "because the same tempId is the same message");
     bob.hears("Hello").await;
     bob.node().accept(&alice.id()).await.unwrap();
+    let found = walk.get("/search?q=hell&limit=5", &[]).await;
+    assert_eq!((&found["items"][0]["message"]["id"], &found["items"][0]["ranges"]), (&sent["id"], &json!([[0, 4]])));
+    assert_eq!((&found["items"][0]["session"]["title"], &found["total"]), (&json!("Bob"), &json!(1)));
+    let around = walk.get("/sessions/{sessionId}/messages?date=2020-01-01T00:00:00Z", &[s]).await;
+    assert_eq!(around["items"][0]["id"], sent["id"]);
     let direct = json!({ "receiverUserId": b, "message": "Are you there?" });
     let second = walk.ok("POST", "/messages", &[], Some(direct), StatusCode::CREATED).await;
     let second_id = second["id"].as_str().unwrap().to_owned();

@@ -45,6 +45,16 @@ fn from_adding_to_blocking() {
     );
     assert!(anna.run(&["history", "Bert", "--limit", "1"]).ok().starts_with("Older messages: --before "));
 
+    let found = anna.run(&["search", "DICH grus"]).ok();
+    assert!(found.contains("Bert: Grüß dich,") && found.ends_with("1 of 1.\n"), "{found}");
+    let found = anna.run(&["search", "e", "--from", "me", "--in", "Bert", "--limit", "1"]).ok();
+    assert!(found.contains("You to Bert: One more\n1 of 2; older ones: --before "), "{found}");
+    assert_eq!(anna.run(&["search", "--from", "Bert", "--json"]).json()["total"], 1);
+    assert_eq!(anna.run(&["search", "more", "--until", "2020-01-01"]).ok(), "Nothing found.\n");
+    assert!(anna.run(&["search", "more", "--since", "2020-01-01T"]).failed().contains("since"));
+    assert!(anna.run(&["search", ""]).failed().contains("filter"));
+    assert!(anna.run(&["history", "Bert", "--date", "2020-01-01"]).ok().contains("Hello, Bert"));
+
     assert_eq!(bert.run(&["status", "--json"]).json()["unread"], 2);
     assert_eq!(bert.run(&["read", "Anna"]).ok(), "Read: Anna.\n");
     assert_eq!(bert.run(&["status", "--json"]).json()["unread"], 0);

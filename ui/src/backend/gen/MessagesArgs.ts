@@ -21,6 +21,10 @@ after?: string,
  */
 around?: string, 
 /**
+ * Half a page on either side of the first message shown at this time (RFC 3339) or later.
+ */
+date?: string, 
+/**
  * Most messages, 1–200; 50 when not given.
  */
 limit?: number, };

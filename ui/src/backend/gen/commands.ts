@@ -18,6 +18,8 @@ import type { Network } from "./Network";
 import type { NoArgs } from "./NoArgs";
 import type { Notice } from "./Notice";
 import type { Page } from "./Page";
+import type { SearchArgs } from "./SearchArgs";
+import type { SearchPage } from "./SearchPage";
 import type { SendMessageArgs } from "./SendMessageArgs";
 import type { Session } from "./Session";
 import type { SessionArgs } from "./SessionArgs";
@@ -53,6 +55,7 @@ export interface Args {
   session: SessionArgs;
   update_session: UpdateSessionArgs;
   messages: MessagesArgs;
+  search: SearchArgs;
   send_message: SendMessageArgs;
   retry_message: MessageArgs;
   mark_message_read: MessageArgs;
@@ -105,6 +108,8 @@ export interface Result {
   update_session: Session;
   /** A page of messages. */
   messages: Page<Message>;
+  /** Looks for messages in all sessions, newest first. */
+  search: SearchPage;
   /** Sends a message; answers once it is on this disk. */
   send_message: Message;
   /** Puts a failed message back into the queue. */
