@@ -98,26 +98,26 @@ async fn an_awkward_path_is_no_problem() {
 #[tokio::test]
 async fn newer_version() {
     let folder = filled().await;
-    // Schema 7, readable by programs of schema 5 on.
-    change(folder.path(), "PRAGMA user_version = 327687");
+    // Schema 1000, readable by programs of schema 500 on.
+    change(folder.path(), "PRAGMA user_version = 32769000");
     let error = refused(folder.path());
-    assert!(matches!(error, OpenError::NewerVersion { found: 7, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::NewerVersion { found: 1000, .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn newer_version_with_a_log_beside_it() {
     let folder = filled().await;
-    change(folder.path(), "PRAGMA user_version = 327687");
+    change(folder.path(), "PRAGMA user_version = 32769000");
     fs::write(folder.path().join("landline.db-wal"), [7; 100]).unwrap();
     let error = refused(folder.path());
-    assert!(matches!(error, OpenError::NewerVersion { found: 7, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::NewerVersion { found: 1000, .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn newer_version_that_is_only_in_the_log() {
     let folder = filled().await;
     let connection = Connection::open(folder.path().join(FILE_NAME)).unwrap();
-    connection.execute_batch("PRAGMA user_version = 327687").unwrap();
+    connection.execute_batch("PRAGMA user_version = 32769000").unwrap();
     // As after a crash: the connection never gets to carry the log over.
     let copy = tempfile::tempdir().unwrap();
     for (name, content) in contents(folder.path()) {
@@ -125,7 +125,7 @@ async fn newer_version_that_is_only_in_the_log() {
     }
     let before = contents(copy.path());
     let error = Store::open(&copy.path().join(FILE_NAME)).unwrap_err();
-    assert!(matches!(error, OpenError::NewerVersion { found: 7, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::NewerVersion { found: 1000, .. }), "{error:?}");
     let after = contents(copy.path());
     for name in [FILE_NAME, "landline.db-wal"] {
         assert_eq!(before[name], after[name], "{name} is left as it is");
@@ -135,14 +135,14 @@ async fn newer_version_that_is_only_in_the_log() {
 #[tokio::test]
 async fn a_newer_version_that_older_programs_may_open() {
     let folder = filled().await;
-    // Schema 7, readable by programs of schema 1 on.
-    change(folder.path(), "PRAGMA user_version = 65543; CREATE TABLE of_the_future (key INTEGER)");
+    // Schema 1000, readable by programs of schema 1 on.
+    change(folder.path(), "PRAGMA user_version = 66536; CREATE TABLE of_the_future (key INTEGER)");
     let store = Store::open(&folder.path().join(FILE_NAME)).unwrap();
     assert_eq!(store.read(sessions::totals).await.unwrap().waiting, 400);
     store.close().await.unwrap();
     let connection = Connection::open(folder.path().join(FILE_NAME)).unwrap();
     let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 65543, "the version mark of the newer program stays");
+    assert_eq!(version, 66536, "the version mark of the newer program stays");
 }
 
 #[tokio::test]
