@@ -1,11 +1,11 @@
 //! Valid inputs, from which mutation begins.
 
 use proto::beacon::Beacon;
-use proto::frame::{ByeReason, Frame, Hello, HoldReason, RejectCode};
+use proto::frame::{ByeReason, Frame, Hello, HoldReason, PresenceStatus, RejectCode};
 use proto::log::{Local, Parent, RunBuilder};
 use proto::{
-    Body, Epoch, EventId, Identity, MachineId, Profile, ReceiptKind, Run, SessionId, SignedProfile, SignedReceipt,
-    VersionVector,
+    Body, EditBody, Epoch, EventId, Identity, MachineId, MessageBody, MessageId, Profile, ReactionBody, ReceiptKind,
+    Run, SessionId, SignedProfile, SignedReceipt, VersionVector,
 };
 
 const WALL_MS: u64 = 1_795_219_200_000;
@@ -32,12 +32,34 @@ fn signed_run(bodies: &[Body], parents: u8) -> Option<Run> {
     builder.sign(&alice()).ok().map(|(run, _)| run.into_run())
 }
 
+/// A message with every field, and what may be said about it.
+fn later_bodies() -> Vec<Body> {
+    let target = MessageId::for_event(WALL_MS, &EventId::of(b""));
+    let mentions = vec![alice().machine_id(), other()];
+    let message = MessageBody {
+        text: "Yes, @Bob.".to_owned(),
+        reply_to: Some(target),
+        forwarded: true,
+        expires_after: Some(3_600),
+        mentions: mentions.clone(),
+    };
+    vec![
+        Body::Message(message),
+        Body::Edit(EditBody { target, text: "another text".to_owned(), mentions }),
+        Body::Reaction(ReactionBody { target, emoji: "👩\u{200D}🚀".to_owned(), on: true }),
+        Body::Timer { seconds: 3_600 },
+        Body::Pin { target, on: true },
+        Body::Delete { target },
+    ]
+}
+
 fn some_runs() -> Vec<Run> {
     let long = "a longer text, with ümläuts and ☀️ ".repeat(9);
     [
         signed_run(&[Body::Open], 0),
         signed_run(&[Body::Open, Body::message("hello"), Body::message(long)], 1),
         signed_run(&[Body::message("x")], 16),
+        signed_run(&later_bodies(), 1),
     ]
     .into_iter()
     .flatten()
@@ -65,7 +87,8 @@ fn some_profile() -> Option<SignedProfile> {
 }
 
 fn some_receipt(kind: ReceiptKind) -> SignedReceipt {
-    SignedReceipt::sign(&alice(), session(), kind, 9, some_vector())
+    let wall_ms = (kind == ReceiptKind::Read).then_some(WALL_MS);
+    SignedReceipt::sign(&alice(), session(), kind, 9, some_vector(), wall_ms)
 }
 
 pub(crate) fn hellos() -> Vec<Vec<u8>> {
@@ -86,7 +109,9 @@ pub(crate) fn frames() -> Vec<Vec<u8>> {
         Frame::Hold { session, reason: HoldReason::NotAccepted },
         Frame::Reject { session, code: RejectCode::Invalid, detail: "lamport at seq 3".to_owned() },
         Frame::Bye { reason: ByeReason::ShuttingDown },
-        Frame::Ignored(1),
+        Frame::Typing { session, on: true },
+        Frame::Presence { status: PresenceStatus::Away },
+        Frame::Ignored(101),
     ];
     frames.extend(some_profile().map(Frame::Profile));
     frames.iter().map(Frame::encode).collect()
@@ -109,7 +134,7 @@ pub(crate) fn profiles() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn receipts() -> Vec<Vec<u8>> {
-    vec![some_receipt(ReceiptKind::Delivered).bytes().to_vec()]
+    [ReceiptKind::Delivered, ReceiptKind::Read].map(|kind| some_receipt(kind).bytes().to_vec()).to_vec()
 }
 
 pub(crate) fn vectors() -> Vec<Vec<u8>> {

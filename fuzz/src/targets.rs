@@ -68,7 +68,8 @@ fn event(bytes: &[u8]) {
 }
 
 fn body(bytes: &[u8]) {
-    for kind in [Kind::OPEN, Kind::MESSAGE, Kind(u16::MAX)] {
+    let known = [Kind::OPEN, Kind::MESSAGE, Kind::EDIT, Kind::DELETE, Kind::REACTION, Kind::TIMER, Kind::PIN];
+    for kind in known.into_iter().chain([Kind(u16::MAX)]) {
         let Ok(body) = Body::decode(kind, bytes) else { continue };
         if let Ok(again) = body.encode() {
             assert_eq!(Body::decode(kind, &again), Ok(body), "what was read reads back");

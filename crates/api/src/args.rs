@@ -8,7 +8,7 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, excerpt};
-use node::view::{MessageType, Preview, Theme, Visibility};
+use node::view::{MessageType, Preview, Sound, Theme, Visibility};
 
 /// Most characters of an ID, a name or another short argument. The node's own rules are narrower; this keeps a
 /// megabyte from reaching them.
@@ -216,7 +216,7 @@ pub struct SendMessageArgs {
     pub receiver_user_id: Option<String>,
     /// The text: 1–65,536 bytes, not blank, without NUL.
     pub message: String,
-    /// Only `text` so far, which is also the default.
+    /// `text` (the default), `image` or `file`; what is shown follows from the attachments.
     pub message_type: Option<MessageType>,
     /// The caller's own handle, up to 128 bytes, echoed with the message and its changes on this machine.
     pub temp_id: Option<String>,
@@ -274,6 +274,50 @@ pub struct UpdateSettingsArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub autostart: Option<bool>,
+    /// Tell others what was read, and show what they read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub read_receipts: Option<bool>,
+    /// Tell others that this person writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub send_typing: Option<bool>,
+    /// Tell others whether this person is away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub share_presence: Option<bool>,
+    /// Minutes without input after which this person counts as away, 1–240.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub away_after_minutes: Option<u16>,
+    /// Whether notifications are silent between two hours of the day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub quiet_enabled: Option<bool>,
+    /// From when, local time: `22:00`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub quiet_from: Option<String>,
+    /// To when, local time: `07:00`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub quiet_to: Option<String>,
+    /// The sound of a notification.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub sound: Option<Sound>,
+    /// Days for which records of the notification centre are kept, 1–3650.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub notification_days: Option<u16>,
+    /// Files of accepted machines up to this many bytes are fetched without asking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub auto_accept_bytes: Option<u64>,
+    /// Folder for received files, up to 4,096 bytes; empty: the system's download folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub download_folder: Option<String>,
 }
 
 /// Tells the node what is on a screen, so that it raises no notification for it.

@@ -51,13 +51,21 @@ impl Teller {
                 let status = json!({ "userId": user.user_id, "status": user.status, "lastSeen": user.last_seen });
                 vec![("user_status", status)]
             }
+            Change::Typing { session_id, user_id, typing } => {
+                vec![("user_typing", json!({ "sessionId": session_id, "userId": user_id, "isTyping": typing }))]
+            }
             Change::UnreadChanged { total } => vec![("unread_count", json!({ "total": total }))],
             Change::SessionChanged { opened: false, .. }
             | Change::MeChanged { .. }
             | Change::SettingsChanged { .. }
             | Change::NetworkChanged { .. }
             | Change::NoticeRaised { .. }
-            | Change::NoticeWithdrawn { .. } => Vec::new(),
+            | Change::NoticeWithdrawn { .. }
+            | Change::MessageRemoved { .. }
+            | Change::TransferChanged { .. }
+            | Change::NotificationChanged { .. }
+            | Change::NotificationRemoved { .. }
+            | Change::NotificationsUnread { .. } => Vec::new(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The commands' handlers: arguments in, one call to the node, its answer out.
 
 use axum::http::StatusCode;
-use node::view::{Me, Message, Network, Notice, Page, SearchPage, Session, Settings, Status, User};
+use node::view::{Me, Message, MessageType, Network, Notice, Page, SearchPage, Session, Settings, Status, User};
 use node::{ErrorClass, FocusState, MePatch, Node, NodeError, PageRequest, SearchRequest, SendRequest, SessionPatch};
 
 use crate::args::{
@@ -139,7 +139,10 @@ pub(crate) async fn search(call: &Call<'_>, args: SearchArgs) -> Answer<SearchPa
 }
 
 pub(crate) async fn send_message(call: &Call<'_>, args: SendMessageArgs) -> Answer<Message> {
-    let SendMessageArgs { session_id, receiver_user_id, message, message_type: _, temp_id } = args;
+    let SendMessageArgs { session_id, receiver_user_id, message, message_type, temp_id } = args;
+    if message_type == Some(MessageType::System) {
+        return Err(ApiError::invalid("messageType", "Only the session itself writes messages of type system."));
+    }
     let session = match (session_id, receiver_user_id) {
         (Some(session), None) => session,
         (None, Some(receiver_user_id)) => {

@@ -118,6 +118,8 @@ impl Arrived {
                 self.refused.insert(session, (code, detail));
             }
             Frame::Vector { .. } | Frame::Hold { .. } | Frame::Reject { .. } => return Err(Broken::ForeignSession),
+            // Signals; a node that shows none takes no notice of them.
+            Frame::Typing { .. } | Frame::Presence { .. } => {}
             // The link deals with these itself.
             Frame::Hello(_) | Frame::Bye { .. } | Frame::Ignored(_) => {}
         }
@@ -212,7 +214,7 @@ async fn check(
 fn publish(core: &Core, peer: MachineId, dispatch: &Dispatch, sessions: BTreeMap<SessionId, Took>) {
     for (session, took) in sessions {
         let receipt = took.receipt.map(|(version, vector)| {
-            SignedReceipt::sign(&core.identity, session, ReceiptKind::Delivered, version, vector)
+            SignedReceipt::sign(&core.identity, session, ReceiptKind::Delivered, version, vector, None)
         });
         if took.hold {
             dispatch.start_holding(session);

@@ -186,7 +186,7 @@ impl Sending {
             .into_iter()
             .filter(|(_, _, vector)| vector.iter().any(|(author, _, _)| *author == peer))
             .map(|(session, version, vector)| {
-                SignedReceipt::sign(&self.core.identity, session, ReceiptKind::Delivered, version, vector)
+                SignedReceipt::sign(&self.core.identity, session, ReceiptKind::Delivered, version, vector, None)
             })
             .collect();
         self.send_receipts(receipts).await

@@ -15,6 +15,18 @@ const ZOOM: std::ops::RangeInclusive<u16> = 80..=160;
 /// Longest language tag that is kept; the longest registered ones have 35 characters (RFC 5646, section 4.4.1).
 const LANGUAGE_BYTES: usize = 35;
 
+/// After how many minutes without input a person may count as away.
+const AWAY_MINUTES: std::ops::RangeInclusive<u16> = 1..=240;
+
+/// For how many days records of the notification centre may be kept.
+const NOTIFICATION_DAYS: std::ops::RangeInclusive<u16> = 1..=3_650;
+
+/// The largest size below which files may come without asking: what a JSON number holds exactly.
+const AUTO_ACCEPT_BYTES: u64 = (1 << 53) - 1;
+
+/// Longest path of a folder that is kept; no system takes longer ones.
+const FOLDER_BYTES: usize = 4_096;
+
 /// The settings with their raw form.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Kept {
@@ -57,16 +69,7 @@ impl Kept {
             }
         }
         let settings = read(&raw).map_err(|error| invalid("settings", error.to_string()))?;
-        if !ZOOM.contains(&settings.zoom) {
-            return Err(invalid(
-                "zoom",
-                format!("zoom must be {} to {}, not {}", ZOOM.start(), ZOOM.end(), settings.zoom),
-            ));
-        }
-        let tag = &settings.language;
-        if tag.len() > LANGUAGE_BYTES || !tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-            return Err(invalid("language", "language must be a language tag such as en or pt-BR".to_owned()));
-        }
+        check(&settings)?;
         Ok(Self { raw, settings })
     }
 
@@ -78,6 +81,49 @@ impl Kept {
 
 fn read(raw: &Map<String, Value>) -> Result<Settings, serde_json::Error> {
     serde_json::from_value(Value::Object(raw.clone()))
+}
+
+/// The bounds that types do not say.
+fn check(settings: &Settings) -> Result<(), NodeError> {
+    within("zoom", &ZOOM, settings.zoom)?;
+    within("awayAfterMinutes", &AWAY_MINUTES, settings.away_after_minutes)?;
+    within("notificationDays", &NOTIFICATION_DAYS, settings.notification_days)?;
+    let tag = &settings.language;
+    if tag.len() > LANGUAGE_BYTES || !tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Err(invalid("language", "language must be a language tag such as en or pt-BR".to_owned()));
+    }
+    for (field, time) in [("quietFrom", &settings.quiet_from), ("quietTo", &settings.quiet_to)] {
+        if !is_time_of_day(time) {
+            return Err(invalid(field, format!("{field} must be a time of day such as 22:00")));
+        }
+    }
+    if settings.auto_accept_bytes > AUTO_ACCEPT_BYTES {
+        return Err(invalid("autoAcceptBytes", format!("autoAcceptBytes must be at most {AUTO_ACCEPT_BYTES}")));
+    }
+    let folder = &settings.download_folder;
+    if folder.len() > FOLDER_BYTES || folder.contains('\0') {
+        return Err(invalid(
+            "downloadFolder",
+            format!("downloadFolder must be a path of at most {FOLDER_BYTES} bytes"),
+        ));
+    }
+    Ok(())
+}
+
+fn within(field: &'static str, range: &std::ops::RangeInclusive<u16>, value: u16) -> Result<(), NodeError> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(invalid(field, format!("{field} must be {} to {}, not {value}", range.start(), range.end())))
+}
+
+/// Whether a text is `00:00` to `23:59`.
+fn is_time_of_day(text: &str) -> bool {
+    let number = |digits: &str| digits.parse::<u8>().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let Some((hours, minutes)) = text.split_once(':').filter(|_| text.len() == 5) else { return false };
+    hours.len() == 2
+        && number(hours).is_some_and(|hours| hours < 24)
+        && number(minutes).is_some_and(|minutes| minutes < 60)
 }
 
 fn invalid(field: &'static str, message: String) -> NodeError {
@@ -108,6 +154,14 @@ mod tests {
             json!({"zoom": 1000}),
             json!({"zoom": "big"}),
             json!({"language": "x y"}),
+            json!({"awayAfterMinutes": 0}),
+            json!({"notificationDays": 4_000}),
+            json!({"quietFrom": "24:00"}),
+            json!({"quietTo": "7:00"}),
+            json!({"quietTo": "+7:00"}),
+            json!({"sound": "trumpet"}),
+            json!({"autoAcceptBytes": u64::MAX}),
+            json!({"downloadFolder": "a\0b"}),
         ] {
             assert!(Kept::default().merged(bad.clone()).is_err(), "{bad}");
         }

@@ -7,6 +7,16 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
 
+mod message;
+mod notification;
+mod settings;
+mod transfer;
+
+pub use message::{Message, MessageState, MessageType, Quote, Reaction, Receipts, SystemLine};
+pub use notification::{Notice, Notification, NotificationKind};
+pub use settings::{Preview, Settings, Sound, Theme, Visibility};
+pub use transfer::{Attachment, AttachmentKind, Direction, Transfer, TransferState};
+
 /// How far a machine is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -147,56 +157,32 @@ pub struct Session {
     pub request: bool,
     /// True while the other side has not accepted yet and holds what exceeds a request.
     pub held: bool,
+    /// Machine IDs of those who write right now.
+    pub typing: Vec<String>,
+    /// Seconds after which messages written now disappear; 0 when they stay.
+    pub timer_seconds: u32,
+    /// Days for which messages are kept on this machine; absent: for ever.
+    pub retention_days: Option<u32>,
+    /// Which messages raise a notification.
+    pub notify: Notify,
+    /// Marked as unread by hand, until it is read.
+    pub marked_unread: bool,
+    /// The message that the unsent text answers.
+    pub draft_reply_to: Option<String>,
+    /// IDs of the pinned messages, the last pinned first.
+    pub pinned_messages: Vec<String>,
 }
 
-/// Kind of message.
+/// Which messages of a session raise a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum MessageType {
-    /// Text.
-    Text,
-}
-
-/// How far a message has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum MessageState {
-    /// On this disk, not yet on the other.
-    Queued,
-    /// On the other's disk (or received here).
-    Delivered,
-    /// Refused by the other side; can be retried.
-    Failed,
-}
-
-/// A message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Message {
-    /// UUIDv7.
-    pub id: String,
-    /// Its session.
-    pub session_id: String,
-    /// Who wrote it.
-    pub sender_user_id: String,
-    /// The other machine of a direct session.
-    pub receiver_user_id: Option<String>,
-    /// The text.
-    pub message: String,
-    /// Kind.
-    pub message_type: MessageType,
-    /// Shown time.
-    pub timestamp: String,
-    /// How far it has come.
-    pub state: MessageState,
-    /// Why it failed, in words.
-    pub failure: Option<String>,
-    /// The sender's own handle, echoed.
-    pub temp_id: Option<String>,
-    /// When the other side's disk had it.
-    pub delivered_at: Option<String>,
-    /// Place in the session's order, comparable as text: greater is later. The same on every machine.
-    pub order: String,
+pub enum Notify {
+    /// All.
+    All,
+    /// Those that mention this machine.
+    Mentions,
+    /// None.
+    None,
 }
 
 /// A page of a list.
@@ -307,82 +293,6 @@ pub struct Status {
     pub uptime_seconds: u32,
 }
 
-/// What the person set. Unknown keys of newer versions are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Settings {
-    /// Whether this machine asks the system to show notifications.
-    pub notifications: bool,
-    /// How much a notification tells.
-    pub preview: Preview,
-    /// `system`, `light`, `dark`.
-    pub theme: Theme,
-    /// Interface language tag; empty follows the system.
-    pub language: String,
-    /// Text size in percent, 80–160.
-    pub zoom: u16,
-    /// Who sees this machine under Nearby.
-    pub visibility: Visibility,
-    /// Enter sends (else Mod+Enter).
-    pub enter_sends: bool,
-    /// What closing the window does where there is no tray: absent = ask.
-    pub close_keeps_running: Option<bool>,
-    /// Start with the system session.
-    pub autostart: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            notifications: true,
-            preview: Preview::Full,
-            theme: Theme::System,
-            language: String::new(),
-            zoom: 100,
-            visibility: Visibility::Everyone,
-            enter_sends: true,
-            close_keeps_running: None,
-            autostart: false,
-        }
-    }
-}
-
-/// How much a notification tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Preview {
-    /// Name and text.
-    Full,
-    /// Name only.
-    Name,
-    /// Neither.
-    Hidden,
-}
-
-/// Appearance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Theme {
-    /// As the system.
-    System,
-    /// Light.
-    Light,
-    /// Dark.
-    Dark,
-}
-
-/// Who sees this machine under Nearby.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Visibility {
-    /// Everyone on the network, with the name.
-    Everyone,
-    /// Announced without the name.
-    Contacts,
-    /// Not announced.
-    Hidden,
-}
-
 /// One change. Everything that shows something of the node lives on this stream and applies it; nothing is fetched again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -437,20 +347,40 @@ pub enum Change {
         /// The session.
         session_id: String,
     },
-}
-
-/// One notification for one session, already reduced to what the person lets it tell. Empty texts mean "hidden".
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Notice {
-    /// The session it opens.
-    pub session_id: String,
-    /// Sender's name, empty when hidden.
-    pub title: String,
-    /// Newest text, empty when hidden.
-    pub body: String,
-    /// How many unread messages it stands for.
-    pub count: u32,
-    /// True for a message request.
-    pub request: bool,
+    /// Somebody writes, or stopped.
+    Typing {
+        /// Where.
+        session_id: String,
+        /// Who.
+        user_id: String,
+        /// Whether they write.
+        typing: bool,
+    },
+    /// A message is no longer on this machine: deleted for this side, or disappeared.
+    MessageRemoved {
+        /// Its session.
+        session_id: String,
+        /// The message.
+        message_id: String,
+    },
+    /// An attachment on its way is new or changed.
+    TransferChanged {
+        /// The row.
+        transfer: Transfer,
+    },
+    /// A record of the notification centre is new or changed.
+    NotificationChanged {
+        /// The row.
+        notification: Notification,
+    },
+    /// Records of the notification centre are gone.
+    NotificationRemoved {
+        /// Which.
+        ids: Vec<String>,
+    },
+    /// The number of unread records of the notification centre changed.
+    NotificationsUnread {
+        /// The total.
+        total: u32,
+    },
 }

@@ -8,7 +8,7 @@ use store::sessions::SessionKind;
 
 use crate::core::Core;
 use crate::times;
-use crate::view::{self, Message, MessageState, MessageType, Session};
+use crate::view::{self, Message, MessageState, MessageType, Notify, Receipts, Session};
 
 /// Between a caller and its own handle, so that the handles of two callers do not mix. No caller's name holds it.
 const CALLER_END: char = '\u{1f}';
@@ -61,6 +61,19 @@ impl Sides {
             temp_id: temp_id.map(|(_, temp_id)| temp_id.to_owned()),
             delivered_at: message.delivered_ms.map(times::text),
             order: message.order.to_string(),
+            read_at: None,
+            edited_at: None,
+            deleted_at: None,
+            reply_to: None,
+            quote: None,
+            reactions: Vec::new(),
+            pinned: false,
+            forwarded: false,
+            expires_at: None,
+            attachments: Vec::new(),
+            mentions: Vec::new(),
+            receipts: Receipts { delivered: u32::from(own && message.state == SendState::Delivered), read: 0, of: 1 },
+            system: None,
         }
     }
 }
@@ -96,6 +109,13 @@ pub(crate) fn session(
         first_unread: session.first_unread.map(|id| id.to_string()),
         request,
         held: core.is_held(&session.id),
+        typing: Vec::new(),
+        timer_seconds: 0,
+        retention_days: None,
+        notify: Notify::All,
+        marked_unread: false,
+        draft_reply_to: None,
+        pinned_messages: Vec::new(),
     }
 }
 

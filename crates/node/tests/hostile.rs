@@ -232,7 +232,7 @@ async fn another_ones_registers_end_the_link() {
     let (net, alice, bob, mut mallory) = besieged().await;
     let session = mallory.session(&alice);
     let third = Identity::from_seed([5; 32]);
-    let receipt = SignedReceipt::sign(&third, session, ReceiptKind::Delivered, 9, VersionVector::new());
+    let receipt = SignedReceipt::sign(&third, session, ReceiptKind::Delivered, 9, VersionVector::new(), None);
     mallory.send(Frame::Receipts(vec![receipt])).await;
     mallory.down().await;
     mallory.up().await;
@@ -266,7 +266,7 @@ async fn a_refusal_is_shown_and_can_be_retried() {
     assert_eq!(error.code(), "message_not_failed");
     let runs = asked_to(&mut mallory, session).await;
     let vector = runs.iter().map(|run| (run.author(), run.epoch(), run.last_seq())).collect();
-    let receipt = SignedReceipt::sign(&mallory.identity, session, ReceiptKind::Delivered, 1, vector);
+    let receipt = SignedReceipt::sign(&mallory.identity, session, ReceiptKind::Delivered, 1, vector, None);
     mallory.send(Frame::Receipts(vec![receipt])).await;
     let delivered = alice.sees_state(&sent, MessageState::Delivered).await;
     assert!(delivered.delivered_at.is_some());
@@ -286,7 +286,7 @@ async fn what_failed_goes_by_itself_when_it_is_asked_for() {
     mallory.send(Frame::Vector { session, vector: VersionVector::new() }).await;
     let runs = events(&mut mallory).await;
     let vector = runs.iter().map(|run| (run.author(), run.epoch(), run.last_seq())).collect();
-    let receipt = SignedReceipt::sign(&mallory.identity, session, ReceiptKind::Delivered, 1, vector);
+    let receipt = SignedReceipt::sign(&mallory.identity, session, ReceiptKind::Delivered, 1, vector, None);
     mallory.send(Frame::Receipts(vec![receipt])).await;
     alice.sees_state(&sent, MessageState::Delivered).await;
     unharmed(net, &alice, &bob, mallory).await;

@@ -150,6 +150,11 @@ impl<'b> Reader<'b> {
         u16::try_from(self.uint(field, u64::MAX)?).map_err(|_| Problem::Range.in_field(field))
     }
 
+    /// True or false.
+    pub(crate) fn bool(&mut self, field: &'static str) -> Result<bool, DecodeError> {
+        self.decoder.bool().map_err(|_| Problem::Type.in_field(field))
+    }
+
     /// A byte string of at most `limit` bytes.
     pub(crate) fn bytes(&mut self, field: &'static str, limit: usize) -> Result<&'b [u8], DecodeError> {
         let bytes = self.decoder.bytes().map_err(|_| Problem::Type.in_field(field))?;
@@ -296,6 +301,11 @@ impl Writer {
 
     pub(crate) fn uint(&mut self, value: u64) -> &mut Self {
         let _ = self.encoder.u64(value);
+        self
+    }
+
+    pub(crate) fn bool(&mut self, value: bool) -> &mut Self {
+        let _ = self.encoder.bool(value);
         self
     }
 

@@ -4,10 +4,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
+pub use crate::body::{Body, EditBody, MessageBody, ReactionBody};
 use crate::cbor::{DecodeError, Problem, Reader, Writer, required};
 use crate::id::{Epoch, EventId, MachineId, MessageId, SessionId};
 use crate::limits;
-use crate::text;
 
 /// What an event means. Kinds that this version does not know are kept and passed on, and not shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,8 +16,18 @@ pub struct Kind(pub u16);
 impl Kind {
     /// The author opened the session. Its body is empty.
     pub const OPEN: Self = Self(0);
-    /// A text message.
+    /// A message.
     pub const MESSAGE: Self = Self(1);
+    /// A new text for a message of the same author.
+    pub const EDIT: Self = Self(2);
+    /// The author took a message of theirs back.
+    pub const DELETE: Self = Self(3);
+    /// A reaction to a message, or its end.
+    pub const REACTION: Self = Self(4);
+    /// After how long messages of the session disappear.
+    pub const TIMER: Self = Self(5);
+    /// A message was pinned in the session, or no longer is.
+    pub const PIN: Self = Self(6);
 }
 
 /// What is hashed and, through the last event of its run, signed.
@@ -243,90 +253,9 @@ fn hash_body(body: &[u8]) -> [u8; 32] {
     *blake3::hash(body).as_bytes()
 }
 
-fn check_body_length(body: &[u8]) -> Result<(), DecodeError> {
+pub(crate) fn check_body_length(body: &[u8]) -> Result<(), DecodeError> {
     if body.len() > limits::BODY_BYTES {
         return Err(Problem::TooLong { limit: limits::BODY_BYTES, actual: body.len() }.in_field("body"));
     }
     Ok(())
-}
-
-/// What an event says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body {
-    /// The author opened the session.
-    Open,
-    /// A text message.
-    Message(MessageBody),
-    /// Something of a later version: kept, passed on, not shown.
-    Unknown,
-}
-
-/// A text message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MessageBody {
-    /// The text, by the rules of [`text::check_message`].
-    pub text: String,
-}
-
-impl Body {
-    /// A text message.
-    pub fn message(text: impl Into<String>) -> Self {
-        Self::Message(MessageBody { text: text.into() })
-    }
-
-    /// The kind that its event has; absent for [`Body::Unknown`].
-    pub fn kind(&self) -> Option<Kind> {
-        match self {
-            Self::Open => Some(Kind::OPEN),
-            Self::Message(_) => Some(Kind::MESSAGE),
-            Self::Unknown => None,
-        }
-    }
-
-    /// The bytes of the body.
-    ///
-    /// # Errors
-    /// A text that breaks a rule; [`Body::Unknown`], which has no bytes of its own.
-    pub fn encode(&self) -> Result<Bytes, DecodeError> {
-        match self {
-            Self::Open => Ok(Bytes::new()),
-            Self::Message(message) => {
-                text::check_message(&message.text).map_err(|error| Problem::Text(error).in_field("text"))?;
-                let mut writer = Writer::new();
-                writer.map(1).uint(0).text(&message.text);
-                Ok(Bytes::from(writer.finish()))
-            }
-            Self::Unknown => Err(Problem::Unexpected.in_field("body")),
-        }
-    }
-
-    /// Reads the body of an event of this kind.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn decode(kind: Kind, bytes: &[u8]) -> Result<Self, DecodeError> {
-        check_body_length(bytes)?;
-        match kind {
-            Kind::OPEN if bytes.is_empty() => Ok(Self::Open),
-            Kind::OPEN => Err(Problem::Length { expected: 0, actual: bytes.len() }.in_field("body")),
-            Kind::MESSAGE => MessageBody::decode(bytes).map(Self::Message),
-            Kind(_) => Ok(Self::Unknown),
-        }
-    }
-}
-
-impl MessageBody {
-    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new("body", bytes, limits::BODY_BYTES)?;
-        let mut text = None;
-        for _ in 0..reader.map("body")? {
-            match reader.key("body")? {
-                0 => text = Some(reader.text("text", limits::MESSAGE_BYTES)?),
-                _ => reader.skip("body")?,
-            }
-        }
-        let text = required(text, "text")?;
-        text::check_message(text).map_err(|error| Problem::Text(error).in_field("text"))?;
-        Ok(Self { text: text.to_owned() })
-    }
 }

@@ -59,6 +59,18 @@ pub enum Frame {
         /// Why.
         reason: ByeReason,
     },
+    /// The sender's person writes in a session, or stopped. A signal: not stored, not sent again.
+    Typing {
+        /// The session.
+        session: SessionId,
+        /// Whether the person writes.
+        on: bool,
+    },
+    /// Whether the sender's person is there. A signal: it holds until the next one or the link's end.
+    Presence {
+        /// Online or away.
+        status: PresenceStatus,
+    },
     /// A frame of this type, which this version does not know and may ignore.
     Ignored(u16),
 }
@@ -191,7 +203,19 @@ codes! {
     }
 }
 
+codes! {
+    /// Whether a person is at their machine.
+    PresenceStatus {
+        /// There, or not known.
+        Online = 0,
+        /// Away.
+        Away = 1,
+    }
+}
+
 const HELLO: u16 = 0;
+const TYPING: u16 = 1;
+const PRESENCE: u16 = 3;
 const DIGESTS: u16 = 2;
 const VECTOR: u16 = 4;
 const EVENTS: u16 = 6;
@@ -214,6 +238,8 @@ impl Frame {
             Self::Hold { .. } => HOLD,
             Self::Reject { .. } => REJECT,
             Self::Bye { .. } => BYE,
+            Self::Typing { .. } => TYPING,
+            Self::Presence { .. } => PRESENCE,
             Self::Ignored(number) => *number,
         }
     }
@@ -256,6 +282,12 @@ impl Frame {
             Self::Bye { reason } => {
                 writer.map(1).uint(0).uint(u64::from(reason.number()));
             }
+            Self::Typing { session, on } => {
+                writer.map(2).uint(0).bytes(session.as_bytes()).uint(1).bool(*on);
+            }
+            Self::Presence { status } => {
+                writer.map(1).uint(0).uint(u64::from(status.number()));
+            }
             Self::Ignored(_) => {
                 writer.map(0);
             }
@@ -293,6 +325,10 @@ impl Frame {
             REJECT => read_reject(&mut reader),
             BYE => read_one(&mut reader, "reason", |reader| Ok(reader.u16("reason")?))
                 .map(|reason| Self::Bye { reason: ByeReason::from_number(reason) }),
+            TYPING => read_in_session(&mut reader, "on", |reader| Ok(reader.bool("on")?))
+                .map(|(session, on)| Self::Typing { session, on }),
+            PRESENCE => read_one(&mut reader, "status", |reader| Ok(reader.u16("status")?))
+                .map(|status| Self::Presence { status: PresenceStatus::from_number(status) }),
             odd if odd % 2 == 1 => Ok(Self::Ignored(odd)),
             even => Err(FrameError::UnknownType(even)),
         }

@@ -6,8 +6,10 @@
 //! encoding but the deterministic one, and never panics. `docs/protocol.md` says the same in words.
 
 pub mod beacon;
+mod body;
 mod cbor;
 pub mod clock;
+pub mod emoji;
 pub mod event;
 pub mod frame;
 pub mod id;
@@ -20,8 +22,9 @@ pub mod safety;
 pub mod text;
 pub mod vector;
 
+pub use body::{Body, EditBody, MessageBody, ReactionBody};
 pub use cbor::{DecodeError, Problem};
-pub use event::{Body, Event, Header, Kind, MessageBody, Order};
+pub use event::{Event, Header, Kind, Order};
 pub use frame::{Frame, Hello, Phase};
 pub use id::{Epoch, EventId, MachineId, MessageId, SessionId};
 pub use identity::{Identity, Signature};

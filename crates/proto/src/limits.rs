@@ -16,9 +16,31 @@ pub const STATUS_TEXT_BYTES: usize = 140;
 /// at 65,536 bytes, Tox a message at 1,372.
 pub const MESSAGE_BYTES: usize = 65_536;
 
-/// Longest event body. A message body is its text in a CBOR map, 7 bytes of overhead; the rest is room for fields that
-/// later versions add (a reply, attachments).
+/// Longest event body. A message body is its text in a CBOR map, 7 bytes of overhead; the rest is room for its other
+/// fields: a reply, mentions, attachments.
 pub const BODY_BYTES: usize = MESSAGE_BYTES + 4_096;
+
+/// Longest emoji of a reaction, in bytes of UTF-8. The longest in use, a kiss of two people with skin tones, has 35.
+pub const EMOJI_BYTES: usize = 64;
+
+/// Most machines that a message mentions: 32 take 1.1 KB of the body.
+pub const MENTIONS: usize = 32;
+
+/// How long after a message its author may change its text, both by the author's own signed clock: so every machine
+/// judges alike. A day, as Signal allows; WhatsApp allows a quarter of an hour, Telegram two days.
+pub const EDIT_WINDOW_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Most versions of a message beside the first one: those first in order count.
+pub const EDITS: usize = 100;
+
+/// Most reactions (user and emoji) that a message shows: those first in order.
+pub const REACTIONS: usize = 64;
+
+/// Shortest time after which messages of a session disappear, in seconds: shorter ones could not be read.
+pub const TIMER_SECONDS_MIN: u64 = 5;
+
+/// Longest time after which messages of a session disappear, in seconds: a year.
+pub const TIMER_SECONDS_MAX: u64 = 365 * 24 * 60 * 60;
 
 /// Longest event header. The fields take 170 bytes, 16 parents 544 more; the rest is room for later fields.
 pub const HEADER_BYTES: usize = 1_024;

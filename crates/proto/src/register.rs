@@ -177,6 +177,8 @@ pub struct Receipt {
     pub version: u64,
     /// The events.
     pub vector: VersionVector,
+    /// The member's clock as it signed, when it says so: milliseconds since 1970. For showing only.
+    pub wall_ms: Option<u64>,
 }
 
 /// A receipt with its member's signature. Of two of the same session, member and kind the one with the higher version
@@ -200,24 +202,30 @@ pub enum ReceiptError {
 }
 
 impl SignedReceipt {
-    /// Signs how far this machine has come. `version` is cut at [`limits::INTEGER_MAX`].
+    /// Signs how far this machine has come. `version` is cut at [`limits::INTEGER_MAX`], `wall_ms` at
+    /// [`limits::WALL_MS_MAX`].
     pub fn sign(
         identity: &Identity,
         session: SessionId,
         kind: ReceiptKind,
         version: u64,
         vector: VersionVector,
+        wall_ms: Option<u64>,
     ) -> Self {
         let version = version.min(limits::INTEGER_MAX);
-        let receipt = Receipt { session, member: identity.machine_id(), kind, version, vector };
+        let wall_ms = wall_ms.map(|wall_ms| wall_ms.min(limits::WALL_MS_MAX));
+        let receipt = Receipt { session, member: identity.machine_id(), kind, version, vector, wall_ms };
         let mut writer = Writer::new();
-        writer.map(5);
+        writer.map(if wall_ms.is_some() { 6 } else { 5 });
         writer.uint(0).bytes(receipt.session.as_bytes());
         writer.uint(1).bytes(receipt.member.as_bytes());
         writer.uint(2).uint(u64::from(kind.number()));
         writer.uint(3).uint(receipt.version);
         writer.uint(4);
         receipt.vector.write(&mut writer);
+        if let Some(wall_ms) = wall_ms {
+            writer.uint(5).uint(wall_ms);
+        }
         let bytes = Bytes::from(writer.finish());
         let signature = identity.sign(Domain::Receipt, &bytes);
         Self { receipt, bytes, signature }
@@ -230,6 +238,7 @@ impl SignedReceipt {
     pub fn decode(bytes: Bytes, signature: Signature) -> Result<Self, ReceiptError> {
         let mut reader = Reader::new("receipt", &bytes, limits::RECEIPT_BYTES)?;
         let (mut session, mut member, mut kind, mut version, mut vector) = (None, None, None, None, None);
+        let mut wall_ms = None;
         for _ in 0..reader.map("receipt")? {
             match reader.key("receipt")? {
                 0 => session = Some(SessionId::from_bytes(reader.fixed("session")?)),
@@ -237,6 +246,7 @@ impl SignedReceipt {
                 2 => kind = Some(reader.u16("kind")?),
                 3 => version = Some(reader.uint("version", limits::INTEGER_MAX)?),
                 4 => vector = Some(VersionVector::read(&mut reader)?),
+                5 => wall_ms = Some(reader.uint("wall_ms", limits::WALL_MS_MAX)?),
                 _ => reader.skip("receipt")?,
             }
         }
@@ -247,6 +257,7 @@ impl SignedReceipt {
             kind: ReceiptKind::from_number(number).ok_or(ReceiptError::UnknownKind(number))?,
             version: required(version, "version")?,
             vector: required(vector, "vector")?,
+            wall_ms,
         };
         Ok(Self { receipt, bytes, signature })
     }

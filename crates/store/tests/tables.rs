@@ -146,7 +146,8 @@ async fn a_register_keeps_its_newest_version() {
     let (session, peer) = (alice.session, bob.id());
     let run = alice.write(&["hello"], &[]);
     let vector: VersionVector = [(run.author(), run.epoch(), run.last_seq())].into_iter().collect();
-    let receipt = |version| SignedReceipt::sign(&identity(2), session, ReceiptKind::Delivered, version, vector.clone());
+    let receipt =
+        |version| SignedReceipt::sign(&identity(2), session, ReceiptKind::Delivered, version, vector.clone(), None);
     let (old, new) = (receipt(3), receipt(4));
     let expected = new.clone();
     scene

@@ -366,6 +366,12 @@ fn summary(change: &Change) -> String {
             if notice.request { ", request" } else { "" }
         ),
         Change::NoticeWithdrawn { .. } => "notice withdrawn".to_owned(),
+        Change::Typing { typing, .. } => format!("somebody {}", if *typing { "writes" } else { "stopped writing" }),
+        Change::MessageRemoved { .. } => "message removed".to_owned(),
+        Change::TransferChanged { transfer } => format!("transfer {:?} {:?}", transfer.name, transfer.state),
+        Change::NotificationChanged { notification } => format!("notification {:?}", notification.title),
+        Change::NotificationRemoved { ids } => format!("{} notifications removed", ids.len()),
+        Change::NotificationsUnread { total } => format!("{total} unread notifications"),
     }
 }
 

@@ -46,6 +46,8 @@ fn limits_are_those_of_the_code() {
         ("epochs", vec![usize::try_from(limits::EPOCHS_PER_AUTHOR).unwrap()]),
         ("profile, receipt", vec![limits::PROFILE_BYTES, limits::RECEIPT_BYTES]),
         ("name", vec![limits::NAME_BYTES, limits::STATUS_TEXT_BYTES, limits::MESSAGE_BYTES, limits::DETAIL_BYTES]),
+        ("mentions, edits", vec![limits::MENTIONS, limits::EDITS, limits::REACTIONS]),
+        ("emoji", vec![limits::EMOJI_BYTES]),
         ("request", vec![limits::REQUEST_BYTES]),
         ("beacon", vec![limits::BEACON_BYTES]),
         ("nesting", vec![limits::NESTING]),

@@ -165,8 +165,8 @@ fn frames_beyond_their_size_are_refused_unread() {
 
 #[test]
 fn odd_types_are_ignored_and_even_ones_refused() {
-    // [1, {}], [65535, {0: [1, 2, 3]}]
-    assert_eq!(Frame::decode(&[0x82, 0x01, 0xa0], Phase::AfterHello), Ok(Frame::Ignored(1)));
+    // [101, {}], [65535, {0: [1, 2, 3]}]
+    assert_eq!(Frame::decode(&[0x82, 0x18, 101, 0xa0], Phase::AfterHello), Ok(Frame::Ignored(101)));
     let far = [0x82, 0x19, 0xff, 0xff, 0xa1, 0x00, 0x83, 1, 2, 3];
     assert_eq!(Frame::decode(&far, Phase::AfterHello), Ok(Frame::Ignored(65_535)));
     assert_eq!(Frame::decode(&[0x82, 0x18, 100, 0xa0], Phase::AfterHello), Err(FrameError::UnknownType(100)));

@@ -46,7 +46,7 @@ pub fn hello_of(identity: &Identity, name: &str) -> Hello {
 }
 
 pub fn receipt_of(identity: &Identity, session: SessionId, version: u64, vector: VersionVector) -> SignedReceipt {
-    SignedReceipt::sign(identity, session, ReceiptKind::Delivered, version, vector)
+    SignedReceipt::sign(identity, session, ReceiptKind::Delivered, version, vector, None)
 }
 
 /// Makes the same bytes decode after it went over the wire.
@@ -210,7 +210,7 @@ pub fn pair() -> (Machine, Machine) {
 
 /// One frame of each type.
 pub fn one_of_each() -> Vec<(&'static str, Frame)> {
-    use landline_proto::frame::{ByeReason, HoldReason, RejectCode};
+    use landline_proto::frame::{ByeReason, HoldReason, PresenceStatus, RejectCode};
     let (mut a, mut b) = pair();
     let session = a.session;
     let opened = a.write(&[Body::Open, Body::message("Good morning, Bob.")]);
@@ -226,5 +226,7 @@ pub fn one_of_each() -> Vec<(&'static str, Frame)> {
         ("hold", Frame::Hold { session, reason: HoldReason::NotAccepted }),
         ("reject", Frame::Reject { session, code: RejectCode::StorageFull, detail: "the disk is full".to_owned() }),
         ("bye", Frame::Bye { reason: ByeReason::ShuttingDown }),
+        ("typing", Frame::Typing { session, on: true }),
+        ("presence", Frame::Presence { status: PresenceStatus::Away }),
     ]
 }

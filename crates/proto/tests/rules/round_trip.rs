@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use landline_proto::beacon::Beacon;
-use landline_proto::frame::{ByeReason, Frame, Hello, HoldReason, Phase, RejectCode};
+use landline_proto::frame::{ByeReason, Frame, Hello, HoldReason, Phase, PresenceStatus, RejectCode};
 use landline_proto::{
-    Body, Epoch, MachineId, Profile, ReceiptKind, Run, SessionId, SignedProfile, SignedReceipt, VersionVector, limits,
+    Body, EditBody, Epoch, MachineId, MessageBody, MessageId, Profile, ReactionBody, ReceiptKind, Run, SessionId,
+    SignedProfile, SignedReceipt, VersionVector, limits,
 };
 use proptest::prelude::*;
 
@@ -36,9 +37,10 @@ fn profile() -> impl Strategy<Value = SignedProfile> {
 }
 
 fn receipt() -> impl Strategy<Value = SignedReceipt> {
-    (session(), any::<bool>(), any::<u64>(), vector()).prop_map(|(session, read, version, vector)| {
+    let wall_ms = prop::option::of(any::<u64>());
+    (session(), any::<bool>(), any::<u64>(), vector(), wall_ms).prop_map(|(session, read, version, vector, wall_ms)| {
         let kind = if read { ReceiptKind::Read } else { ReceiptKind::Delivered };
-        SignedReceipt::sign(&bob(), session, kind, version, vector)
+        SignedReceipt::sign(&bob(), session, kind, version, vector, wall_ms)
     })
 }
 
@@ -74,7 +76,40 @@ fn frame() -> impl Strategy<Value = Frame> {
             detail: landline_proto::text::printable(&detail, limits::DETAIL_BYTES),
         }),
         any::<u16>().prop_map(|n| Frame::Bye { reason: ByeReason::from_number(n) }),
-        any::<u16>().prop_map(|n| Frame::Ignored(n | 1)),
+        (session(), any::<bool>()).prop_map(|(session, on)| Frame::Typing { session, on }),
+        any::<u16>().prop_map(|n| Frame::Presence { status: PresenceStatus::from_number(n) }),
+        any::<u16>().prop_map(|n| Frame::Ignored((n | 1).max(101))),
+    ]
+}
+
+fn message_id() -> impl Strategy<Value = MessageId> {
+    any::<[u8; 16]>().prop_map(MessageId::from_bytes)
+}
+
+fn mentions() -> impl Strategy<Value = Vec<MachineId>> {
+    prop::collection::vec(any::<[u8; 32]>().prop_map(MachineId::from_bytes), 0..=limits::MENTIONS)
+}
+
+fn any_body() -> impl Strategy<Value = Body> {
+    let timer = || limits::TIMER_SECONDS_MIN..=limits::TIMER_SECONDS_MAX;
+    let words = || "[^\u{0}]{0,30}x";
+    let emoji = prop::sample::select(vec!["👍", "❤️", "👩‍🚀", "🇩🇪", "1️⃣"]);
+    prop_oneof![
+        (words(), prop::option::of(message_id()), any::<bool>(), prop::option::of(timer()), mentions()).prop_map(
+            |(text, reply_to, forwarded, expires_after, mentions)| {
+                Body::Message(MessageBody { text, reply_to, forwarded, expires_after, mentions })
+            }
+        ),
+        (message_id(), words(), mentions()).prop_map(|(target, text, mentions)| Body::Edit(EditBody {
+            target,
+            text,
+            mentions
+        })),
+        message_id().prop_map(|target| Body::Delete { target }),
+        (message_id(), emoji, any::<bool>())
+            .prop_map(|(target, emoji, on)| { Body::Reaction(ReactionBody { target, emoji: emoji.to_owned(), on }) }),
+        prop::option::of(timer()).prop_map(|seconds| Body::Timer { seconds: seconds.unwrap_or(0) }),
+        (message_id(), any::<bool>()).prop_map(|(target, on)| Body::Pin { target, on }),
     ]
 }
 
@@ -129,6 +164,13 @@ proptest! {
     }
 
     #[test]
+    fn bodies_of_every_kind(body in any_body()) {
+        let bytes = body.encode().unwrap();
+        prop_assert_eq!(Body::decode(body.kind().unwrap(), &bytes), Ok(body.clone()));
+        prop_assert_eq!(body.encode().unwrap(), bytes, "one value has one encoding");
+    }
+
+    #[test]
     fn beacons(version in any::<u16>(), key in any::<[u8; 32]>(), port in 1u16.., instance in any::<u64>()) {
         let beacon = Beacon { version, machine: MachineId::from_bytes(key), port, instance };
         let bytes = beacon.encode();
@@ -171,7 +213,8 @@ fn lists_at_their_limits_fit_a_frame() {
         .map(|n| (alice().machine_id(), Epoch::new(limits::INTEGER_MAX - n), limits::INTEGER_MAX))
         .collect();
     let session = SessionId::from_bytes([8; 16]);
-    let receipt = SignedReceipt::sign(&alice(), session, ReceiptKind::Delivered, u64::MAX, vector.clone());
+    let receipt =
+        SignedReceipt::sign(&alice(), session, ReceiptKind::Delivered, u64::MAX, vector.clone(), Some(u64::MAX));
     for frame in [digests, Frame::Vector { session, vector }, Frame::Receipts(vec![receipt])] {
         assert_eq!(Frame::decode(&frame.encode(), Phase::AfterHello), Ok(frame));
     }

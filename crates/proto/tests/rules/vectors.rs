@@ -9,7 +9,10 @@ use std::path::PathBuf;
 use landline_proto::beacon::Beacon;
 use landline_proto::frame::{Frame, Phase};
 use landline_proto::safety::safety_number;
-use landline_proto::{Body, Event, Run, SignedProfile, SignedReceipt, VersionVector};
+use landline_proto::{
+    Body, EditBody, Event, MessageBody, MessageId, ReactionBody, ReceiptKind, Run, SignedProfile, SignedReceipt,
+    VersionVector,
+};
 
 use crate::people::{NOW_MS, alice, bob, one_of_each, pair, profile_of, receipt_of};
 
@@ -100,6 +103,10 @@ fn item(out: &mut String, bytes: &[u8], decoder: &mut minicbor::Decoder<'_>, dep
             decoder.null().unwrap();
             line(out, decoder, "null");
         }
+        Type::Bool => {
+            let value = decoder.bool().unwrap();
+            line(out, decoder, &value.to_string());
+        }
         _ => {
             let number = decoder.u64().unwrap();
             line(out, decoder, &number.to_string());
@@ -141,6 +148,12 @@ fn events() {
 
     let body = first.events()[1].body().unwrap();
     compare("body-message.txt", &annotate("Body of a message.", b"", body));
+    for (name, about, body) in later_bodies(first.events()[1].message_id()) {
+        let file = format!("body-{name}.txt");
+        let bytes = body.encode().unwrap();
+        compare(&file, &annotate(&format!("Body of kind {}: {about}.", body.kind().unwrap().0), b"", &bytes));
+        assert_eq!(Body::decode(body.kind().unwrap(), &read(&file)), Ok(body), "{file} reads back");
+    }
     compare(
         "run.txt",
         &annotate(
@@ -161,6 +174,27 @@ fn events() {
     assert_eq!(VersionVector::decode(&read("vector.txt")), Ok(vector));
 }
 
+/// What may be said about a message, and a message with every field.
+fn later_bodies(target: MessageId) -> Vec<(&'static str, &'static str, Body)> {
+    let message = MessageBody {
+        text: "Yes, @Bob.".to_owned(),
+        reply_to: Some(target),
+        forwarded: true,
+        expires_after: Some(3_600),
+        mentions: vec![bob().machine_id()],
+    };
+    let edit = EditBody { target, text: "Good morning, dear @Bob.".to_owned(), mentions: vec![bob().machine_id()] };
+    let reaction = ReactionBody { target, emoji: "👍".to_owned(), on: true };
+    vec![
+        ("message-full", "a message with every field", Body::Message(message)),
+        ("edit", "a new text for a message", Body::Edit(edit)),
+        ("delete", "a message is taken back", Body::Delete { target }),
+        ("reaction", "a reaction", Body::Reaction(reaction)),
+        ("timer", "messages disappear after an hour", Body::Timer { seconds: 3_600 }),
+        ("pin", "a message is pinned", Body::Pin { target, on: true }),
+    ]
+}
+
 #[test]
 fn registers() {
     let profile = profile_of(&alice(), "Alice");
@@ -179,6 +213,13 @@ fn registers() {
     compare("receipt.txt", &annotate(&about, b"", receipt.bytes()));
     let again = SignedReceipt::decode(read("receipt.txt").into(), *receipt.signature()).unwrap();
     assert!(again.verify().is_ok());
+
+    let receipt = SignedReceipt::sign(&bob(), b.session, ReceiptKind::Read, 1, a.vector(), Some(NOW_MS));
+    let about =
+        format!("Bob's receipt: he has read it, at that time.\nSignature: {}", hex(receipt.signature().as_bytes()));
+    compare("receipt-read.txt", &annotate(&about, b"", receipt.bytes()));
+    let again = SignedReceipt::decode(read("receipt-read.txt").into(), *receipt.signature()).unwrap();
+    assert_eq!(again, receipt);
 }
 
 #[test]

@@ -3,8 +3,10 @@ import type { Me } from "./Me";
 import type { Message } from "./Message";
 import type { Network } from "./Network";
 import type { Notice } from "./Notice";
+import type { Notification } from "./Notification";
 import type { Session } from "./Session";
 import type { Settings } from "./Settings";
+import type { Transfer } from "./Transfer";
 import type { User } from "./User";
 
 /**
@@ -54,4 +56,40 @@ notice: Notice, } | { "type": "noticeWithdrawn",
 /**
  * The session.
  */
-sessionId: string, };
+sessionId: string, } | { "type": "typing", 
+/**
+ * Where.
+ */
+sessionId: string, 
+/**
+ * Who.
+ */
+userId: string, 
+/**
+ * Whether they write.
+ */
+typing: boolean, } | { "type": "messageRemoved", 
+/**
+ * Its session.
+ */
+sessionId: string, 
+/**
+ * The message.
+ */
+messageId: string, } | { "type": "transferChanged", 
+/**
+ * The row.
+ */
+transfer: Transfer, } | { "type": "notificationChanged", 
+/**
+ * The row.
+ */
+notification: Notification, } | { "type": "notificationRemoved", 
+/**
+ * Which.
+ */
+ids: Array<string>, } | { "type": "notificationsUnread", 
+/**
+ * The total.
+ */
+total: number, };

@@ -3,4 +3,4 @@
 /**
  * How far a message has come.
  */
-export type MessageState = "queued" | "delivered" | "failed";
+export type MessageState = "queued" | "delivered" | "read" | "failed";

@@ -3,4 +3,4 @@
 /**
  * Kind of message.
  */
-export type MessageType = "text";
+export type MessageType = "text" | "image" | "file" | "system";

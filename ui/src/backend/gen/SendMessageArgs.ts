@@ -18,7 +18,7 @@ receiverUserId?: string,
  */
 message: string, 
 /**
- * Only `text` so far, which is also the default.
+ * `text` (the default), `image` or `file`; what is shown follows from the attachments.
  */
 messageType?: MessageType, 
 /**

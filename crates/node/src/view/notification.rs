@@ -1,0 +1,65 @@
+//! What is kept in the notification centre, and what the system is asked to show.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+use utoipa::ToSchema;
+
+/// A record of the notification centre.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Notification {
+    /// Its ID, a UUID.
+    pub id: String,
+    /// What it is about.
+    pub kind: NotificationKind,
+    /// The session that it opens.
+    pub session_id: Option<String>,
+    /// The message that it is about, the newest of several.
+    pub message_id: Option<String>,
+    /// Who caused it.
+    pub from_user_id: Option<String>,
+    /// A line.
+    pub title: String,
+    /// A text, may be empty.
+    pub body: String,
+    /// When it was made, or last counted up.
+    pub created_at: String,
+    /// Whether it was read.
+    pub read: bool,
+    /// How many things it stands for.
+    pub count: u32,
+}
+
+/// What a notification is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NotificationKind {
+    /// New messages of a session.
+    Message,
+    /// A message that mentions this machine.
+    Mention,
+    /// A machine that asks for contact.
+    Request,
+    /// A transfer that ended or failed.
+    Transfer,
+    /// A key or a contact that needs a look.
+    Security,
+    /// The network side.
+    Network,
+}
+
+/// One notification for one session, already reduced to what the person lets it tell. Empty texts mean "hidden".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Notice {
+    /// The session it opens.
+    pub session_id: String,
+    /// Sender's name, empty when hidden.
+    pub title: String,
+    /// Newest text, empty when hidden.
+    pub body: String,
+    /// How many unread messages it stands for.
+    pub count: u32,
+    /// True for a message request.
+    pub request: bool,
+}

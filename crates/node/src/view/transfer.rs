@@ -1,0 +1,117 @@
+//! Attachments and their way from machine to machine.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+use utoipa::ToSchema;
+
+/// A file or folder of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Attachment {
+    /// Its ID on this machine, a UUID.
+    pub attachment_id: String,
+    /// Its place among the message's attachments.
+    pub index: u32,
+    /// BLAKE3 of the content, hexadecimal.
+    pub hash: String,
+    /// Its name, made safe.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Media type, such as `image/png`.
+    pub mime: String,
+    /// File or folder.
+    pub kind: AttachmentKind,
+    /// Files in a folder.
+    pub files: Option<u32>,
+    /// Width of an image in pixels.
+    pub width: Option<u32>,
+    /// Height of an image in pixels.
+    pub height: Option<u32>,
+    /// Whether an image moves.
+    pub animated: bool,
+    /// Whether `GET attachments/{attachmentId}/thumbnail` answers.
+    pub thumbnail: bool,
+    /// How far it has come.
+    pub state: TransferState,
+    /// Why it failed, in words.
+    pub failure: Option<String>,
+    /// Bytes that are here (or there) and verified.
+    pub bytes_done: u64,
+    /// Where it lies on this machine; only for callers with admin scope.
+    pub path: Option<String>,
+}
+
+/// What an attachment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AttachmentKind {
+    /// One file.
+    File,
+    /// A folder with all in it.
+    Folder,
+}
+
+/// How far an attachment has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TransferState {
+    /// Offered; not accepted here (or there) yet.
+    Offered,
+    /// Accepted, waiting for its turn or a link.
+    Queued,
+    /// On its way.
+    Transferring,
+    /// Stopped by a person.
+    Paused,
+    /// All here and verified.
+    Complete,
+    /// Not possible; see `failure`.
+    Failed,
+    /// Given up by a person.
+    Cancelled,
+    /// No longer where it was.
+    Gone,
+}
+
+/// An attachment on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Transfer {
+    /// Its ID on this machine, a UUID.
+    pub transfer_id: String,
+    /// The session.
+    pub session_id: String,
+    /// The message.
+    pub message_id: String,
+    /// The attachment.
+    pub attachment_id: String,
+    /// The other machine.
+    pub user_id: String,
+    /// To this machine or from it.
+    pub direction: Direction,
+    /// Its name.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Bytes that are there and verified.
+    pub bytes_done: u64,
+    /// Bytes a second, while it runs.
+    pub bytes_per_second: Option<u64>,
+    /// Seconds that it will take, while it runs.
+    pub seconds_left: Option<u64>,
+    /// How far it has come.
+    pub state: TransferState,
+    /// Why it failed, in words.
+    pub failure: Option<String>,
+}
+
+/// Which way a transfer goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// To this machine.
+    Incoming,
+    /// From this machine.
+    Outgoing,
+}
