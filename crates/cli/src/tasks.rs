@@ -265,7 +265,7 @@ pub(crate) fn message_line(message: &Message, session: &Session) -> String {
     let state = match message.state {
         MessageState::Queued => "  (waiting)",
         MessageState::Failed => "  (not sent)",
-        MessageState::Delivered => "",
+        MessageState::Delivered | MessageState::Read => "",
     };
     let head = format!("[{}] {name}: ", output::minute(&message.timestamp));
     format!("{head}{}{state}", output::paragraphs(&message.message, "    "))

@@ -46,6 +46,17 @@ const defaults: Settings = {
   enterSends: true,
   closeKeepsRunning: null,
   autostart: false,
+  readReceipts: true,
+  sendTyping: true,
+  sharePresence: true,
+  awayAfterMinutes: 5,
+  quietEnabled: false,
+  quietFrom: "22:00",
+  quietTo: "07:00",
+  sound: "default",
+  notificationDays: 30,
+  autoAcceptBytes: 10_485_760,
+  downloadFolder: "",
 };
 
 /** Everything the window knows. It lives on one stream of changes; components draw it. */

@@ -247,7 +247,7 @@ fn names() {
     writeln!(text, "safety number    = {}", safety_number(&a, &b)).unwrap();
     let event = landline_proto::EventId::of(b"");
     writeln!(text, "event ID of no bytes at all        = {event}").unwrap();
-    writeln!(text, "message ID of it at {NOW_MS} = {}", landline_proto::MessageId::for_event(NOW_MS, &event)).unwrap();
+    writeln!(text, "message ID of it at {NOW_MS} = {}", MessageId::for_event(NOW_MS, &event)).unwrap();
     compare("names.txt", &text);
 }
 
