@@ -95,6 +95,56 @@ const screens: readonly Screen[] = [
     },
   },
   {
+    name: "search",
+    query: "world=busy",
+    go: async (page) => {
+      await page.getByTestId("search-open").click();
+      await page.getByTestId("search-input").fill("the");
+      await page.getByTestId("search-hit").first().waitFor();
+      await page.getByTestId("search-in").selectOption({ label: "Omar" });
+      await page.locator("[data-testid=search][data-phase=found]").waitFor();
+    },
+  },
+  {
+    name: "search-day",
+    query: "world=busy",
+    viewport: small,
+    go: async (page) => {
+      await page.getByTestId("search-open").click();
+      await page.getByTestId("search-input").fill("no such words");
+      await page.getByRole("button", { name: "Since" }).click();
+      await page.getByRole("grid").waitFor();
+    },
+  },
+  {
+    name: "search-empty",
+    query: "world=busy",
+    go: async (page) => {
+      await page.getByTestId("search-open").click();
+      await page.getByTestId("search-input").waitFor();
+    },
+  },
+  {
+    name: "find",
+    query: "world=busy",
+    go: async (page) => {
+      await session(0)(page);
+      await page.keyboard.press("Control+f");
+      await page.getByTestId("find-input").fill("the");
+      await page.locator("[data-testid=find][data-phase=found]").waitFor();
+    },
+  },
+  {
+    name: "date",
+    query: "world=busy",
+    go: async (page) => {
+      await session(0)(page);
+      await page.keyboard.press("Control+f");
+      await page.getByTestId("go-to-day").click();
+      await page.getByTestId("date-dialog").waitFor();
+    },
+  },
+  {
     name: "shortcuts-sheet",
     query: "world=busy",
     go: async (page) => {

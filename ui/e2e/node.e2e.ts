@@ -1,108 +1,8 @@
-// The built page over real headless nodes, on loopback: what `cargo xtask run` gives on a machine without a display.
-// Needs `npm run build` and `cargo build -p landline-cli`; LANDLINE_BIN names another program.
-import { spawn, type ChildProcess } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type { Browser, Page } from "playwright-core";
-import { violations } from "./axe";
-import { launch, shoot } from "./harness";
+// What people do, over real nodes.
+import { expect, test } from "vitest";
+import { bubble, end, fresh, isAccessible, link, node, openPage, pair, useNodes, welcome, write } from "./nodes";
 
-const target = process.env["CARGO_TARGET_DIR"] ?? fileURLToPath(new URL("../../target", import.meta.url));
-const program = process.env["LANDLINE_BIN"] ?? join(target, "debug", "landline");
-
-interface Running {
-  process: ChildProcess;
-  dir: string;
-  api: string;
-  listen: string;
-}
-
-const dirs: string[] = [];
-const running = new Set<ChildProcess>();
-let browser: Browser;
-
-beforeAll(async () => {
-  if (!existsSync(program)) throw new Error(`${program} is missing: cargo build -p landline-cli`);
-  browser = await launch();
-});
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-  for (const one of running) await end(one);
-});
-afterAll(async () => {
-  await browser?.close();
-  for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
-});
-
-function end(child: ChildProcess): Promise<void> {
-  running.delete(child);
-  if (child.exitCode !== null) return Promise.resolve();
-  return new Promise((done) => {
-    child.once("exit", () => done());
-    child.kill("SIGTERM");
-  });
-}
-
-function fresh(): string {
-  const dir = mkdtempSync(join(tmpdir(), "landline-ui-"));
-  dirs.push(dir);
-  return dir;
-}
-
-/** Starts a node that talks over loopback only. */
-async function node(dir: string, name: string, more: string[] = [], api = "127.0.0.1:0"): Promise<Running> {
-  const child = spawn(
-    program,
-    ["node", "--json", "--data-dir", dir, "--name", name, "--no-mdns", "--no-beacon", "--key-store", "file", "--api", api, ...more],
-    { stdio: ["ignore", "pipe", "ignore"] },
-  );
-  running.add(child);
-  const lines = createInterface({ input: child.stdout });
-  for await (const line of lines) {
-    const ready = JSON.parse(line) as { ready: boolean; api: string; listen: string };
-    if (ready.ready) return { process: child, dir, api: ready.api, listen: ready.listen };
-  }
-  throw new Error("the node ended before it was ready");
-}
-
-/** A one-time link, as `landline open` makes it. */
-async function link(of: Running): Promise<string> {
-  const { token } = JSON.parse(readFileSync(join(of.dir, "api.json"), "utf8")) as { token: string };
-  const reply = await fetch(`${of.api}/api/v1/login-links`, { method: "POST", headers: { authorization: `Bearer ${token}` } });
-  return ((await reply.json()) as { url: string }).url;
-}
-
-async function openPage(url: string): Promise<{ page: Page; errors: string[] }> {
-  const context = await browser.newContext({ viewport: { width: 1100, height: 720 }, locale: "en-GB", reducedMotion: "reduce" });
-  const page = await context.newPage();
-  const errors: string[] = [];
-  page.on("pageerror", (error) => errors.push(String(error)));
-  page.on("console", (message) => {
-    // A node that is away is an error to the browser, and what these tests are about.
-    if (message.type() === "error" && !/ERR_CONNECTION|WebSocket|Failed to load resource/u.test(message.text())) errors.push(message.text());
-  });
-  await page.goto(url);
-  return { page, errors };
-}
-
-const welcome = async (page: Page, name: string) => {
-  await page.getByTestId("welcome-name").fill(name);
-  await page.getByTestId("welcome-start").click();
-  await page.getByTestId("nearby").waitFor();
-};
-const write = async (page: Page, text: string) => {
-  await page.getByTestId("composer").fill(text);
-  await page.keyboard.press("Enter");
-};
-const isAccessible = async (page: Page, screen: string) => {
-  await shoot(page, `node-${screen}`);
-  expect(await violations(page), `because axe objects to nothing on the screen ${screen}`).toEqual([]);
-};
-const bubble = (page: Page, text: string) => page.getByTestId("message").filter({ hasText: text });
+useNodes();
 
 test("two people meet, one asks, the other accepts, both write; a node goes and comes back", async () => {
   const bea = await node(fresh(), "Bea", ["--listen", "127.0.0.1:0"]);
@@ -168,3 +68,35 @@ test("a page without a link is told how to get one, and a link works once", asyn
   await first.page.reload();
   await first.page.getByTestId("welcome").waitFor();
 });
+
+test("what was written is found, in all conversations and in one, and the way to a day", async () => {
+  const { a, b, errors } = await pair();
+  for (const text of ["The Crème brûlée was good", "会议改到十点了", "see you at the meeting"]) await write(a, text);
+  await bubble(b, "see you at the meeting").waitFor();
+  await write(b, "creme de la creme");
+  await bubble(a, "creme de la creme").waitFor();
+
+  await b.keyboard.press("Control+Shift+f");
+  await b.getByTestId("search-input").fill("CREME");
+  await b.getByText("2 messages found").waitFor();
+  expect(await b.getByTestId("search-hit").locator("mark").allInnerTexts()).toEqual(["creme", "creme", "Crème"]);
+  await isAccessible(b, "search");
+  await b.getByTestId("search-from").selectOption({ label: "Anna Sjöberg" });
+  await b.getByText("1 message found").waitFor();
+  await b.getByTestId("search-input").fill("改");
+  await b.getByTestId("search-hit").filter({ hasText: "会议改到十点了" }).click();
+  await bubble(b, "会议改到十点了").waitFor();
+
+  await b.keyboard.press("Control+f");
+  await b.getByTestId("find-input").fill("meeting");
+  await b.getByTestId("find-count").getByText("1 of 1").waitFor();
+  await b.getByTestId("find-input").fill("e");
+  await b.getByTestId("find-count").getByText("1 of 4").waitFor();
+  await b.keyboard.press("Enter");
+  await b.getByTestId("find-count").getByText("2 of 4").waitFor();
+  await isAccessible(b, "find");
+  await b.getByTestId("go-to-day").click();
+  await b.getByTestId("date-dialog").locator("[aria-current=date]").click();
+  await bubble(b, "Hello Bea").waitFor();
+  expect(errors()).toEqual([]);
+}, 120_000);

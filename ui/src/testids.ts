@@ -46,6 +46,20 @@ export const testid = {
   composer: "composer",
   composerHint: "composer-hint",
   send: "send",
+  /** Search: the page (`data-phase`), its field, count and filters, one hit (`data-id`). */
+  searchOpen: "search-open",
+  search: "search",
+  searchInput: "search-input",
+  searchStatus: "search-status",
+  searchFrom: "search-from",
+  searchIn: "search-in",
+  searchHit: "search-hit",
+  /** Finding in the open conversation, and going to a day of it. */
+  find: "find",
+  findInput: "find-input",
+  findCount: "find-count",
+  goToDay: "go-to-day",
+  dateDialog: "date-dialog",
   /** Settings: the page, its sections (`data-section`), single controls. */
   settingsOpen: "settings-open",
   settings: "settings",

@@ -1,9 +1,12 @@
 import { BackendError, type Backend, type BackendMessage, type Connection, type ShellInfo } from "../backend/backend";
 import type { Change, Info, Me, Message, Network, Settings, User } from "../backend/gen";
+import type { Day } from "../shared/days";
 import { m, useLanguage } from "../shared/i18n.svelte";
 import { Announcer } from "./announce.svelte";
 import { Drafts } from "./drafts";
+import { Find } from "./find.svelte";
 import { People, SEARCH_MS } from "./people.svelte";
+import { Search } from "./search.svelte";
 import { Sessions, isMuted } from "./sessions.svelte";
 import { Timeline } from "./timeline.svelte";
 
@@ -11,6 +14,7 @@ import { Timeline } from "./timeline.svelte";
 export type Route =
   | { page: "nearby" }
   | { page: "session"; sessionId: string }
+  | { page: "search" }
   | { page: "settings"; section: SettingsSection }
   | { page: "why" };
 
@@ -22,6 +26,7 @@ export type Dialog =
   | { kind: "shortcuts" }
   | { kind: "address" }
   | { kind: "close" }
+  | { kind: "date" }
   | { kind: "block"; user: User }
   | { kind: "failure"; message: Message };
 
@@ -74,8 +79,12 @@ export class App {
   readonly sessions = new Sessions();
   readonly people = new People();
   readonly drafts: Drafts;
+  /** The search in everything; it stays as it was left. */
+  readonly search: Search;
   readonly announcer = new Announcer((count) => m.announce_burst({ count }));
   timeline = $state.raw<Timeline | null>(null);
+  /** Finding in the open conversation, while its bar is there. */
+  find = $state.raw<Find | null>(null);
   route = $state.raw<Route>({ page: "nearby" });
   /** In a narrow window, whether the main part covers the list. */
   inMain = $state(false);
@@ -91,6 +100,8 @@ export class App {
   composerCalls = $state(0);
   /** Raised whenever the conversation should go to its newest message. */
   newestCalls = $state(0);
+  /** Raised whenever a field that searches should take the focus. */
+  searchCalls = $state(0);
 
   #viewer = crypto.randomUUID();
   #toastId = 0;
@@ -100,6 +111,7 @@ export class App {
 
   constructor(backend: Backend) {
     this.backend = backend;
+    this.search = new Search(backend);
     this.drafts = new Drafts(async (sessionId, draft) => {
       try {
         this.sessions.apply(await this.backend.call("update_session", { sessionId, draft }));
@@ -234,26 +246,28 @@ export class App {
 
   // ---- Where one is -------------------------------------------------------------------------------------------
 
-  /** Opens a conversation, at its first unread message, with the focus in the composer. */
-  openSession(sessionId: string): void {
+  /** Opens a conversation at its first unread message, or at the message that is named; the focus goes to the composer. */
+  openSession(sessionId: string, messageId?: string): void {
     this.dialog = null;
     this.inMain = true;
     if (this.route.page === "session" && this.route.sessionId === sessionId && this.timeline !== null) {
       this.composerCalls += 1;
       this.tellFocus();
+      if (messageId !== undefined) void this.showMessage(messageId);
       return;
     }
+    this.find = null;
     void this.drafts.flush();
     this.route = { page: "session", sessionId };
     this.sessions.selected = sessionId;
     const timeline = new Timeline(this.backend, sessionId, () => this.me?.machineId ?? "");
     this.timeline = timeline;
-    void this.#openTimeline(timeline, sessionId);
+    void this.#openTimeline(timeline, sessionId, messageId);
     this.composerCalls += 1;
     this.tellFocus();
   }
 
-  async #openTimeline(timeline: Timeline, sessionId: string): Promise<void> {
+  async #openTimeline(timeline: Timeline, sessionId: string, messageId?: string): Promise<void> {
     // A cold start by a click on a notification: the list may not be here yet.
     if (this.sessions.get(sessionId) === undefined) {
       try {
@@ -263,7 +277,45 @@ export class App {
         return;
       }
     }
+    if (messageId !== undefined && (await timeline.show(messageId))) return;
     await timeline.open(this.sessions.get(sessionId));
+    if (messageId !== undefined && timeline.ready) this.toast(m.message_gone(), "error");
+  }
+
+  /** Goes to a message of the open conversation, however far back. */
+  async showMessage(messageId: string): Promise<void> {
+    const shown = (await this.timeline?.show(messageId)) ?? false;
+    if (!shown) this.toast(m.message_gone(), "error");
+  }
+
+  /** Goes to a day of the open conversation. */
+  async showDay(day: Day): Promise<void> {
+    this.dialog = null;
+    const timeline = this.timeline;
+    if (timeline === null || (await timeline.showDay(day))) return;
+    this.toast(timeline.error?.message ?? m.conversation_failed(), "error");
+  }
+
+  /** Opens the bar that finds in the open conversation; without one, the search in everything. */
+  openFind(): void {
+    const timeline = this.timeline;
+    if (timeline === null) {
+      this.openSearch();
+      return;
+    }
+    this.find ??= new Find(this.backend, timeline.sessionId, (hit) => void this.showMessage(hit.message.id));
+    this.searchCalls += 1;
+  }
+
+  closeFind(): void {
+    this.find = null;
+    this.composerCalls += 1;
+  }
+
+  /** Opens the search in everything. */
+  openSearch(): void {
+    if (this.route.page !== "search") this.go({ page: "search" });
+    this.searchCalls += 1;
   }
 
   /** Opens the conversation with a machine, making it when there is none. */
@@ -285,6 +337,7 @@ export class App {
     void this.drafts.flush();
     this.dialog = null;
     this.timeline = null;
+    this.find = null;
     this.sessions.selected = null;
     this.details = false;
     this.route = route;

@@ -2,7 +2,7 @@
 export type CommandId =
   | "switch" | "new" | "regions" | "regionsBack" | "nextSession" | "previousSession" | "nextUnread" | "previousUnread"
   | "session1" | "session2" | "session3" | "session4" | "session5" | "session6" | "session7" | "session8" | "session9"
-  | "newest" | "mute" | "settings" | "zoomIn" | "zoomOut" | "zoomReset" | "shortcuts";
+  | "find" | "search" | "newest" | "mute" | "settings" | "zoomIn" | "zoomOut" | "zoomReset" | "shortcuts";
 
 /** Which part of the sheet a binding stands in. */
 export type KeyGroup = "general" | "sessions" | "look";
@@ -22,6 +22,8 @@ const numbered = [1, 2, 3, 4, 5, 6, 7, 8, 9].map(
 export const bindings: readonly Binding[] = [
   { id: "switch", group: "general", keys: ["Mod+K"] },
   { id: "new", group: "general", keys: ["Mod+N"] },
+  { id: "find", group: "general", keys: ["Mod+F"] },
+  { id: "search", group: "general", keys: ["Mod+Shift+F"] },
   { id: "settings", group: "general", keys: ["Mod+,"] },
   { id: "shortcuts", group: "general", keys: ["Mod+/", "Mod+Shift+/", "Mod+Shift+?", "Mod+?"] },
   { id: "regions", group: "general", keys: ["F6"] },

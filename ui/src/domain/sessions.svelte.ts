@@ -16,6 +16,9 @@ export class Sessions {
   /** While the pointer or the focus is in the list, the order it had then. */
   #held = $state.raw<readonly string[] | null>(null);
 
+  /** All of them, archived ones too, by name. */
+  readonly all: readonly Session[] = $derived([...this.#byId.values()].sort((a, b) => a.title.localeCompare(b.title)));
+
   /** All that are not archived, pinned ones first, then the newest. */
   readonly sorted: readonly Session[] = $derived(
     [...this.#byId.values()].filter((one) => !one.archived).sort(compare),

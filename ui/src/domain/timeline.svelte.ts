@@ -1,7 +1,8 @@
 import { tick } from "svelte";
 import { SvelteSet } from "svelte/reactivity";
 import { BackendError, type Backend } from "../backend/backend";
-import type { Message, Session } from "../backend/gen";
+import type { Message, MessagesArgs, Page, Session } from "../backend/gen";
+import { startOf, type Day } from "../shared/days";
 
 /** Messages that are loaded at a time. */
 export const PAGE = 60;
@@ -10,6 +11,9 @@ export const KEPT = 600;
 
 /** Where a freshly loaded part is shown from: its end, the unread divider, or a message. */
 export type Target = { at: "end" } | { at: "divider" } | { at: "message"; id: string };
+
+/** Which page to load: none of these is the newest. */
+type Where = Pick<MessagesArgs, "around" | "date">;
 
 /** The loaded part of one conversation, oldest first. Changes of the stream are applied to it. */
 export class Timeline {
@@ -33,6 +37,8 @@ export class Timeline {
   /** Counts how often the whole part was replaced: the list then starts anew, at `target`. */
   loads = $state(0);
   target: Target = { at: "end" };
+  /** The message that was jumped to last; a new object for each jump, also to the same message. */
+  landed = $state.raw<{ id: string } | null>(null);
   /** The topmost message on screen, told by the list; `null` while it stands at the end. */
   anchor: string | null = null;
   #backend: Backend;
@@ -51,38 +57,63 @@ export class Timeline {
   async open(session: Session | undefined): Promise<void> {
     this.dividerId = session?.firstUnread ?? null;
     const id = this.dividerId;
-    await (id === null ? this.#load({ at: "end" }, {}) : this.#load({ at: "divider" }, { around: id }));
+    await (id === null ? this.#load({}, { at: "end" }) : this.#load({ around: id }, { at: "divider" }));
+  }
+
+  /** Shows a message, however far back; false when it is not there any more. */
+  async show(id: string): Promise<boolean> {
+    if (!this.messages.some((one) => one.id === id)) {
+      if (!(await this.#load({ around: id }, { at: "message", id }))) return false;
+      if (!this.messages.some((one) => one.id === id)) return false;
+    }
+    this.landed = { id };
+    return true;
+  }
+
+  /** Shows the first message of a day, or the next one after it; false when it cannot be had. */
+  async showDay(day: Day): Promise<boolean> {
+    const from = startOf(day);
+    const first = (page: Page<Message>) =>
+      page.items.find((one) => Date.parse(one.timestamp) >= from.getTime()) ?? page.items.at(-1);
+    const loaded = await this.#load({ date: from.toISOString() }, (page) => {
+      const id = first(page)?.id;
+      return id === undefined ? { at: "end" } : { at: "message", id };
+    });
+    if (loaded && this.target.at === "message") this.landed = { id: this.target.id };
+    return loaded;
   }
 
   /** Loads again what is on screen, after changes were missed. */
   async reload(): Promise<void> {
     const id = this.anchor;
-    await (id === null ? this.#load({ at: "end" }, {}) : this.#load({ at: "message", id }, { around: id }));
+    await (id === null ? this.#load({}, { at: "end" }) : this.#load({ around: id }, { at: "message", id }));
   }
 
   /** Shows the newest page. */
   async toNewest(): Promise<void> {
-    if (this.moreAfter) await this.#load({ at: "end" }, {});
+    if (this.moreAfter) await this.#load({}, { at: "end" });
     this.below = 0;
   }
 
-  async #load(target: Target, where: { around?: string }): Promise<void> {
+  async #load(where: Where, target: Target | ((page: Page<Message>) => Target)): Promise<boolean> {
     const generation = ++this.#generation;
     this.loading = null;
     try {
       const page = await this.#backend.call("messages", { sessionId: this.sessionId, limit: PAGE, ...where });
-      if (generation !== this.#generation) return;
+      if (generation !== this.#generation) return false;
       this.shift = false;
       this.messages = page.items;
       this.moreBefore = page.nextBefore != null;
       this.moreAfter = page.nextAfter != null;
       this.error = null;
-      this.target = target;
+      this.target = typeof target === "function" ? target(page) : target;
       this.loads += 1;
       this.ready = true;
       // A change between the page being read and it being applied is in the stream, and the stream comes after.
+      return true;
     } catch (cause) {
       if (generation === this.#generation) this.error = BackendError.from(cause);
+      return false;
     }
   }
 

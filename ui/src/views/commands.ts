@@ -13,6 +13,12 @@ export function runCommand(app: App, command: CommandId): void {
     case "new":
       app.go({ page: "nearby" });
       return;
+    case "find":
+      app.openFind();
+      return;
+    case "search":
+      app.openSearch();
+      return;
     case "settings":
       app.go({ page: "settings", section: "profile" });
       return;

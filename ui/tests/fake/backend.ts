@@ -1,4 +1,5 @@
 import { BackendError, type Backend, type BackendMessage, type ShellInfo } from "../../src/backend/backend";
+import { searchIn } from "./search";
 import type { Args, CommandName, Message, Network, Page, Result, Session, Settings, User } from "../../src/backend/gen";
 
 /** The machine whose window is under test. */
@@ -189,6 +190,8 @@ export class FakeBackend implements Backend {
         this.sessions.set(sessionId, { ...row, unreadCount: left.length, firstUnread: left[0]?.id ?? null });
         return this.row(sessionId);
       }
+      case "search":
+        return searchIn(this, given as unknown as Args["search"]);
       case "focus":
         return { ok: true };
       default:
@@ -331,9 +334,13 @@ export class FakeBackend implements Backend {
     throw new BackendError({ code: "not_found", message: "No such message." });
   }
 
-  page({ sessionId, before, after, around, limit = 50 }: Args["messages"]): Page<Message> {
+  page({ sessionId, before, after, around, date, limit = 50 }: Args["messages"]): Page<Message> {
     const all = this.messages.get(sessionId) ?? [];
-    const at = (id: string) => all.findIndex((one) => one.id === id);
+    const at = (id: string) => {
+      const index = all.findIndex((one) => one.id === id);
+      if (index < 0) throw new BackendError({ code: "message_not_found", message: "There is no such message." });
+      return index;
+    };
     let from = Math.max(0, all.length - limit);
     let to = all.length;
     if (before !== undefined) {
@@ -341,6 +348,10 @@ export class FakeBackend implements Backend {
       from = Math.max(0, to - limit);
     } else if (after !== undefined) {
       from = at(after) + 1;
+      to = Math.min(all.length, from + limit);
+    } else if (date !== undefined) {
+      const first = all.findIndex((one) => one.timestamp >= date);
+      from = Math.max(0, (first < 0 ? all.length : first) - Math.floor(limit / 2));
       to = Math.min(all.length, from + limit);
     } else if (around !== undefined) {
       from = Math.max(0, at(around) - Math.floor(limit / 2));

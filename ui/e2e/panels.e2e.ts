@@ -1,0 +1,122 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { PreviewServer } from "vite";
+import { launch, looks, open, serve } from "./harness";
+
+let browser: Browser;
+let server: PreviewServer;
+let url: string;
+const opened: BrowserContext[] = [];
+let errors: string[] = [];
+
+beforeAll(async () => {
+  ({ server, url } = await serve());
+  browser = await launch();
+});
+afterEach(async () => {
+  for (const context of opened.splice(0)) await context.close();
+  expect(errors, "because a page without errors is part of every test").toEqual([]);
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+async function start(query: string, viewport?: { width: number; height: number }): Promise<Page> {
+  const made = await open(browser, url, query, looks[0], viewport);
+  opened.push(made.context);
+  errors = made.errors;
+  return made.page;
+}
+
+const focusedId = (page: Page) => page.evaluate(() => (document.activeElement as HTMLElement | null)?.dataset["testid"]);
+
+async function openSession(page: Page, index = 0): Promise<void> {
+  await page.getByTestId("session-item").nth(index).click();
+  await page.locator(".scroller.placed").waitFor();
+}
+
+/** Waits until a message stands wholly within the list. */
+async function onScreen(page: Page, id: string): Promise<void> {
+  await page.waitForFunction((wanted) => {
+    const box = document.querySelector(".scroller.placed")?.getBoundingClientRect();
+    const row = document.querySelector(`[data-id="${wanted}"]`)?.getBoundingClientRect();
+    return box !== undefined && row !== undefined && row.top >= box.top && row.bottom <= box.bottom;
+  }, id);
+}
+
+describe("searching", () => {
+  test("in all messages, by keyboard, opens the hit in its conversation", async () => {
+    const page = await start("world=busy");
+    await page.getByTestId("session-item").first().waitFor();
+    await page.keyboard.press("Control+Shift+f");
+    await page.waitForFunction(() => (document.activeElement as HTMLElement).dataset["testid"] === "search-input");
+    await page.keyboard.type("projector");
+    await page.getByText("2 messages found").waitFor();
+    expect(await page.getByTestId("search-hit").locator("mark").allInnerTexts()).toEqual(["Projector", "projector"]);
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowDown");
+    const id = await page.evaluate(() => (document.activeElement as HTMLElement).dataset["id"] ?? "");
+    await page.keyboard.press("Enter");
+    await onScreen(page, id);
+    expect(await page.getByTestId("conversation").getAttribute("data-session")).toBe("session-landline1anna");
+    // Coming back, the search is as it was left.
+    await page.keyboard.press("Control+Shift+f");
+    expect(await page.getByTestId("search-input").inputValue()).toBe("projector");
+    await page.getByTestId("search-in").selectOption({ label: "Omar" });
+    await page.getByText("Nothing found").waitFor();
+    await page.getByRole("button", { name: "Clear filters" }).click();
+    await page.getByText("2 messages found").waitFor();
+  });
+
+  test("says what the node refuses", async () => {
+    const page = await start("world=busy");
+    await page.getByTestId("search-open").click();
+    await page.evaluate(() => window.refuse("search", "A search holds 256 bytes."));
+    await page.getByTestId("search-input").fill("x");
+    await page.getByRole("alert").filter({ hasText: "A search holds 256 bytes." }).waitFor();
+  });
+
+  test("finds in a long conversation, far back, one hit after the other", async () => {
+    const page = await start("world=long&count=5000");
+    await openSession(page);
+    await page.keyboard.press("Control+f");
+    await page.waitForFunction(() => (document.activeElement as HTMLElement).dataset["testid"] === "find-input");
+    await page.keyboard.type("#42");
+    await page.getByText("1 of 111").waitFor();
+    await onScreen(page, "message-4300");
+    for (let n = 0; n < 40; n++) await page.keyboard.press("Enter");
+    await page.getByText("41 of 111").waitFor();
+    await onScreen(page, "message-4260");
+    await page.keyboard.press("Shift+Enter");
+    await onScreen(page, "message-4261");
+    const marks = await page.evaluate(() => [CSS.highlights.get("found")?.size ?? 0, CSS.highlights.get("found-here")?.size ?? 0]);
+    expect(marks[0], "because every hit on screen is marked").toBeGreaterThan(2);
+    expect(marks[1], "because the one that is shown stands out").toBe(1);
+    await page.keyboard.press("Escape");
+    await page.getByTestId("find").waitFor({ state: "detached" });
+    expect(await focusedId(page)).toBe("composer");
+    expect(await page.evaluate(() => CSS.highlights.size)).toBe(0);
+    // Where it was found is where one stays.
+    await onScreen(page, "message-4261");
+  });
+
+  test("goes to a day, chosen by keyboard", async () => {
+    const page = await start("world=long&count=5000");
+    await openSession(page);
+    await page.getByTestId("conversation-menu").click();
+    await page.getByRole("menuitem", { name: "Go to a day" }).click();
+    await page.getByTestId("date-dialog").waitFor();
+    const day = await page.evaluate(() => (document.activeElement as HTMLElement).dataset["day"] ?? "");
+    expect(day, "because it opens at the day that is being read").toBe("2026-11-09");
+    await page.keyboard.press("ArrowUp");
+    await page.keyboard.press("ArrowLeft");
+    await page.keyboard.press("Enter");
+    await page.getByTestId("date-dialog").waitFor({ state: "detached" });
+    const first = await page.evaluate(() => {
+      const from = new Date(2026, 10, 1).toISOString();
+      return [...window.fake.messages.values()][0]?.find((one) => one.timestamp >= from)?.id ?? "";
+    });
+    await onScreen(page, first);
+  });
+});
