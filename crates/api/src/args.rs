@@ -8,7 +8,7 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, excerpt};
-use node::view::{MessageType, Preview, Sound, Theme, Visibility};
+use node::view::{MessageType, NotificationKind, Preview, Sound, Theme, Visibility};
 
 /// Most characters of an ID, a name or another short argument. The node's own rules are narrower; this keeps a
 /// megabyte from reaching them.
@@ -203,6 +203,53 @@ pub struct SearchArgs {
     pub before: Option<String>,
     /// Most hits, 1–50; 20 when not given.
     pub limit: Option<u32>,
+}
+
+/// Which records of the notification centre to list.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[ts(optional_fields)]
+pub struct NotificationsArgs {
+    /// Only those not read.
+    pub unread: Option<bool>,
+    /// Only those of this kind.
+    pub kind: Option<NotificationKind>,
+    /// Older than this cursor: `nextBefore` of a page.
+    pub before: Option<String>,
+    /// Most records, 1–200; 50 when not given.
+    pub limit: Option<u32>,
+}
+
+/// Makes a record in the notification centre.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[ts(optional_fields)]
+pub struct CreateNotificationArgs {
+    /// What it is about; `message` when not given.
+    pub kind: Option<NotificationKind>,
+    /// A line, 1–256 bytes.
+    pub title: String,
+    /// A text, up to 4,096 bytes.
+    pub body: Option<String>,
+    /// The session that it opens.
+    pub session_id: Option<String>,
+}
+
+/// Names a record of the notification centre.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NotificationArgs {
+    /// Its ID.
+    pub notification_id: String,
+}
+
+/// Takes old records out of the notification centre.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[ts(optional_fields)]
+pub struct CleanupArgs {
+    /// Those older than so many days, 0–3650; 30 when not given.
+    pub days_old: Option<u32>,
 }
 
 /// Sends a message. Exactly one of `sessionId` and `receiverUserId`.

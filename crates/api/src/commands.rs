@@ -4,7 +4,9 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use node::view::{Me, Message, Network, Notice, Page, SearchPage, Session, Settings, Status, User};
+use node::view::{
+    Me, Message, Network, Notice, Notification, NotificationStats, Page, SearchPage, Session, Settings, Status, User,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -12,14 +14,16 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use crate::args::{
-    self, AddContactArgs, CreateSessionArgs, CreateTokenArgs, FocusArgs, MarkSessionReadArgs, MessageArgs,
-    MessagesArgs, NoArgs, Scope, SearchArgs, SendMessageArgs, SessionArgs, TokenArgs, UpdateMeArgs, UpdateSessionArgs,
-    UpdateSettingsArgs, UserArgs, UsersArgs,
+    self, AddContactArgs, CleanupArgs, CreateNotificationArgs, CreateSessionArgs, CreateTokenArgs, FocusArgs,
+    MarkSessionReadArgs, MessageArgs, MessagesArgs, NoArgs, NotificationArgs, NotificationsArgs, Scope, SearchArgs,
+    SendMessageArgs, SessionArgs, TokenArgs, UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UsersArgs,
 };
 use crate::door::Call;
 use crate::error::ApiError;
 use crate::handlers;
-use crate::results::{CreatedSession, CreatedToken, Done, Info, LoginLink, TokenInfo, UnreadCount, UserStatus};
+use crate::results::{
+    Counted, CreatedSession, CreatedToken, Done, Info, LoginLink, TokenInfo, UnreadCount, UserStatus,
+};
 
 /// Looks at each command's types in turn; how the TypeScript and OpenAPI documents are made.
 pub trait Visitor {
@@ -138,7 +142,21 @@ commands! {
     Network = "network" (NoArgs) -> Network, Read, handlers::network;
     /// Tells which session is on a screen, so that none of its messages raises a notification.
     Focus = "focus" (FocusArgs) -> Done, Send, handlers::focus;
-    /// The notifications that stand.
+    /// Records of the notification centre, newest first.
+    Notifications = "notifications" (NotificationsArgs) -> Page<Notification>, Read, handlers::notifications;
+    /// Counts of the notification centre.
+    NotificationStats = "notification_stats" (NoArgs) -> NotificationStats, Read, handlers::notification_stats;
+    /// Makes a record in the notification centre.
+    CreateNotification = "create_notification" (CreateNotificationArgs) -> Notification, Send, handlers::create_notification;
+    /// Marks a record of the notification centre as read.
+    MarkNotificationRead = "mark_notification_read" (NotificationArgs) -> Notification, Send, handlers::mark_notification_read;
+    /// Marks all records of the notification centre as read.
+    MarkAllNotificationsRead = "mark_all_notifications_read" (NoArgs) -> Counted, Send, handlers::mark_all_notifications_read;
+    /// Takes a record out of the notification centre.
+    DeleteNotification = "delete_notification" (NotificationArgs) -> Done, Send, handlers::delete_notification;
+    /// Takes old records out of the notification centre.
+    CleanupNotifications = "cleanup_notifications" (CleanupArgs) -> Counted, Send, handlers::cleanup_notifications;
+    /// The notifications that the system shows.
     Notices = "notices" (NoArgs) -> Page<Notice>, Read, handlers::notices;
     /// The tokens of this node, without their secret part.
     Tokens = "tokens" (NoArgs) -> Page<TokenInfo>, Admin, handlers::tokens;

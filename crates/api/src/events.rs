@@ -55,6 +55,11 @@ impl Teller {
                 vec![("user_typing", json!({ "sessionId": session_id, "userId": user_id, "isTyping": typing }))]
             }
             Change::UnreadChanged { total } => vec![("unread_count", json!({ "total": total }))],
+            Change::NotificationChanged { notification } if !notification.read => {
+                vec![("notification", json!(notification))]
+            }
+            Change::NotificationRemoved { ids } => vec![("notifications_removed", json!({ "ids": ids }))],
+            Change::NotificationsUnread { total } => vec![("notifications_unread", json!({ "total": total }))],
             Change::SessionChanged { opened: false, .. }
             | Change::MeChanged { .. }
             | Change::SettingsChanged { .. }
@@ -63,9 +68,7 @@ impl Teller {
             | Change::NoticeWithdrawn { .. }
             | Change::MessageRemoved { .. }
             | Change::TransferChanged { .. }
-            | Change::NotificationChanged { .. }
-            | Change::NotificationRemoved { .. }
-            | Change::NotificationsUnread { .. } => Vec::new(),
+            | Change::NotificationChanged { .. } => Vec::new(),
         }
     }
 }

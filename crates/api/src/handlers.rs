@@ -1,17 +1,26 @@
 //! The commands' handlers: arguments in, one call to the node, its answer out.
 
 use axum::http::StatusCode;
-use node::view::{Me, Message, MessageType, Network, Notice, Page, SearchPage, Session, Settings, Status, User};
-use node::{ErrorClass, FocusState, MePatch, Node, NodeError, PageRequest, SearchRequest, SendRequest, SessionPatch};
+use node::view::{
+    Me, Message, MessageType, Network, Notice, Notification, NotificationKind, NotificationStats, Page, SearchPage,
+    Session, Settings, Status, User,
+};
+use node::{
+    ErrorClass, FocusState, MePatch, NewNotification, Node, NodeError, NotificationsRequest, PageRequest,
+    SearchRequest, SendRequest, SessionPatch,
+};
 
 use crate::args::{
-    AddContactArgs, CreateSessionArgs, CreateTokenArgs, FocusArgs, MarkSessionReadArgs, MessageArgs, MessagesArgs,
-    NoArgs, SearchArgs, SendMessageArgs, SessionArgs, TokenArgs, UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs,
-    UserArgs, UserFilter, UsersArgs,
+    AddContactArgs, CleanupArgs, CreateNotificationArgs, CreateSessionArgs, CreateTokenArgs, FocusArgs,
+    MarkSessionReadArgs, MessageArgs, MessagesArgs, NoArgs, NotificationArgs, NotificationsArgs, SearchArgs,
+    SendMessageArgs, SessionArgs, TokenArgs, UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UserFilter,
+    UsersArgs,
 };
 use crate::door::Call;
 use crate::error::ApiError;
-use crate::results::{CreatedSession, CreatedToken, Done, Info, LoginLink, TokenInfo, UnreadCount, UserStatus};
+use crate::results::{
+    Counted, CreatedSession, CreatedToken, Done, Info, LoginLink, TokenInfo, UnreadCount, UserStatus,
+};
 
 type Answer<T> = Result<T, ApiError>;
 
@@ -197,6 +206,41 @@ pub(crate) async fn focus(call: &Call<'_>, args: FocusArgs) -> Answer<Done> {
     }
     call.door.node.focus(FocusState { viewer, session: session_id, focused });
     Ok(Done::DONE)
+}
+
+pub(crate) async fn notifications(call: &Call<'_>, args: NotificationsArgs) -> Answer<Page<Notification>> {
+    let NotificationsArgs { unread, kind, before, limit } = args;
+    let unread = unread.unwrap_or_default();
+    Ok(call.door.node.notifications(NotificationsRequest { unread, kind, before, limit }).await?)
+}
+
+pub(crate) async fn notification_stats(call: &Call<'_>, _: NoArgs) -> Answer<NotificationStats> {
+    Ok(call.door.node.notification_stats().await?)
+}
+
+pub(crate) async fn create_notification(call: &Call<'_>, args: CreateNotificationArgs) -> Answer<Notification> {
+    let CreateNotificationArgs { kind, title, body, session_id: session } = args;
+    let kind = kind.unwrap_or(NotificationKind::Message);
+    let new = NewNotification { kind, title, body: body.unwrap_or_default(), session };
+    Ok(call.door.node.create_notification(new).await?)
+}
+
+pub(crate) async fn mark_notification_read(call: &Call<'_>, args: NotificationArgs) -> Answer<Notification> {
+    Ok(call.door.node.mark_notification_read(&args.notification_id).await?)
+}
+
+pub(crate) async fn mark_all_notifications_read(call: &Call<'_>, _: NoArgs) -> Answer<Counted> {
+    Ok(Counted { count: call.door.node.mark_all_notifications_read().await? })
+}
+
+pub(crate) async fn delete_notification(call: &Call<'_>, args: NotificationArgs) -> Answer<Done> {
+    call.door.node.delete_notification(&args.notification_id).await?;
+    Ok(Done::DONE)
+}
+
+pub(crate) async fn cleanup_notifications(call: &Call<'_>, args: CleanupArgs) -> Answer<Counted> {
+    let days = args.days_old.unwrap_or(30);
+    Ok(Counted { count: call.door.node.cleanup_notifications(days).await? })
 }
 
 pub(crate) async fn notices(call: &Call<'_>, _: NoArgs) -> Answer<Page<Notice>> {

@@ -112,7 +112,8 @@ fn operation(route: &Route, schemas: &Schemas, error: &Value) -> Value {
     for (name, kind) in route.query {
         elsewhere.push(name);
         let schema = match kind {
-            Kind::Number => json!({ "type": "integer", "minimum": 1 }),
+            Kind::Number => json!({ "type": "integer", "minimum": 0 }),
+            Kind::Flag => json!({ "type": "boolean" }),
             Kind::Text => property(name),
         };
         parameters.push(json!({ "name": name, "in": "query", "required": false, "schema": schema }));

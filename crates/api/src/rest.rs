@@ -147,6 +147,7 @@ async fn arguments(route: &Route, path: &RawPathParams, request: Request) -> Res
         };
         let value = match (kind, value.parse::<u64>()) {
             (Kind::Number, Ok(number)) => Value::from(number),
+            (Kind::Flag, _) if value == "true" || value == "false" => Value::from(value == "true"),
             // What is no number goes on as text, and the command says what is wrong with it.
             _ => Value::from(value.into_owned()),
         };

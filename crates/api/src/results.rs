@@ -50,6 +50,14 @@ pub struct UnreadCount {
     pub total: u32,
 }
 
+/// How many were concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Counted {
+    /// So many.
+    pub count: u32,
+}
+
 /// A token of this node, without its secret part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]

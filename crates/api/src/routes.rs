@@ -27,6 +27,8 @@ impl Verb {
 pub(crate) enum Kind {
     Text,
     Number,
+    /// `true` or `false`.
+    Flag,
 }
 
 /// How a success is answered.
@@ -139,6 +141,18 @@ pub(crate) const ROUTES: &[Route] = &[
     get("/network", Command::Network),
     post("/focus", Command::Focus),
     get("/notices", Command::Notices),
+    get("/notifications", Command::Notifications).query(&[
+        ("unread", Kind::Flag),
+        ("kind", Kind::Text),
+        ("before", Kind::Text),
+        ("limit", Kind::Number),
+    ]),
+    get("/notifications/stats", Command::NotificationStats),
+    post("/notifications", Command::CreateNotification).reply(Reply::Created),
+    patch("/notifications/read-all", Command::MarkAllNotificationsRead),
+    patch("/notifications/{notificationId}/read", Command::MarkNotificationRead),
+    route(Verb::Delete, "/notifications/cleanup", Command::CleanupNotifications).query(&[("daysOld", Kind::Number)]),
+    route(Verb::Delete, "/notifications/{notificationId}", Command::DeleteNotification),
     get("/tokens", Command::Tokens),
     post("/tokens", Command::CreateToken).reply(Reply::Created),
     route(Verb::Delete, "/tokens/{tokenId}", Command::RevokeToken),

@@ -93,8 +93,8 @@ impl Client {
         self.call(Method::PATCH, path, &[], Some(body)).await
     }
 
-    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &[&str]) -> anyhow::Result<T> {
-        self.call(Method::DELETE, path, &[], None::<&()>).await
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<T> {
+        self.call(Method::DELETE, path, query, None::<&()>).await
     }
 
     async fn call<T: DeserializeOwned>(

@@ -2,6 +2,7 @@
 
 mod client;
 mod follow;
+mod notifications;
 mod options;
 mod output;
 mod run_node;

@@ -104,6 +104,14 @@ pub(crate) enum Task {
         #[arg(value_name = "S")]
         session: String,
     },
+    /// Show the notification centre
+    #[command(args_conflicts_with_subcommands = true)]
+    Notifications {
+        #[command(flatten)]
+        list: NotificationList,
+        #[command(subcommand)]
+        task: Option<NotificationTask>,
+    },
     /// Accept a machine that asks for contact
     Accept(User),
     /// Block a machine
@@ -158,6 +166,63 @@ pub(crate) struct SearchOptions {
     /// How many
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=50))]
     pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NotificationList {
+    /// Only those not read
+    #[arg(long)]
+    pub(crate) unread: bool,
+    /// Only those of this kind
+    #[arg(long, value_name = "KIND", value_parser = NOTIFICATION_KINDS)]
+    pub(crate) kind: Option<String>,
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(crate) limit: u32,
+    /// Only older ones: nextBefore of an earlier page
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) before: Option<String>,
+}
+
+const NOTIFICATION_KINDS: [&str; 6] = ["message", "mention", "request", "transfer", "security", "network"];
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NotificationTask {
+    /// Mark one as read, or all
+    Read {
+        /// Its ID, as listed; all when it is left out
+        #[arg(value_name = "ID")]
+        id: Option<String>,
+    },
+    /// Take one away
+    Delete {
+        /// Its ID, as listed
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Take old ones away
+    Cleanup {
+        /// Older than so many days
+        #[arg(long, value_name = "N", default_value_t = 30)]
+        days: u32,
+    },
+    /// Count them by kind and by day
+    Stats,
+    /// Make one
+    Add {
+        /// A line
+        #[arg(value_name = "TITLE")]
+        title: String,
+        /// A text
+        #[arg(value_name = "TEXT", default_value = "", hide_default_value = true)]
+        body: String,
+        /// What it is about
+        #[arg(long, value_name = "KIND", default_value = "message", value_parser = NOTIFICATION_KINDS)]
+        kind: String,
+        /// The session that it opens
+        #[arg(long = "in", value_name = "S")]
+        session: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]

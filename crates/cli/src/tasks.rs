@@ -30,6 +30,8 @@ pub(crate) async fn run(place: &Place, task: Task) -> anyhow::Result<()> {
             asked.history(&session, limit, before.as_deref(), date.as_ref().map(|date| date.0.as_str())).await
         }
         Task::Search(options) => asked.search(options).await,
+        Task::Notifications { list, task: None } => asked.notifications(list).await,
+        Task::Notifications { task: Some(task), .. } => asked.notification_task(task).await,
         Task::Send { to, text } => asked.send(&to, text).await,
         Task::Follow { session, own } => follow::run(place, session.as_deref(), own).await,
         Task::Read { session } => asked.read(&session).await,
@@ -248,7 +250,7 @@ impl Asked {
                 Ok(output::line(&output::table(&rows))?)
             }
             TokenTask::Revoke { id } => {
-                let done: Done = self.client.delete(&["tokens", &id]).await?;
+                let done: Done = self.client.delete(&["tokens", &id], &[]).await?;
                 if self.json {
                     return output::json(&done);
                 }

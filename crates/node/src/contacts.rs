@@ -7,11 +7,12 @@ use store::machines::Trust;
 
 use crate::core::Core;
 use crate::view::User;
-use crate::{NodeError, neighbours};
+use crate::{NodeError, centre, neighbours};
 
 /// A machine was accepted, and that is stored: it is shown, and asked for what it held back.
 pub(crate) fn accepted(core: &Arc<Core>, machine: MachineId, session: SessionId) {
     core.people.set_trust(machine, Trust::Accepted);
+    centre::answered(core, session);
     core.show_user(&machine);
     neighbours::note_contact(core, machine);
     if let Some(link) = core.links.get(&machine) {
@@ -40,12 +41,13 @@ pub(crate) async fn accept(core: &Arc<Core>, machine: MachineId) -> Result<User,
 }
 
 /// Blocks a machine: its link ends, and it is told nothing.
-pub(crate) async fn block(core: &Core, machine: MachineId) -> Result<User, NodeError> {
+pub(crate) async fn block(core: &Arc<Core>, machine: MachineId) -> Result<User, NodeError> {
     store_trust(core, machine, Trust::Blocked, false).await?;
     core.people.set_trust(machine, Trust::Blocked);
     core.drop_peer(&machine);
     let session = SessionId::direct(&core.me, &machine);
     core.notices.settle(core, session);
+    centre::answered(core, session);
     core.show_user(&machine);
     user(core, &machine)
 }

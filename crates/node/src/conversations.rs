@@ -283,7 +283,19 @@ impl Node {
     }
 
     async fn mark_read(&self, id: SessionId, key: SessionKey, up_to: Option<Place>) -> Result<Session, NodeError> {
-        let read = self.core().store.write(move |tx| store::messages::mark_read(tx, key, up_to.as_ref())).await?;
+        let (read, noted) = self
+            .core()
+            .store
+            .write(move |tx| {
+                let read = store::messages::mark_read(tx, key, up_to.as_ref())?;
+                let all = store::sessions::get(tx, key)?.is_none_or(|session| session.unread_count == 0);
+                let noted = if all { store::notifications::read_session(tx, key)? } else { Vec::new() };
+                Ok((read, noted))
+            })
+            .await?;
+        for key in noted {
+            self.core().hub.note(key);
+        }
         let session = self.session_view(id).await?;
         if session.unread_count == 0 {
             self.core().notices.settle(self.core(), id);

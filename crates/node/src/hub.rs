@@ -1,12 +1,14 @@
 //! Where changes are published: the one stream, and the list of sessions whose row is to be read and shown anew.
 //!
 //! A session's row holds counts that many messages change. So its changes are gathered: whoever changes a session marks
-//! it, and one task reads and publishes what is marked, the first at once, then at most every few milliseconds.
+//! it, and one task reads and publishes what is marked, the first at once, then at most every few milliseconds. So it is
+//! with the records of the notification centre.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use proto::id::SessionId;
+use store::notifications::NotificationKey;
 use tokio::sync::{Notify, broadcast};
 
 use crate::changes::Changes;
@@ -20,11 +22,18 @@ const CAPACITY: usize = 2_048;
 pub(crate) struct Hub {
     /// Absent once the node has ended, so that the readers' streams end.
     changes: Mutex<Option<broadcast::Sender<Arc<Change>>>>,
-    /// Sessions whose rows are to be read and published.
-    marked: Mutex<BTreeSet<SessionId>>,
+    /// What is to be read and published.
+    marked: Mutex<Marked>,
     wake: Notify,
     /// For the search index: some session has more messages, or other ones.
     grown: Notify,
+}
+
+/// What changed and was not published yet.
+#[derive(Debug, Default)]
+pub(crate) struct Marked {
+    pub(crate) sessions: BTreeSet<SessionId>,
+    pub(crate) notifications: BTreeSet<NotificationKey>,
 }
 
 impl Hub {
@@ -61,9 +70,18 @@ impl Hub {
 
     /// Marks a session's row as changed.
     pub(crate) fn mark(&self, session: SessionId) {
-        self.marked.lock().unwrap_or_else(PoisonError::into_inner).insert(session);
-        self.wake.notify_one();
+        self.with_marked(|marked| marked.sessions.insert(session));
         self.grown.notify_one();
+    }
+
+    /// Marks a record of the notification centre as changed or gone.
+    pub(crate) fn note(&self, notification: NotificationKey) {
+        self.with_marked(|marked| marked.notifications.insert(notification));
+    }
+
+    fn with_marked(&self, change: impl FnOnce(&mut Marked) -> bool) {
+        change(&mut self.marked.lock().unwrap_or_else(PoisonError::into_inner));
+        self.wake.notify_one();
     }
 
     /// Waits until some session was marked since the last time.
@@ -72,11 +90,11 @@ impl Hub {
     }
 
     /// Waits until something is marked, and takes it.
-    pub(crate) async fn marked(&self) -> BTreeSet<SessionId> {
+    pub(crate) async fn marked(&self) -> Marked {
         loop {
             self.wake.notified().await;
             let taken = std::mem::take(&mut *self.marked.lock().unwrap_or_else(PoisonError::into_inner));
-            if !taken.is_empty() {
+            if !taken.sessions.is_empty() || !taken.notifications.is_empty() {
                 return taken;
             }
         }

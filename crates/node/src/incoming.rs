@@ -22,7 +22,7 @@ use crate::dispatch::{Asked, Dispatch};
 use crate::intake::{Job, Took};
 use crate::view::Change;
 use crate::views::Sides;
-use crate::{membership, outgoing, refusals, views};
+use crate::{centre, membership, outgoing, refusals, views};
 
 /// Frames taken into one batch at most: what the link's queue holds, twice.
 const BATCH_FRAMES: usize = 16;
@@ -156,6 +156,7 @@ async fn batch(
         rooms: std::mem::take(rooms),
         profile: core.people.get(&peer).and_then(|person| person.signed),
         watched: core.hub.watched(),
+        on_screen: core.notices.on_screen(),
     };
     let local = job.local;
     // Receipts are told again on each link, so what they clear need not survive a power cut.
@@ -211,7 +212,7 @@ async fn check(
 }
 
 /// Answers the peer, then tells the stream.
-fn publish(core: &Core, peer: MachineId, dispatch: &Dispatch, sessions: BTreeMap<SessionId, Took>) {
+fn publish(core: &Arc<Core>, peer: MachineId, dispatch: &Dispatch, sessions: BTreeMap<SessionId, Took>) {
     for (session, took) in sessions {
         let receipt = took.receipt.map(|(version, vector)| {
             SignedReceipt::sign(&core.identity, session, ReceiptKind::Delivered, version, vector, None)
@@ -257,6 +258,12 @@ fn publish(core: &Core, peer: MachineId, dispatch: &Dispatch, sessions: BTreeMap
         }
         if news {
             core.notices.arrived(session);
+        }
+        for key in took.noted {
+            core.hub.note(key);
+        }
+        if took.requested {
+            centre::namesake(core, peer);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The transaction that takes what arrived: admits runs, writes them with their messages, clears what receipts cover.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use proto::frame::RejectCode;
 use proto::id::{MachineId, SessionId};
@@ -11,6 +11,7 @@ use proto::run::{Run, VerifiedRun};
 use proto::vector::VersionVector;
 use store::machines::Trust;
 use store::messages::Message;
+use store::notifications::{Kind, New, NotificationKey};
 use store::sessions::Session;
 use store::{SessionKey, StoreError, Tx};
 
@@ -24,6 +25,8 @@ pub(crate) struct Job {
     pub(crate) rooms: BTreeMap<SessionId, WaitingRoom>,
     pub(crate) profile: Option<SignedProfile>,
     pub(crate) watched: bool,
+    /// Sessions that a person has in front: what comes there is seen, and needs no record.
+    pub(crate) on_screen: BTreeSet<SessionId>,
 }
 
 pub(crate) struct Outcome {
@@ -39,6 +42,8 @@ pub(crate) struct Took {
     pub(crate) opened: Option<Session>,
     pub(crate) requested: bool,
     pub(crate) messages: Vec<Message>,
+    /// Records of the notification centre that tell of it.
+    pub(crate) noted: Vec<NotificationKey>,
     /// Something is held, new or again: say so.
     pub(crate) acknowledge: bool,
     pub(crate) receipt: Option<(u64, VersionVector)>,
@@ -114,6 +119,7 @@ impl Job {
                 Admission::Fork { run, seq, .. } => {
                     if let Some(key) = key {
                         store::events::keep_fork(tx, key, &run, seq, self.now_ms)?;
+                        took.noted.push(store::notifications::add(tx, &self.forked(key, &run.author()))?);
                     }
                     tracing::warn!(
                         author = run.author().short(),
@@ -133,6 +139,9 @@ impl Job {
                     break;
                 }
             }
+        }
+        if let Some(key) = key {
+            self.note(tx, session, key, trust, &mut took)?;
         }
         if let (true, Some(key)) = (took.acknowledge, key) {
             let version = store::logs::last_event(tx, key)?.as_u64();
@@ -171,6 +180,45 @@ impl Job {
         }
         took.acknowledge = true;
         Ok(())
+    }
+
+    /// Keeps a record of what others wrote, unless it is on screen.
+    fn note(
+        &self,
+        tx: &Tx<'_>,
+        session: SessionId,
+        key: SessionKey,
+        trust: Trust,
+        took: &mut Took,
+    ) -> Result<(), StoreError> {
+        let news = took.messages.iter().filter(|message| *message.author() != self.local.machine);
+        let (count, newest) = (news.clone().count(), news.max_by_key(|message| message.key));
+        if let Some(newest) = newest
+            && !self.on_screen.contains(&session)
+        {
+            let accepted = matches!(trust, Trust::Accepted | Trust::Verified);
+            let kind = if accepted { Kind::Message } else { Kind::Request };
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            let noted = store::notifications::arrived(tx, kind, key, newest.key, newest.author(), count, self.now_ms)?;
+            took.noted.push(noted);
+        }
+        Ok(())
+    }
+
+    /// What the notification centre says of a machine with two histories.
+    fn forked(&self, session: SessionKey, author: &MachineId) -> New {
+        New {
+            kind: Kind::Security,
+            session: Some(session),
+            message: None,
+            sender: Some(*author),
+            subject: Some(format!("fork {author}")),
+            title: "A contact's history contradicts itself".to_owned(),
+            body: "Its machine signed two different messages for the same place. Nothing more is taken from that \
+                   history; its key may be in use on two computers."
+                .to_owned(),
+            created_ms: self.now_ms,
+        }
     }
 
     fn receipt(

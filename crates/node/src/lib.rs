@@ -4,6 +4,7 @@
 //! and [`Node::changes`] for everything that happens. The node holds no user interface and no server of its own.
 
 mod appending;
+mod centre;
 mod changes;
 pub mod clock;
 mod config;
@@ -47,6 +48,6 @@ pub use error::{ErrorClass, NodeError, StartError};
 pub use link::tasks::{self, Spawner, Task, Tasks};
 pub use node::Node;
 pub use request::{
-    FocusState, KeyStorage, MePatch, NewToken, PageRequest, SearchRequest, SendRequest, SessionPatch, TokenRecord,
-    UserFilter,
+    FocusState, KeyStorage, MePatch, NewNotification, NewToken, NotificationsRequest, PageRequest, SearchRequest,
+    SendRequest, SessionPatch, TokenRecord, UserFilter,
 };

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use link::{Conn, Hint, HintSource, LinkEvent};
+use link::{Conn, DiscoveryState, Hint, HintSource, LinkEvent};
 use proto::frame::{ByeReason, Frame, Hello};
 use proto::id::MachineId;
 use store::StoreError;
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::core::Core;
 use crate::dispatch::Dispatch;
 use crate::view::Change;
-use crate::{incoming, networks, sending};
+use crate::{centre, incoming, networks, sending};
 
 /// The wall clock may run ahead of the monotonic one by this much between two events before it counts as sleep. Time
 /// servers correct a clock by less, or rarely.
@@ -24,6 +24,7 @@ const SLEPT: Duration = Duration::from_secs(10);
 pub(crate) async fn run(core: Arc<Core>, mut events: mpsc::Receiver<LinkEvent>, redigest: Duration) {
     let reading = |core: &Core| (Duration::from_millis(core.clock.wall_ms()), core.clock.monotonic());
     let mut before = reading(&core);
+    let mut undiscovered = false;
     while let Some(event) = events.recv().await {
         let now = reading(&core);
         if now.0.saturating_sub(before.0) > now.1.saturating_sub(before.1) + SLEPT {
@@ -50,6 +51,11 @@ pub(crate) async fn run(core: Arc<Core>, mut events: mpsc::Receiver<LinkEvent>, 
                 }
             }
             LinkEvent::Network(state) => {
+                match &state.mdns {
+                    DiscoveryState::Failed(reason) if !undiscovered => centre::undiscovered(&core, reason),
+                    _ => {}
+                }
+                undiscovered = matches!(state.mdns, DiscoveryState::Failed(_));
                 let network = networks::view(&state, core.people.online_count());
                 core.hub.publish(Change::NetworkChanged { network });
             }

@@ -1,6 +1,6 @@
 //! The notices that stand, and the task that raises them by the rules of [`crate::notify`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +32,11 @@ struct State {
 }
 
 impl Notices {
+    /// The sessions that some viewer has in front of a person.
+    pub(crate) fn on_screen(&self) -> BTreeSet<SessionId> {
+        self.lock().on_screen.values().copied().collect()
+    }
+
     /// A message of another came in.
     pub(crate) fn arrived(&self, session: SessionId) {
         let mut state = self.lock();
@@ -148,7 +153,8 @@ impl State {
     }
 }
 
-fn cut(text: &str) -> String {
+/// The beginning of a text, as much as a notice or a record carries.
+pub(crate) fn cut(text: &str) -> String {
     let mut cut: String = text.chars().take(BODY_CHARS).collect();
     if cut.len() < text.len() {
         cut.push('…');

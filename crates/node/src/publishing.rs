@@ -1,13 +1,14 @@
-//! The task that reads marked sessions and publishes their rows, and the total of unread messages with them.
+//! The task that reads marked sessions and notifications and publishes their rows, and the totals of what is unread with
+//! them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::id::SessionId;
 use store::StoreError;
 
+use crate::centre;
 use crate::core::Core;
+use crate::hub::Marked;
 use crate::view::Change;
 use crate::views;
 
@@ -17,24 +18,37 @@ const PACE: Duration = Duration::from_millis(25);
 
 /// Publishes what is marked, for ever.
 pub(crate) async fn run(core: Arc<Core>) {
-    let mut total = None;
+    let mut totals = Totals::default();
     loop {
         let marked = core.hub.marked().await;
         if core.hub.watched()
-            && let Err(error) = publish(&core, marked, &mut total).await
+            && let Err(error) = publish(&core, marked, &mut totals).await
         {
-            tracing::warn!(%error, "changed sessions could not be read");
+            tracing::warn!(%error, "changed rows could not be read");
         }
         tokio::time::sleep(PACE).await;
     }
 }
 
-async fn publish(core: &Core, marked: BTreeSet<SessionId>, total: &mut Option<u32>) -> Result<(), StoreError> {
+/// The totals as they were told.
+#[derive(Debug, Default)]
+struct Totals {
+    unread: Option<u32>,
+    notifications: Option<u32>,
+}
+
+async fn publish(core: &Core, marked: Marked, told: &mut Totals) -> Result<(), StoreError> {
+    if !marked.notifications.is_empty() {
+        publish_notifications(core, &marked, told).await?;
+    }
+    if marked.sessions.is_empty() {
+        return Ok(());
+    }
     let (rows, totals) = core
         .store
         .read(move |reader| {
-            let mut rows = Vec::with_capacity(marked.len());
-            for session in &marked {
+            let mut rows = Vec::with_capacity(marked.sessions.len());
+            for session in &marked.sessions {
                 if let Some(row) = store::sessions::get_by_id(reader, session)? {
                     let last = store::messages::by_keys(reader, row.last_message.as_slice())?.pop();
                     rows.push((row, last));
@@ -47,8 +61,36 @@ async fn publish(core: &Core, marked: BTreeSet<SessionId>, total: &mut Option<u3
         let session = views::session(core, &row, last.as_ref());
         core.hub.publish(Change::SessionChanged { session, opened: false });
     }
-    if total.replace(totals.unread) != Some(totals.unread) {
+    if told.unread.replace(totals.unread) != Some(totals.unread) {
         core.hub.publish(Change::UnreadChanged { total: totals.unread });
+    }
+    Ok(())
+}
+
+async fn publish_notifications(core: &Core, marked: &Marked, told: &mut Totals) -> Result<(), StoreError> {
+    let keys = marked.notifications.clone();
+    let (rows, total) = core
+        .store
+        .read(move |reader| {
+            let mut rows = Vec::with_capacity(keys.len());
+            for key in keys {
+                rows.push((key, store::notifications::get(reader, key)?));
+            }
+            Ok((rows, store::notifications::unread(reader)?))
+        })
+        .await?;
+    let mut gone = Vec::new();
+    for (key, row) in rows {
+        match row {
+            Some(row) => core.hub.publish(Change::NotificationChanged { notification: centre::shown(core, &row) }),
+            None => gone.push(key.0.to_string()),
+        }
+    }
+    if !gone.is_empty() {
+        core.hub.publish(Change::NotificationRemoved { ids: gone });
+    }
+    if told.notifications.replace(total) != Some(total) {
+        core.hub.publish(Change::NotificationsUnread { total });
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What the commands take. IDs and times cross as text and are checked here, in one place.
 
+use crate::view::NotificationKind;
+
 /// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendRequest {
@@ -46,6 +48,32 @@ pub struct SearchRequest {
     pub before: Option<String>,
     /// How many hits, 1–50; 20 when absent.
     pub limit: Option<u32>,
+}
+
+/// Which records of the notification centre.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NotificationsRequest {
+    /// Only those not read.
+    pub unread: bool,
+    /// Only those of this kind.
+    pub kind: Option<NotificationKind>,
+    /// A cursor: the page behind an earlier one.
+    pub before: Option<String>,
+    /// How many rows, 1–200; 50 when absent.
+    pub limit: Option<u32>,
+}
+
+/// A record that a program makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewNotification {
+    /// What it is about.
+    pub kind: NotificationKind,
+    /// A line, 1–256 bytes.
+    pub title: String,
+    /// A text, at most 4,096 bytes.
+    pub body: String,
+    /// The session that it opens.
+    pub session: Option<String>,
 }
 
 /// Changes of the own profile; what is absent stays.

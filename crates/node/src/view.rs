@@ -13,7 +13,7 @@ mod settings;
 mod transfer;
 
 pub use message::{Message, MessageState, MessageType, Quote, Reaction, Receipts, SystemLine};
-pub use notification::{Notice, Notification, NotificationKind};
+pub use notification::{DayCount, Notice, Notification, NotificationKind, NotificationStats};
 pub use settings::{Preview, Settings, Sound, Theme, Visibility};
 pub use transfer::{Attachment, AttachmentKind, Direction, Transfer, TransferState};
 

@@ -28,6 +28,7 @@ pub mod logs;
 pub mod machines;
 pub mod messages;
 pub mod meta;
+pub mod notifications;
 pub mod outbox;
 pub mod registers;
 pub mod runs;

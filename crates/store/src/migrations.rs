@@ -7,7 +7,10 @@
 use rusqlite::Connection;
 
 use crate::inspect::APPLICATION_ID;
-use crate::{addresses, events, logs, machines, messages, meta, outbox, registers, search, sessions, settings, tokens};
+use crate::{
+    addresses, events, logs, machines, messages, meta, notifications, outbox, registers, search, sessions, settings,
+    tokens,
+};
 
 /// One step. Steps are never changed once released, only added.
 struct Migration {
@@ -39,6 +42,7 @@ const MIGRATIONS: &[Migration] = &[
         readable_by: 1,
     },
     Migration { adds: &[("search_queue", search::QUEUE_DDL)], readable_by: 1 },
+    Migration { adds: &[("notifications", notifications::DDL)], readable_by: 1 },
 ];
 
 /// Version marks of a file.

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use crate::{SCHEMA, connection, messages, migrations, outbox, runs, sessions};
+use crate::{SCHEMA, connection, messages, migrations, notifications, outbox, runs, sessions};
 
 fn migrated() -> (tempfile::TempDir, Connection) {
     let folder = tempfile::tempdir().unwrap();
@@ -59,6 +59,12 @@ fn the_session_list_goes_along_its_index() {
     let plan = plan(sessions::LIST);
     assert!(plan.starts_with("SEARCH s USING INDEX sessions_list"), "{plan}");
     assert!(!plan.contains("SCAN"), "{plan}");
+}
+
+#[test]
+fn notifications_go_along_their_place() {
+    let plan = plan(notifications::LIST);
+    assert!(plan.starts_with("SEARCH n USING INDEX notifications_place (place<?)"), "{plan}");
 }
 
 #[test]

@@ -191,3 +191,23 @@ CREATE TABLE search_queue (
     change INTEGER PRIMARY KEY,
     message INTEGER NOT NULL                     -- messages.key
 ) STRICT;
+
+-- The notification centre.
+CREATE TABLE notifications (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    place INTEGER NOT NULL,                      -- greater is newer; it rises when the record counts up
+    kind INTEGER NOT NULL,                       -- 0 message, 1 mention, 2 request, 3 transfer, 4 security, 5 network
+    session INTEGER,                             -- sessions.key
+    message INTEGER,                             -- messages.key, whose text is not repeated here
+    sender INTEGER,                              -- machines.key
+    subject TEXT,                                -- unread records about the same thing are one
+    title TEXT NOT NULL DEFAULT '',
+    body TEXT NOT NULL DEFAULT '',
+    created_ms INTEGER NOT NULL,
+    count INTEGER NOT NULL DEFAULT 1,
+    read INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE UNIQUE INDEX notifications_place ON notifications (place);
+
+CREATE INDEX notifications_unread ON notifications (session, kind) WHERE read = 0;

@@ -39,7 +39,7 @@ async fn texts_have_limits() {
     let answer = desk.call("POST", &path, Some(json!({ "message": "x", "tempId": "x".repeat(129) }))).await;
     assert!(answer.status.is_client_error(), "{}", answer.text);
     assert_eq!(answer.json()["error"]["field"], "tempId");
-    desk.call("POST", &path, Some(json!({ "message": "x", "messageType": "image" }))).await.refused_field(
+    desk.call("POST", &path, Some(json!({ "message": "x", "messageType": "system" }))).await.refused_field(
         422,
         "invalid_value",
         "messageType",

@@ -55,9 +55,21 @@ fn from_adding_to_blocking() {
     assert!(anna.run(&["search", ""]).failed().contains("filter"));
     assert!(anna.run(&["history", "Bert", "--date", "2020-01-01"]).ok().contains("Hello, Bert"));
 
+    let listed = bert.run(&["notifications", "--unread"]).ok();
+    assert!(listed.contains("message") && listed.contains("Anna: One more"), "{listed}");
+    let id = bert.run(&["notifications", "add", "Backup done", "all of it", "--kind", "network"]).ok();
+    let shown = bert.run(&["notifications", "--kind", "network", "--json"]).json();
+    assert_eq!((&shown["items"][0]["id"], shown["items"].as_array().unwrap().len()), (&Value::from(id.trim()), 1));
+    assert_eq!(bert.run(&["notifications", "read", id.trim()]).ok(), "Read.\n");
+    assert!(bert.run(&["notifications", "stats"]).ok().contains("\nnetwork "));
+    assert_eq!(bert.run(&["notifications", "delete", id.trim()]).ok(), "Deleted.\n");
+    assert!(bert.run(&["notifications", "delete", id.trim()]).failed().contains("no notification"));
+    assert_eq!(bert.run(&["notifications", "cleanup", "--days", "1"]).ok(), "Deleted: 0.\n");
+
     assert_eq!(bert.run(&["status", "--json"]).json()["unread"], 2);
     assert_eq!(bert.run(&["read", "Anna"]).ok(), "Read: Anna.\n");
     assert_eq!(bert.run(&["status", "--json"]).json()["unread"], 0);
+    assert_eq!(bert.run(&["notifications", "--unread"]).ok(), "No notifications.\n", "because they were read");
     assert!(bert.run(&["block", "Anna"]).ok().starts_with("Blocked: Anna"));
     let line = bert.run(&["send", &anna.id(), "x"]).failed();
     assert!(line.contains("block"), "{line}");

@@ -1,5 +1,7 @@
 //! What is kept in the notification centre, and what the system is asked to show.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
@@ -8,7 +10,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
-    /// Its ID, a UUID.
+    /// Its ID: digits, of this machine only.
     pub id: String,
     /// What it is about.
     pub kind: NotificationKind,
@@ -46,6 +48,30 @@ pub enum NotificationKind {
     Security,
     /// The network side.
     Network,
+}
+
+/// Counts of the notification centre.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NotificationStats {
+    /// Records.
+    pub total: u32,
+    /// Of these not read.
+    pub unread: u32,
+    /// Records of each kind that there are any of.
+    pub by_kind: BTreeMap<NotificationKind, u32>,
+    /// Records of each day that there are any of, newest first.
+    pub by_day: Vec<DayCount>,
+}
+
+/// Records of one day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DayCount {
+    /// The day, in UTC: `2026-01-31`.
+    pub day: String,
+    /// How many.
+    pub count: u32,
 }
 
 /// One notification for one session, already reduced to what the person lets it tell. Empty texts mean "hidden".

@@ -6,7 +6,7 @@ import type { NotificationKind } from "./NotificationKind";
  */
 export type Notification = { 
 /**
- * Its ID, a UUID.
+ * Its ID: digits, of this machine only.
  */
 id: string, 
 /**

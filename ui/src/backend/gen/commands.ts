@@ -1,6 +1,9 @@
 // Made from crates/api by `cargo xtask types`; do not edit.
 
 import type { AddContactArgs } from "./AddContactArgs";
+import type { CleanupArgs } from "./CleanupArgs";
+import type { Counted } from "./Counted";
+import type { CreateNotificationArgs } from "./CreateNotificationArgs";
 import type { CreateSessionArgs } from "./CreateSessionArgs";
 import type { CreateTokenArgs } from "./CreateTokenArgs";
 import type { CreatedSession } from "./CreatedSession";
@@ -17,6 +20,10 @@ import type { MessagesArgs } from "./MessagesArgs";
 import type { Network } from "./Network";
 import type { NoArgs } from "./NoArgs";
 import type { Notice } from "./Notice";
+import type { Notification } from "./Notification";
+import type { NotificationArgs } from "./NotificationArgs";
+import type { NotificationStats } from "./NotificationStats";
+import type { NotificationsArgs } from "./NotificationsArgs";
 import type { Page } from "./Page";
 import type { SearchArgs } from "./SearchArgs";
 import type { SearchPage } from "./SearchPage";
@@ -65,6 +72,13 @@ export interface Args {
   update_settings: UpdateSettingsArgs;
   network: NoArgs;
   focus: FocusArgs;
+  notifications: NotificationsArgs;
+  notification_stats: NoArgs;
+  create_notification: CreateNotificationArgs;
+  mark_notification_read: NotificationArgs;
+  mark_all_notifications_read: NoArgs;
+  delete_notification: NotificationArgs;
+  cleanup_notifications: CleanupArgs;
   notices: NoArgs;
   tokens: NoArgs;
   create_token: CreateTokenArgs;
@@ -128,7 +142,21 @@ export interface Result {
   network: Network;
   /** Tells which session is on a screen, so that none of its messages raises a notification. */
   focus: Done;
-  /** The notifications that stand. */
+  /** Records of the notification centre, newest first. */
+  notifications: Page<Notification>;
+  /** Counts of the notification centre. */
+  notification_stats: NotificationStats;
+  /** Makes a record in the notification centre. */
+  create_notification: Notification;
+  /** Marks a record of the notification centre as read. */
+  mark_notification_read: Notification;
+  /** Marks all records of the notification centre as read. */
+  mark_all_notifications_read: Counted;
+  /** Takes a record out of the notification centre. */
+  delete_notification: Done;
+  /** Takes old records out of the notification centre. */
+  cleanup_notifications: Counted;
+  /** The notifications that the system shows. */
   notices: Page<Notice>;
   /** The tokens of this node, without their secret part. */
   tokens: Page<TokenInfo>;

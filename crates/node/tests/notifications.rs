@@ -1,0 +1,165 @@
+//! The notification centre, as a person has it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on ends with a panic that says why"
+)]
+
+use landline_node as node;
+use node::view::{Change, MessageState, Notification, NotificationKind, Session};
+use node::{FocusState, MePatch, NewNotification, NotificationsRequest};
+use testkit::{Net, Person, Setup};
+
+async fn friends() -> (Net, Person, Person, Session) {
+    let net = Net::new();
+    let (alice, bob) = (net.alice().await, net.bob().await);
+    net.connect(&alice, &bob).await;
+    let session = alice.open(&bob).await;
+    bob.sees_session(&session.session_id, "opened", |_| true).await;
+    bob.node().accept(&alice.id()).await.unwrap();
+    (net, alice, bob, session)
+}
+
+async fn say_and_settle(alice: &Person, session: &Session, text: &str) {
+    let said = alice.say(session, text).await;
+    alice.sees_state(&said, MessageState::Delivered).await;
+}
+
+async fn all(person: &Person) -> Vec<Notification> {
+    person.node().notifications(NotificationsRequest::default()).await.unwrap().items
+}
+
+async fn unread(person: &Person, total: u32) {
+    let fits = |change: &Change| matches!(change, Change::NotificationsUnread { total: told } if *told == total);
+    person.wait_for("the unread notifications", |change| fits(change).then_some(())).await;
+}
+
+async fn told(person: &Person, fits: impl Fn(&Notification) -> bool) -> Notification {
+    person
+        .wait_for("a notification", |change| match change {
+            Change::NotificationChanged { notification } if fits(notification) => Some(notification.clone()),
+            _ => None,
+        })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_of_a_session_are_one_record_until_they_are_read() {
+    let (net, alice, bob, session) = friends().await;
+    say_and_settle(&alice, &session, "Hello").await;
+    let first = told(&bob, |row| !row.read).await;
+    assert_eq!(
+        (first.kind, first.title.as_str(), first.body.as_str(), first.count),
+        (NotificationKind::Message, "Alice", "Hello", 1)
+    );
+    assert_eq!(first.session_id.as_deref(), Some(session.session_id.as_str()));
+    assert_eq!(first.from_user_id, Some(alice.id()));
+    unread(&bob, 1).await;
+    say_and_settle(&alice, &session, "Again").await;
+    let counted = told(&bob, |row| row.count == 2).await;
+    assert_eq!((counted.id.as_str(), counted.body.as_str()), (first.id.as_str(), "Again"));
+
+    bob.node().mark_session_read(&session.session_id, None).await.unwrap();
+    assert!(told(&bob, |row| row.read).await.id == first.id);
+    unread(&bob, 0).await;
+
+    bob.stop().await;
+    alice.say(&session, "While you were away").await;
+    bob.start_again().await;
+    bob.hears("While you were away").await;
+    let rows = all(&bob).await;
+    assert_eq!(rows.iter().map(|row| row.read).collect::<Vec<_>>(), [false, true], "a new record after the old one");
+    assert!(all(&alice).await.is_empty(), "because nobody wrote to her");
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_on_screen_needs_no_record_and_what_is_muted_keeps_one() {
+    let (net, alice, bob, session) = friends().await;
+    let focus =
+        |focused| FocusState { viewer: "window".to_owned(), session: Some(session.session_id.clone()), focused };
+    bob.node().focus(focus(true));
+    say_and_settle(&alice, &session, "Seen").await;
+    assert!(all(&bob).await.is_empty());
+    bob.node().focus(focus(false));
+    let patch = node::SessionPatch { muted_until: Some(Some("2999-01-01T00:00:00Z".to_owned())), ..Default::default() };
+    bob.node().update_session(&session.session_id, patch).await.unwrap();
+    say_and_settle(&alice, &session, "Muted").await;
+    assert_eq!(told(&bob, |row| !row.read).await.body, "Muted");
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_a_record_until_it_is_answered() {
+    let net = Net::new();
+    let (alice, bob) = (net.alice().await, net.bob().await);
+    net.connect(&alice, &bob).await;
+    let session = alice.open(&bob).await;
+    say_and_settle(&alice, &session, "May I?").await;
+    let asked = told(&bob, |row| row.kind == NotificationKind::Request).await;
+    assert_eq!((asked.body.as_str(), asked.read), ("May I?", false));
+    bob.node().accept(&alice.id()).await.unwrap();
+    assert_eq!(told(&bob, |row| row.read).await.id, asked.id);
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_namesake_is_told() {
+    let net = Net::new();
+    let (alice, bob) = (net.alice().await, net.bob().await);
+    net.connect(&alice, &bob).await;
+    let session = alice.open(&bob).await;
+    say_and_settle(&alice, &session, "Hello").await;
+    bob.node().accept(&alice.id()).await.unwrap();
+    let other = net.person("Carol", Setup::default()).await;
+    other.node().update_me(MePatch { name: Some("Alice".to_owned()), ..MePatch::default() }).await.unwrap();
+    net.connect(&other, &bob).await;
+    let session = other.open(&bob).await;
+    say_and_settle(&other, &session, "It is me").await;
+    let warned = told(&bob, |row| row.kind == NotificationKind::Security).await;
+    assert_eq!(warned.from_user_id, Some(other.id()));
+    assert!(warned.title.contains("Alice"), "{}", warned.title);
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_makes_reads_and_deletes_records() {
+    let (net, alice, _bob, session) = friends().await;
+    let node = alice.node();
+    let new = |title: &str, session: Option<&str>| NewNotification {
+        kind: NotificationKind::Network,
+        title: title.to_owned(),
+        body: String::new(),
+        session: session.map(str::to_owned),
+    };
+    let made = node.create_notification(new("Backup done", Some(&session.session_id))).await.unwrap();
+    node.create_notification(new("Backup failed", None)).await.unwrap();
+    let stats = node.notification_stats().await.unwrap();
+    assert_eq!((stats.total, stats.unread, stats.by_kind[&NotificationKind::Network]), (2, 2, 2));
+    assert_eq!(stats.by_day.len(), 1);
+    assert!(node.mark_notification_read(&made.id).await.unwrap().read);
+    assert_eq!(node.mark_all_notifications_read().await.unwrap(), 1);
+    unread(&alice, 0).await;
+    node.delete_notification(&made.id).await.unwrap();
+    alice
+        .wait_for("that it is gone", |change| match change {
+            Change::NotificationRemoved { ids } => (*ids == [made.id.clone()]).then_some(()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(node.delete_notification(&made.id).await.unwrap_err().code(), "notification_not_found");
+    assert_eq!(node.cleanup_notifications(1).await.unwrap(), 0, "because none is a day old");
+
+    let field = |result: Result<Notification, node::NodeError>| result.unwrap_err().field();
+    assert_eq!(field(node.create_notification(new(" ", None)).await), Some("title"));
+    assert_eq!(field(node.create_notification(new(&"x".repeat(257), None)).await), Some("title"));
+    assert_eq!(field(node.create_notification(new("x", Some("y"))).await), Some("sessionId"));
+    let unknown = "6f2c1a84-0b1d-8f3e-9a77-0123456789ab";
+    assert_eq!(node.create_notification(new("x", Some(unknown))).await.unwrap_err().code(), "session_not_found");
+    assert_eq!(field(node.mark_notification_read("x").await), Some("notificationId"));
+    let limit = NotificationsRequest { limit: Some(0), ..Default::default() };
+    assert_eq!(node.notifications(limit).await.unwrap_err().field(), Some("limit"));
+    net.end().await;
+}
