@@ -31,6 +31,7 @@ const settings = (section: string) => async (page: Page) => {
   await page.getByTestId("settings-open").click();
   await page.locator(`[data-testid=settings-tab][data-section=${section}]`).click();
 };
+const message = (page: Page, id: string) => page.locator(`[data-id=${id}]`);
 const small = { width: 360, height: 480 };
 const narrow = { width: 420, height: 760 };
 
@@ -202,6 +203,74 @@ const screens: readonly Screen[] = [
   ...["profile", "notifications", "privacy", "network", "appearance", "shortcuts"].map(
     (section): Screen => ({ name: `settings-${section}`, query: "world=busy", go: settings(section) }),
   ),
+  { name: "rich", query: "world=rich", go: session(0) },
+  {
+    name: "rich-top",
+    query: "world=rich",
+    go: async (page) => {
+      await session(0)(page);
+      await page.getByTestId("message-list").evaluate((one) => (one.scrollTop = 0));
+      await page.locator("[data-id=message-3]").waitFor();
+    },
+  },
+  {
+    name: "message-menu",
+    query: "world=rich",
+    go: async (page) => {
+      await session(0)(page);
+      await message(page, "message-7").hover();
+      await message(page, "message-7").getByRole("button", { name: "More about this message" }).click();
+      await page.getByRole("menu").waitFor();
+    },
+  },
+  {
+    name: "mention",
+    query: "world=rich",
+    go: async (page) => {
+      await session(0)(page);
+      await page.keyboard.type("Ask @an");
+      await page.getByTestId("suggestion").first().waitFor();
+    },
+  },
+  {
+    name: "emoji-names",
+    query: "world=rich",
+    go: async (page) => {
+      await session(0)(page);
+      await page.keyboard.type("So :smi");
+      await page.getByTestId("suggestion").first().waitFor();
+    },
+  },
+  {
+    name: "emoji-picker",
+    query: "world=rich",
+    go: async (page) => {
+      await session(0)(page);
+      await page.keyboard.press("Control+Shift+e");
+      await page.getByTestId("emoji").first().waitFor();
+    },
+  },
+  {
+    name: "emoji-search",
+    query: "world=rich",
+    go: async (page) => {
+      await session(0)(page);
+      await page.getByTestId("emoji-open").click();
+      await page.getByTestId("emoji-search").fill("cat");
+      await page.getByTestId("emoji").first().waitFor();
+    },
+  },
+  {
+    name: "link-dialog",
+    query: "world=rich",
+    go: async (page) => {
+      await session(0)(page);
+      await page.getByRole("link", { name: "the plan" }).click();
+      await page.getByTestId("link-dialog").waitFor();
+    },
+  },
+  { name: "small-rich", query: "world=rich", viewport: small, go: session(0) },
+  { name: "pseudo-rich", query: "world=rich&language=en-XA", go: session(0) },
   { name: "hostile", query: "world=hostile", go: session(0) },
   { name: "small-list", query: "world=busy", viewport: small, go: (page) => page.getByTestId("session-item").first().waitFor() },
   { name: "small-conversation", query: "world=busy", viewport: small, go: session(3) },

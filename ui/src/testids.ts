@@ -38,6 +38,21 @@ export const testid = {
   messageState: "message-state",
   messageRetry: "message-retry",
   messageDetails: "message-details",
+  /** Parts of a message: what is left of a deleted one, its mark of having been edited, code; a line of the session. */
+  edited: "edited",
+  tombstone: "tombstone",
+  copyCode: "copy-code",
+  systemLine: "system-line",
+  /** Asked before a link is opened that leads elsewhere than it says. */
+  linkDialog: "link-dialog",
+  linkOpen: "link-open",
+  /** Who types: in the head and above the composer. */
+  typing: "typing",
+  /** Emojis: its button, the picker, one in it (`data-emoji`). */
+  emojiOpen: "emoji-open",
+  emojiPicker: "emoji-picker",
+  emojiSearch: "emoji-search",
+  emoji: "emoji",
   unreadDivider: "unread-divider",
   newPill: "new-pill",
   details: "details",
@@ -45,6 +60,9 @@ export const testid = {
   /** The composer, its button and the line above it. */
   composer: "composer",
   composerHint: "composer-hint",
+  /** What the text before the caret can become. */
+  suggestions: "suggestions",
+  suggestion: "suggestion",
   send: "send",
   /** Search: the page (`data-phase`), its field, count and filters, one hit (`data-id`). */
   searchOpen: "search-open",

@@ -198,6 +198,7 @@ describe("what is said of a message", () => {
     expect(shownState(message, { ...session, peer: { ...anna, status: "offline" } })).toBe("waiting");
     expect(shownState(message, { ...session, held: true })).toBe("held");
     expect(shownState(message, { ...session, peer: { ...anna, trust: "blocked" } })).toBe("blocked");
+    expect(shownState({ ...message, state: "read" }, { ...session, held: true })).toBe("read");
     expect(shownState({ ...message, state: "delivered" }, { ...session, held: true })).toBe("delivered");
     expect(shownState({ ...message, state: "failed" }, session)).toBe("failed");
   });

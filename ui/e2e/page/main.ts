@@ -6,6 +6,7 @@ import type { CommandName } from "../../src/backend/gen";
 import Root from "../../src/views/Root.svelte";
 import type { FakeBackend } from "../../tests/fake/backend";
 import { person } from "../../tests/fake/backend";
+import { richWorld } from "../../tests/fake/rich";
 import { busyWorld, freshWorld, hostileWorld, longWorld } from "../../tests/fake/world";
 
 declare global {
@@ -21,6 +22,7 @@ const query = new URLSearchParams(location.search);
 const worlds: Record<string, () => FakeBackend> = {
   busy: () => busyWorld(),
   fresh: freshWorld,
+  rich: () => richWorld(),
   hostile: hostileWorld,
   long: () => longWorld(Number(query.get("count") ?? "2000"), Number(query.get("unread") ?? "0")),
 };

@@ -4,6 +4,7 @@ import type { Day } from "../shared/days";
 import { m, useLanguage } from "../shared/i18n.svelte";
 import { Announcer } from "./announce.svelte";
 import { Drafts } from "./drafts";
+import { Emojis } from "./emojis.svelte";
 import { Find } from "./find.svelte";
 import { People, SEARCH_MS } from "./people.svelte";
 import { Search } from "./search.svelte";
@@ -28,7 +29,8 @@ export type Dialog =
   | { kind: "close" }
   | { kind: "date" }
   | { kind: "block"; user: User }
-  | { kind: "failure"; message: Message };
+  | { kind: "failure"; message: Message }
+  | { kind: "link"; href: string };
 
 /** A short notice at the foot of the window. */
 export interface Toast {
@@ -79,6 +81,7 @@ export class App {
   readonly sessions = new Sessions();
   readonly people = new People();
   readonly drafts: Drafts;
+  readonly emojis = new Emojis();
   /** The search in everything; it stays as it was left. */
   readonly search: Search;
   readonly announcer = new Announcer((count) => m.announce_burst({ count }));
@@ -124,6 +127,13 @@ export class App {
   /** The session on screen. */
   get session() {
     return this.route.page === "session" ? this.sessions.get(this.route.sessionId) : undefined;
+  }
+
+  /** The name of a machine, this one's own included. */
+  nameOf(userId: string): string {
+    if (userId === this.me?.machineId) return this.me.name;
+    // A member that has never been met has no name here, only its key.
+    return this.people.get(userId)?.name ?? this.sessions.withUser(userId)?.title ?? userId.slice(0, 16);
   }
 
   /** Connects and loads what the window starts with. */
@@ -209,7 +219,7 @@ export class App {
         this.sessions.applyMessage(message);
         const looking = this.focused && this.timeline?.sessionId === message.sessionId;
         this.timeline?.apply(message, incoming, looking);
-        if (incoming && message.senderUserId !== this.me?.machineId && this.timeline?.sessionId === message.sessionId) {
+        if (incoming && message.messageType !== "system" && message.senderUserId !== this.me?.machineId && this.timeline?.sessionId === message.sessionId) {
           const name = this.sessions.get(message.sessionId)?.title ?? "";
           this.announcer.message(m.announce_message({ name, text: message.message.slice(0, 300) }));
         }
@@ -217,6 +227,12 @@ export class App {
       }
       case "sessionChanged":
         this.sessions.apply(change.session);
+        break;
+      case "messageRemoved":
+        if (this.timeline?.sessionId === change.sessionId) this.timeline.remove(change.messageId);
+        break;
+      case "typing":
+        this.sessions.applyTyping(change.sessionId, change.userId, change.typing);
         break;
       case "userChanged":
         this.people.apply(change.user);

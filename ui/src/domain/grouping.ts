@@ -9,7 +9,11 @@ export type Row =
   | { kind: "start"; key: string }
   | { kind: "day"; key: string; timestamp: string }
   | { kind: "unread"; key: string }
+  | { kind: "system"; key: string; message: Message }
   | { kind: "message"; key: string; message: Message; own: boolean; first: boolean; last: boolean; words: boolean };
+
+/** A message with what its neighbours make of it. */
+export type MessageRow = Extract<Row, { kind: "message" }>;
 
 export interface GroupingOptions {
   /** Own machine ID. */
@@ -26,13 +30,20 @@ export function buildRows(messages: readonly Message[], options: GroupingOptions
   if (options.atStart) rows.push({ kind: "start", key: "start" });
   const spoken = spokenStates(messages, options.me);
   let previous: Message | undefined;
-  let previousRow: Extract<Row, { kind: "message" }> | undefined;
+  let previousRow: MessageRow | undefined;
   for (const message of messages) {
     const newDay = previous === undefined || dayKey(previous.timestamp) !== dayKey(message.timestamp);
     if (newDay) rows.push({ kind: "day", key: `day ${dayKey(message.timestamp)} ${message.id}`, timestamp: message.timestamp });
     const divided = message.id === options.dividerId;
     if (divided) rows.push({ kind: "unread", key: "unread" });
-    const first = newDay || divided || previous === undefined || !together(previous, message);
+    if (message.messageType === "system") {
+      if (previousRow !== undefined) previousRow.last = true;
+      rows.push({ kind: "system", key: message.id, message });
+      previous = message;
+      previousRow = undefined;
+      continue;
+    }
+    const first = newDay || previousRow === undefined || divided || previous === undefined || !together(previous, message);
     if (first && previousRow !== undefined) previousRow.last = true;
     previousRow = {
       kind: "message",
@@ -65,7 +76,7 @@ function spokenStates(messages: readonly Message[], me: string): Set<string> {
   const ids = new Set<string>();
   const newest = new Map<string, string>();
   for (const message of messages) {
-    if (message.senderUserId !== me) continue;
+    if (message.senderUserId !== me || message.messageType === "system" || message.deletedAt !== null) continue;
     if (message.state === "failed") ids.add(message.id);
     else newest.set(message.state, message.id);
   }

@@ -118,3 +118,14 @@ export function enterDoes(event: KeyLike, enterSends: boolean, mac: boolean): "s
   if (event.shiftKey) return "break";
   return enterSends ? "send" : "break";
 }
+
+/** What a key does in the composer beside writing. */
+export type ComposerKey = "send" | "break" | "emoji";
+
+/** What a key asks for in the composer; `undefined` when it is the text's. */
+export function composerKey(event: KeyLike, at: { enterSends: boolean; mac: boolean }): ComposerKey | undefined {
+  if (composing(event)) return undefined;
+  const mod = at.mac ? event.metaKey && !event.ctrlKey : event.ctrlKey && !event.metaKey;
+  if (mod && event.shiftKey && !event.altKey && event.key.toLowerCase() === "e") return "emoji";
+  return enterDoes(event, at.enterSends, at.mac);
+}

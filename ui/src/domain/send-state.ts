@@ -1,11 +1,11 @@
 import type { Message, Session } from "../backend/gen";
 
 /** How far an own message has come, as it is shown. */
-export type Shown = "sending" | "waiting" | "held" | "blocked" | "delivered" | "failed";
+export type Shown = "sending" | "waiting" | "held" | "blocked" | "delivered" | "read" | "failed";
 
 /** What to say of a message: never more than is known. */
 export function shownState(message: Message, session: Session | undefined): Shown {
-  if (message.state === "delivered") return "delivered";
+  if (message.state === "read" || message.state === "delivered") return message.state;
   if (message.state === "failed") return "failed";
   if (session?.peer?.trust === "blocked") return "blocked";
   if (session?.held === true) return "held";

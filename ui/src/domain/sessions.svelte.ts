@@ -85,6 +85,14 @@ export class Sessions {
     }
   }
 
+  /** Somebody types in a session, or no longer does. */
+  applyTyping(sessionId: string, userId: string, typing: boolean): void {
+    const session = this.#byId.get(sessionId);
+    if (session === undefined) return;
+    const others = session.typing.filter((one) => one !== userId);
+    this.#byId.set(sessionId, { ...session, typing: typing ? [...others, userId] : others });
+  }
+
   /** Stops reordering, because a person is about to hit something. */
   hold(): void {
     this.#held ??= this.shown.map((one) => one.sessionId);

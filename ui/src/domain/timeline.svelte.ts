@@ -207,6 +207,15 @@ export class Timeline {
     if (latest) void tick().then(() => this.#trimStart());
   }
 
+  /** A message is gone from this machine, and with it its place in the list. */
+  remove(messageId: string): void {
+    const at = this.messages.findIndex((one) => one.id === messageId);
+    if (at < 0) return;
+    if (this.dividerId === messageId) this.dividerId = this.messages[at + 1]?.id ?? null;
+    this.shift = at === 0;
+    this.messages = this.messages.filter((one) => one.id !== messageId);
+  }
+
   /** A person has come back to this conversation. */
   looked(): void {
     this.#looked = true;

@@ -1,14 +1,15 @@
 import { LinkifyIt } from "linkify-it";
 
-/** A piece of a line: plain text, or a link with what it opens. */
-export type Piece = { kind: "text"; text: string } | { kind: "link"; text: string; href: string };
+/** A link within a line: where it stands, and what it opens. */
+export interface FoundLink {
+  from: number;
+  to: number;
+  href: string;
+}
 
 const linkify = new LinkifyIt({ fuzzyIP: true });
 // Messages may open web pages and mail, nothing else.
 linkify.add("ftp:", null).add("//", null);
-
-/** A longer text is shown without links: finding them must not stop the window. */
-const LONGEST_SEARCHED = 20_000;
 
 /** A longer message is folded until somebody asks for the rest. */
 const FOLD = { characters: 2_400, lines: 30 };
@@ -30,21 +31,34 @@ export function folded(message: string): string | undefined {
   return message.slice(0, /[\uD800-\uDBFF]/u.test(message.charAt(cut - 1)) ? cut - 1 : cut).trimEnd();
 }
 
-/** Splits a message into lines, each of which gets its own direction, and each line into text and links. */
-export function lines(message: string): Piece[][] {
-  return message.split(/\r\n|[\n\r\u2028\u2029]/u).map(pieces);
+/** Whether an address is one that a message may open. */
+export function isWebOrMail(href: string): boolean {
+  return /^(https?:|mailto:)/iu.test(href) && URL.canParse(href);
 }
 
-function pieces(line: string): Piece[] {
-  if (line.length > LONGEST_SEARCHED) return [{ kind: "text", text: line }];
-  const out: Piece[] = [];
-  let from = 0;
-  for (const match of linkify.match(line) ?? []) {
-    if (!/^(https?:|mailto:)/iu.test(match.url)) continue;
-    if (match.index > from) out.push({ kind: "text", text: line.slice(from, match.index) });
-    out.push({ kind: "link", text: match.text, href: match.url });
-    from = match.lastIndex;
-  }
-  if (from < line.length || out.length === 0) out.push({ kind: "text", text: line.slice(from) });
-  return out;
+/** The links that are written out in a line. */
+export function linksIn(line: string): FoundLink[] {
+  return (linkify.match(line) ?? []).flatMap(({ index, lastIndex, url }) =>
+    isWebOrMail(url) ? [{ from: index, to: lastIndex, href: url }] : [],
+  );
+}
+
+/** The host that an address leads to, as it goes over the wire; for mail, the address itself. */
+export function hostOf(href: string): string {
+  const url = new URL(href);
+  return url.protocol === "mailto:" ? url.pathname : url.host;
+}
+
+/**
+ * Whether a link leads elsewhere than its text makes one think: another host, letters of another alphabet that look
+ * the same, or a host that is written as if it were a user name.
+ */
+export function surprising(text: string, href: string): boolean {
+  const url = new URL(href);
+  if (url.username !== "" || url.password !== "") return true;
+  const written = text.trim().toLowerCase();
+  if (url.protocol === "mailto:") return written !== url.pathname.toLowerCase() && written !== href.toLowerCase();
+  const host = /^(?:https?:\/\/)?([^/?#]+)/u.exec(written)?.[1] ?? "";
+  // A port that is the usual one is left out of the address.
+  return host !== url.host && host.replace(/:(80|443)$/u, "") !== url.host;
 }

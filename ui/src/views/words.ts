@@ -1,4 +1,4 @@
-import type { MessageState, Presence, Trust, User } from "../backend/gen";
+import type { Message, MessageState, Presence, Trust, User } from "../backend/gen";
 import type { Shown } from "../domain/send-state";
 import { language, m } from "../shared/i18n.svelte";
 import { isolate } from "../shared/platform";
@@ -19,7 +19,7 @@ export function presenceLine(user: User, now: Date): string {
 }
 
 /** What is known of an own message, in words. */
-export function stateWords(shown: Shown, name: string, failure: string | null): string {
+export function stateWords(shown: Shown, name: string, { failure, readAt }: Pick<Message, "failure" | "readAt">, now: Date): string {
   const who = isolate(name);
   switch (shown) {
     case "sending":
@@ -32,6 +32,11 @@ export function stateWords(shown: Shown, name: string, failure: string | null): 
       return m.state_blocked({ name: who });
     case "delivered":
       return m.state_delivered();
+    case "read": {
+      if (readAt === null) return m.state_read();
+      const { day, time, today } = dayAndTime(readAt, now, language.region);
+      return today ? m.state_read_today({ time }) : m.state_read_day({ day, time });
+    }
     case "failed":
       return failure === null ? m.state_failed() : m.state_failed_because({ reason: failure });
   }
@@ -40,6 +45,7 @@ export function stateWords(shown: Shown, name: string, failure: string | null): 
 /** The bare state, for details. */
 export function stateName(state: MessageState): string {
   if (state === "delivered") return m.state_delivered();
+  if (state === "read") return m.state_read();
   return state === "failed" ? m.state_failed() : m.state_queued();
 }
 
@@ -57,4 +63,34 @@ export function trustWord(trust: Trust): string {
     case "blocked":
       return m.trust_blocked();
   }
+}
+
+/** What a line of the session itself says. */
+export function systemLine(message: Message, me: string, name: string): string {
+  const seconds = message.system?.seconds ?? 0;
+  const own = message.senderUserId === me;
+  const who = isolate(name);
+  if (seconds === 0) return own ? m.timer_off_by_you() : m.timer_off_by({ name: who });
+  const time = duration(seconds);
+  return own ? m.timer_set_by_you({ time }) : m.timer_set_by({ name: who, time });
+}
+
+const units = [
+  ["week", 604_800],
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+  ["second", 1],
+] as const;
+
+/** A time span in the largest unit that fits it without a rest: "8 hours", "90 seconds"; short: "8 hr". */
+export function duration(seconds: number, unitDisplay: "long" | "narrow" = "long"): string {
+  const [unit, length] = units.find(([, size]) => seconds % size === 0 && seconds >= size) ?? ["second", 1];
+  return new Intl.NumberFormat(language.region, { style: "unit", unit, unitDisplay }).format(seconds / length);
+}
+
+/** When a message disappears. */
+export function expiryLine(expiresAt: string, now: Date): string {
+  const { day, time, today } = dayAndTime(expiresAt, now, language.region);
+  return today ? m.expires_today({ time }) : m.expires_day({ day, time });
 }
