@@ -123,7 +123,13 @@ impl Screen {
 
     /// Presses keys, as `alt+F4` or `Return`.
     pub fn press(&self, host: &Host, keys: &str) {
-        self.xdotool(host, &["key", keys]);
+        self.xdotool(host, &["key", "--delay", "50", keys]);
+    }
+
+    /// Closes the window as a person does by the keyboard, once it has the keyboard.
+    pub fn close_window(&self, host: &Host) {
+        self.xdotool(host, &["search", "--onlyvisible", "--name", "^Landline$", "windowactivate", "--sync"]);
+        self.press(host, "alt+F4");
     }
 
     /// The number of windows of Landline that can be seen.

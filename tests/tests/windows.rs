@@ -71,7 +71,7 @@ fn two_people_meet_talk_and_a_click_on_the_notification_opens_the_session() {
     assert_eq!(ben_screen.notifications(&ben), 0, "because nothing is notified of the session that is on screen");
 
     section("The window closes; the node goes on");
-    ben_screen.press(&ben, "alt+F4");
+    ben_screen.close_window(&ben);
     ben_window.click("[data-testid=close-keep]");
     until("Ben's window is gone", SOON, || (ben_screen.windows(&ben) == 0).then_some(()));
 

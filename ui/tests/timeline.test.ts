@@ -66,6 +66,26 @@ describe("a conversation", () => {
     expect(timeline.messages.map((one) => one.state), "because the stream knew more").toEqual(["delivered"]);
   });
 
+  test("knows what the stream said while its page was on the way", async () => {
+    const { fake, sessionId, all, timeline } = world(3);
+    const call = fake.call.bind(fake);
+    fake.call = (async (name, args) => {
+      const answer = await call(name, args);
+      if (name === "messages") {
+        // The page was read; before it arrives, a message is delivered and another one comes.
+        timeline.apply({ ...(all[0] as Message), state: "delivered" }, false, true);
+        timeline.apply({ ...fake.put(sessionId, anna.userId, "3") }, true, false);
+      }
+      return answer;
+    }) as typeof fake.call;
+    const page = { ...fake.row(sessionId), firstUnread: null };
+    (all[0] as Message).state = "queued";
+    await timeline.open(page);
+    expect(timeline.messages.map((one) => one.message)).toEqual(["0", "1", "2", "3"]);
+    expect(timeline.messages[0]?.state).toBe("delivered");
+    expect([timeline.below, timeline.dividerId]).toEqual([1, timeline.messages[3]?.id]);
+  });
+
   test("shows what it sent once, however the echo and the answer race", async () => {
     const { timeline, fake, sessionId, texts } = world(3);
     await timeline.open(fake.row(sessionId));

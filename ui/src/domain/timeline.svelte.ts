@@ -46,6 +46,9 @@ export class Timeline {
   #generation = 0;
   /** Whether a person had this conversation in focus since the divider was set. */
   #looked = false;
+  /** Pages that are on their way, and what the stream said meanwhile: a page may have been read before that. */
+  #reading = 0;
+  #meanwhile = new Map<string, { message: Message; incoming: boolean; looking: boolean }>();
 
   constructor(backend: Backend, sessionId: string, me: () => string) {
     this.#backend = backend;
@@ -99,7 +102,7 @@ export class Timeline {
     const generation = ++this.#generation;
     this.loading = null;
     try {
-      const page = await this.#backend.call("messages", { sessionId: this.sessionId, limit: PAGE, ...where });
+      const page = await this.#read(where);
       if (generation !== this.#generation) return false;
       this.shift = false;
       this.messages = page.items;
@@ -109,12 +112,30 @@ export class Timeline {
       this.target = typeof target === "function" ? target(page) : target;
       this.loads += 1;
       this.ready = true;
-      // A change between the page being read and it being applied is in the stream, and the stream comes after.
       return true;
     } catch (cause) {
       if (generation === this.#generation) this.error = BackendError.from(cause);
       return false;
+    } finally {
+      this.#catchUp();
     }
+  }
+
+  async #read(where: Omit<MessagesArgs, "sessionId" | "limit">): Promise<Page<Message>> {
+    this.#reading += 1;
+    try {
+      return await this.#backend.call("messages", { sessionId: this.sessionId, limit: PAGE, ...where });
+    } finally {
+      this.#reading -= 1;
+    }
+  }
+
+  /** Applies again what the stream said while pages were read. Its last word on a message is never older than a page's. */
+  #catchUp(): void {
+    if (this.#reading > 0) return;
+    const said = [...this.#meanwhile.values()];
+    this.#meanwhile.clear();
+    for (const { message, incoming, looking } of said) this.apply(message, incoming, looking);
   }
 
   /** Loads the page before the oldest loaded message. */
@@ -135,7 +156,7 @@ export class Timeline {
     const generation = this.#generation;
     this.loading = side;
     try {
-      const page = await this.#backend.call("messages", { sessionId: this.sessionId, limit: PAGE, [side]: cursor });
+      const page = await this.#read({ [side]: cursor });
       if (generation !== this.#generation) return;
       const known = new Set(this.messages.map((one) => one.id));
       const fresh = page.items.filter((one) => !known.has(one.id));
@@ -161,6 +182,7 @@ export class Timeline {
       if (generation === this.#generation) this.error = BackendError.from(cause);
     } finally {
       if (generation === this.#generation) this.loading = null;
+      this.#catchUp();
     }
   }
 
@@ -176,7 +198,13 @@ export class Timeline {
 
   /** Applies one message of the stream. `looking`: a person has this conversation in focus. */
   apply(message: Message, incoming: boolean, looking: boolean): void {
-    if (!this.ready || message.sessionId !== this.sessionId) return;
+    if (message.sessionId !== this.sessionId) return;
+    if (this.#reading > 0) {
+      // What is applied now as well is counted now; what is not, later.
+      const counts = !this.ready && (incoming || this.#meanwhile.get(message.id)?.incoming === true);
+      this.#meanwhile.set(message.id, { message, incoming: counts, looking });
+    }
+    if (!this.ready) return;
     const at = this.messages.findIndex((one) => one.id === message.id);
     if (at >= 0) {
       const next = [...this.messages];
@@ -230,7 +258,8 @@ export class Timeline {
       tempId: crypto.randomUUID(),
     });
     // The stream may have been quicker, and may know more by now: a row is never set back to an older state.
-    if (!this.messages.some((one) => one.id === message.id)) this.apply(message, false, true);
+    const known = this.#meanwhile.has(message.id) || this.messages.some((one) => one.id === message.id);
+    if (!known) this.apply(message, false, true);
     return message;
   }
 
