@@ -34,4 +34,10 @@ impl Clock for SystemClock {
     fn monotonic(&self) -> Duration {
         self.started.elapsed()
     }
+
+    fn utc_offset_seconds(&self, wall_ms: u64) -> i32 {
+        // The zone is kept for some minutes; then a person who travels is followed.
+        let at = i64::try_from(wall_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+        at.map_or(0, |at| jiff::tz::TimeZone::system().to_offset(at).seconds())
+    }
 }

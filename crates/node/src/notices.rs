@@ -10,7 +10,8 @@ use tokio::sync::Notify;
 
 use crate::core::Core;
 use crate::notify::Notifier;
-use crate::view::{Change, Notice, Preview};
+use crate::settings::is_quiet;
+use crate::view::{Change, Notice, Preview, Sound};
 use crate::views;
 
 /// Characters of a message that a notice carries. Systems show two to four lines.
@@ -115,13 +116,15 @@ impl Notices {
         let Some((row, last)) = found else { return Ok(()) };
         let view = views::session(core, &row, last.as_ref());
         let settings = core.kept().settings.clone();
-        let muted = row.muted_until_ms.is_some_and(|until| until > core.clock.wall_ms());
+        let now_ms = core.clock.wall_ms();
+        let muted = row.muted_until_ms.is_some_and(|until| until > now_ms);
+        let quiet = is_quiet(&settings, now_ms, core.clock.utc_offset_seconds(now_ms));
         let mut state = self.lock();
         if !state.rules.is_raised(&session) {
             // Read meanwhile.
             return Ok(());
         }
-        if !settings.notifications || muted || row.unread_count == 0 {
+        if !settings.notifications || muted || quiet || row.unread_count == 0 {
             state.settle(core, session);
             return Ok(());
         }
@@ -132,6 +135,7 @@ impl Notices {
             body: if settings.preview == Preview::Full { cut(&text) } else { String::new() },
             count: row.unread_count,
             request: view.request,
+            sound: settings.sound == Sound::Default,
         };
         state.standing.insert(session, notice.clone());
         core.hub.publish(Change::NoticeRaised { notice });

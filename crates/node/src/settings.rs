@@ -93,7 +93,7 @@ fn check(settings: &Settings) -> Result<(), NodeError> {
         return Err(invalid("language", "language must be a language tag such as en or pt-BR".to_owned()));
     }
     for (field, time) in [("quietFrom", &settings.quiet_from), ("quietTo", &settings.quiet_to)] {
-        if !is_time_of_day(time) {
+        if minute_of_day(time).is_none() {
             return Err(invalid(field, format!("{field} must be a time of day such as 22:00")));
         }
     }
@@ -118,12 +118,26 @@ fn within(field: &'static str, range: &std::ops::RangeInclusive<u16>, value: u16
 }
 
 /// Whether a text is `00:00` to `23:59`.
-fn is_time_of_day(text: &str) -> bool {
-    let number = |digits: &str| digits.parse::<u8>().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    let Some((hours, minutes)) = text.split_once(':').filter(|_| text.len() == 5) else { return false };
-    hours.len() == 2
-        && number(hours).is_some_and(|hours| hours < 24)
-        && number(minutes).is_some_and(|minutes| minutes < 60)
+/// The minute of the day that a time such as `22:00` says.
+fn minute_of_day(text: &str) -> Option<u32> {
+    let number = |digits: &str| digits.parse::<u32>().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let (hours, minutes) = text.split_once(':').filter(|(hours, _)| text.len() == 5 && hours.len() == 2)?;
+    let hours = number(hours).filter(|hours| *hours < 24)?;
+    let minutes = number(minutes).filter(|minutes| *minutes < 60)?;
+    Some(hours * 60 + minutes)
+}
+
+/// Whether notifications are silent at a time, which `ahead_seconds` makes local.
+pub(crate) fn is_quiet(settings: &Settings, wall_ms: u64, ahead_seconds: i32) -> bool {
+    const DAY: i64 = 24 * 60;
+    let (Some(from), Some(to)) = (minute_of_day(&settings.quiet_from), minute_of_day(&settings.quiet_to)) else {
+        return false;
+    };
+    let seconds = i64::try_from(wall_ms / 1000).unwrap_or_default() + i64::from(ahead_seconds);
+    let now = u32::try_from(seconds.div_euclid(60).rem_euclid(DAY)).unwrap_or_default();
+    // Hours that end when they begin last all day; others may go past midnight.
+    let silent = if from < to { (from..to).contains(&now) } else { now >= from || now < to };
+    settings.quiet_enabled && silent
 }
 
 fn invalid(field: &'static str, message: String) -> NodeError {
@@ -144,6 +158,29 @@ mod tests {
         assert_eq!((kept.settings.zoom, kept.settings.theme), (120, crate::view::Theme::Dark));
         let kept = kept.merged(json!({"theme": null})).unwrap();
         assert_eq!(kept.settings.theme, crate::view::Theme::System);
+    }
+
+    #[test]
+    fn quiet_hours_go_past_midnight_in_local_time() {
+        const HOUR: u64 = 60 * 60 * 1000;
+        // Midnight of some day, UTC.
+        const DAY: u64 = 1_795_219_200_000;
+        let set = |from: &str, to: &str| Settings {
+            quiet_enabled: true,
+            quiet_from: from.to_owned(),
+            quiet_to: to.to_owned(),
+            ..Settings::default()
+        };
+        let hours = |settings: &Settings, ahead: i32| -> Vec<u64> {
+            (0..24).filter(|hour| is_quiet(settings, DAY + hour * HOUR, ahead)).collect()
+        };
+        assert_eq!(hours(&set("22:00", "07:00"), 0), [0, 1, 2, 3, 4, 5, 6, 22, 23]);
+        assert_eq!(hours(&set("22:00", "07:00"), 3600), [0, 1, 2, 3, 4, 5, 21, 22, 23], "an hour ahead of UTC");
+        assert_eq!(hours(&set("22:00", "07:00"), -5 * 3600), [3, 4, 5, 6, 7, 8, 9, 10, 11]);
+        assert_eq!(hours(&set("09:30", "11:00"), 0), [10]);
+        assert_eq!(hours(&set("08:00", "08:00"), 0).len(), 24);
+        assert!(hours(&Settings { quiet_enabled: false, ..set("08:00", "08:00") }, 0).is_empty());
+        assert!(is_quiet(&set("23:59", "00:01"), 0, -1), "also at the beginning of time");
     }
 
     #[test]

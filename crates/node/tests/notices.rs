@@ -143,3 +143,23 @@ async fn nothing_is_notified_that_is_on_screen_muted_or_switched_off() {
     assert_eq!(bob.is_notified().await.body, "on");
     net.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn quiet_hours_show_nothing_and_lose_nothing() {
+    let (net, alice, bob, session) = friends().await;
+    let all_day = json!({ "quietEnabled": true, "quietFrom": "08:00", "quietTo": "08:00", "sound": "none" });
+    bob.node().update_settings(all_day).await.unwrap();
+    say_and_settle(&alice, &bob, &session, "Hush").await;
+    bob.until("the record", async |node| {
+        let kept = node.notifications(node::NotificationsRequest::default()).await.unwrap();
+        kept.items.first().filter(|row| row.body == "Hush" && !row.read).map(drop)
+    })
+    .await;
+    // A round trip later it has been decided about.
+    say_and_settle(&bob, &alice, &session, "I sleep").await;
+    bob.node().update_settings(json!({ "quietEnabled": false })).await.unwrap();
+    say_and_settle(&alice, &bob, &session, "Now").await;
+    let notice = bob.is_notified().await;
+    assert_eq!((notice.body.as_str(), notice.count, notice.sound), ("Now", 2, false), "because the first made none");
+    net.end().await;
+}

@@ -10,6 +10,11 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Time since some fixed moment; never goes back. For intervals and time-outs.
     fn monotonic(&self) -> Duration;
+
+    /// Seconds by which local time is ahead of UTC at a wall-clock time. For what a person sets by the hour of the day.
+    fn utc_offset_seconds(&self, _wall_ms: u64) -> i32 {
+        0
+    }
 }
 
 /// A clock that stands still until it is told otherwise.

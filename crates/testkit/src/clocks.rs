@@ -6,7 +6,7 @@ use std::time::Duration;
 use node::clock::SystemClock;
 use proto::clock::Clock;
 
-/// The real clock with the wall time off by some milliseconds, which can be changed at any time.
+/// The real clock with the wall time off by some milliseconds, which can be changed at any time. Its local time is UTC.
 #[derive(Debug, Default)]
 pub struct ShiftedClock {
     real: SystemClock,

@@ -88,4 +88,6 @@ pub struct Notice {
     pub count: u32,
     /// True for a message request.
     pub request: bool,
+    /// Whether the system plays its sound.
+    pub sound: bool,
 }
