@@ -51,6 +51,7 @@ pub fn run() -> ExitCode {
     let wish = Wish {
         destination: options.link.as_deref().and_then(|link| link.parse().ok()),
         activation_token: instance::own_activation_token(),
+        read: None,
     };
     let Some(first) = runtime.block_on(become_first(&options, &data_dir, &wish)) else {
         return ExitCode::SUCCESS;

@@ -13,7 +13,7 @@ use api::door::Caller;
 use api::error::ApiError;
 use node::view::{Availability, Change, Settings};
 use node::{FocusState, Lagged, Node, NodeError, Tasks};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tauri::AppHandle;
 use tauri::ipc::Channel;
 use tauri_plugin_autostart::ManagerExt as _;
@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use crate::bridge::{PageMessage, ShellInfo};
 use crate::destination::Destination;
 use crate::instance::Wish;
-use crate::notify::{Click, Notification, Notifier as _, NotifyError, SystemNotifier};
+use crate::notify::{Click, Notification, Notifier as _, NotifyError, Response, SystemNotifier};
 use crate::texts::Texts;
 use crate::tray::{SystemTray, TrayClick, TrayView};
 #[cfg(target_os = "linux")]
@@ -161,7 +161,7 @@ impl Shell {
     /// Finds tray and notification service, and then speaks to them as the node says.
     async fn meet_desktop(self: Arc<Self>, desktop: Desktop, waiting: mpsc::Receiver<Change>) {
         let (tray_clicks, mut on_tray) = mpsc::channel(4);
-        let (clicks, mut on_click) = mpsc::channel(16);
+        let (responses, mut on_response) = mpsc::channel(16);
         let unread = self.node.unread_count().await.unwrap_or_default();
         self.unread.store(unread, Ordering::Relaxed);
         let app = self.app.get();
@@ -170,7 +170,7 @@ impl Shell {
             tracing::info!(reason, "no tray in this desktop session");
         }
         let _ = self.tray.set(tray);
-        let notifier = desktop.notifier(clicks, &self.tasks.spawner()).await;
+        let notifier = desktop.notifier(responses, &self.tasks.spawner()).await;
         if let Err(reason) = &notifier {
             tracing::warn!(%reason, "no notifications in this desktop session");
         }
@@ -184,7 +184,7 @@ impl Shell {
                     TrayClick::Open(token) => self.raise(None, token),
                     TrayClick::Quit => self.quit(),
                 },
-                Some(Click { destination, activation_token }) = on_click.recv() => self.raise(destination, activation_token),
+                Some(response) = on_response.recv() => self.heed_response(response),
                 else => return,
             }
         }
@@ -192,7 +192,40 @@ impl Shell {
 
     async fn grant(self: Arc<Self>, mut wishes: mpsc::Receiver<Wish>) {
         while let Some(wish) = wishes.recv().await {
-            self.raise(wish.destination, wish.activation_token);
+            match wish.read {
+                Some(Destination::Session(session)) => self.heed_response(Response::Read { session }),
+                None => self.raise(wish.destination, wish.activation_token),
+            }
+        }
+    }
+
+    /// Does what a person chose on a notification.
+    fn heed_response(self: &Arc<Self>, response: Response) {
+        match response {
+            Response::Opened(Click { destination, activation_token }) => self.raise(destination, activation_token),
+            Response::Read { session } => self.spawn("mark a session as read", self.clone().mark_read(session)),
+            Response::Replied { session, text } => self.spawn("reply", self.clone().reply(session, text)),
+        }
+    }
+
+    async fn reply(self: Arc<Self>, session: String, text: String) {
+        if text.trim().is_empty() {
+            return;
+        }
+        let message = json!({ "sessionId": session, "message": text });
+        match self.dispatch("send_message", message).await {
+            Ok(_) => self.mark_read(session).await,
+            Err(error) => {
+                tracing::warn!(code = error.body.code, "a reply from a notification was not sent");
+                // Where it can be written again, with the reason.
+                self.raise(Destination::session(&session).ok(), None);
+            }
+        }
+    }
+
+    async fn mark_read(self: Arc<Self>, session: String) {
+        if let Err(error) = self.dispatch("mark_session_read", json!({ "sessionId": session })).await {
+            tracing::warn!(code = error.body.code, "a session was not marked as read");
         }
     }
 
@@ -561,12 +594,12 @@ impl Desktop {
 
     async fn notifier(
         &self,
-        clicks: mpsc::Sender<Click>,
+        responses: mpsc::Sender<Response>,
         tasks: &node::Spawner,
     ) -> Result<SystemNotifier, NotifyError> {
         let no_service = |error: String| NotifyError::NoService(error);
         let bus = self.bus.clone().map_err(no_service)?;
-        SystemNotifier::start(bus, crate::icons::for_notifications(), self.startable, clicks, tasks)
+        SystemNotifier::start(bus, crate::icons::for_notifications(), self.startable, responses, tasks)
             .await
             .map_err(|error| no_service(error.to_string()))
     }
@@ -594,20 +627,20 @@ impl Desktop {
     #[expect(clippy::unused_async, reason = "Linux asks the bus")]
     async fn notifier(
         &self,
-        _clicks: mpsc::Sender<Click>,
+        responses: mpsc::Sender<Response>,
         _tasks: &node::Spawner,
     ) -> Result<SystemNotifier, NotifyError> {
-        Ok(SystemNotifier::new())
+        Ok(SystemNotifier::new(responses))
     }
 
     #[cfg(target_os = "macos")]
     #[expect(clippy::unused_async, reason = "Linux asks the bus")]
     async fn notifier(
         &self,
-        clicks: mpsc::Sender<Click>,
+        responses: mpsc::Sender<Response>,
         tasks: &node::Spawner,
     ) -> Result<SystemNotifier, NotifyError> {
-        Ok(SystemNotifier::new(clicks, tasks.clone()))
+        Ok(SystemNotifier::new(responses, tasks.clone()))
     }
 }
 

@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The action that shows a session; its parameter is the session's ID.
 pub const OPEN_SESSION: &str = "open-session";
 
+/// The action that marks a session as read; its parameter is the session's ID.
+pub const MARK_READ: &str = "mark-read";
+
 /// The action that only shows the window.
 pub const ACTIVATE: &str = "activate";
 
@@ -116,7 +119,7 @@ impl Application {
             .find_map(|key| <&str>::try_from(platform.get(key)?).ok().filter(|token| !token.is_empty()))
             .map(str::to_owned);
         // The receiver only goes when the program ends; then there is nothing left to raise.
-        let _ = self.calls.send(Wish { destination, activation_token: token }).await;
+        let _ = self.calls.send(Wish { destination, activation_token: token, read: None }).await;
     }
 }
 
@@ -137,18 +140,17 @@ impl Application {
         platform_data: HashMap<String, OwnedValue>,
     ) -> zbus::fdo::Result<()> {
         let refused = |words: &str| Err(zbus::fdo::Error::InvalidArgs(words.to_owned()));
-        let destination = match action_name.as_str() {
-            ACTIVATE => None,
-            OPEN_SESSION => {
-                let session = parameter.first().and_then(|value| <&str>::try_from(value).ok());
-                match session.and_then(|id| Destination::session(id).ok()) {
-                    Some(destination) => Some(destination),
-                    None => return refused("the parameter is a session's ID"),
-                }
+        let session = parameter.first().and_then(|value| <&str>::try_from(value).ok());
+        let session = session.and_then(|id| Destination::session(id).ok());
+        match (action_name.as_str(), session) {
+            (ACTIVATE, _) => self.wish(None, &platform_data).await,
+            (OPEN_SESSION, Some(session)) => self.wish(Some(session), &platform_data).await,
+            (MARK_READ, Some(session)) => {
+                let _ = self.calls.send(Wish { read: Some(session), ..Wish::default() }).await;
             }
+            (OPEN_SESSION | MARK_READ, None) => return refused("the parameter is a session's ID"),
             _ => return refused("no action has this name"),
-        };
-        self.wish(destination, &platform_data).await;
+        }
         Ok(())
     }
 }

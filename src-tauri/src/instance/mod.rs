@@ -8,13 +8,15 @@ pub mod linux;
 
 use crate::destination::Destination;
 
-/// What a start, a link or the system asks of the running program: to come to the front.
+/// What a start, a link or the system asks of the running program: to come to the front, as a rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wish {
     /// Where to go; nowhere leaves the window where it is.
     pub destination: Option<Destination>,
     /// The permission to come to the front, from whoever asks.
     pub activation_token: Option<String>,
+    /// A session to be marked as read instead, with the window left as it is.
+    pub read: Option<Destination>,
 }
 
 /// The permission that the launcher gave this process, to pass on when another one is to come to the front.

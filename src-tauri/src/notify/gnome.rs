@@ -13,7 +13,7 @@ use zbus::zvariant::Value;
 use super::Notification;
 use crate::APPLICATION_ID;
 use crate::destination::Destination;
-use crate::instance::linux::{ACTIVATE, OPEN_SESSION};
+use crate::instance::linux::{ACTIVATE, MARK_READ, OPEN_SESSION};
 
 const NAME: &str = "org.gtk.Notifications";
 const PATH: &str = "/org/gtk/Notifications";
@@ -47,6 +47,15 @@ pub(super) async fn add(connection: &Connection, notification: &Notification) ->
         None => {
             content.insert("default-action", Value::from(format!("app.{ACTIVATE}")));
         }
+    }
+    if let (Some(Destination::Session(id)), Some(answer)) = (&notification.destination, &notification.answer) {
+        // This interface has buttons, and no field to write into.
+        let button: HashMap<&str, Value<'_>> = HashMap::from([
+            ("label", Value::from(answer.read.as_str())),
+            ("action", Value::from(format!("app.{MARK_READ}"))),
+            ("target", Value::from(id.as_str())),
+        ]);
+        content.insert("buttons", Value::from(vec![button]));
     }
     let arguments = (APPLICATION_ID, notification.key.as_str(), content);
     connection.call_method(Some(NAME), PATH, Some(NAME), "AddNotification", &arguments).await.map(drop)

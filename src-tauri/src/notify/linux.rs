@@ -16,7 +16,7 @@ use zbus::message::Type;
 use zbus::zvariant::Value;
 use zbus::{Connection, MatchRule, MessageStream};
 
-use super::{Click, Notification, Notifier, NotifyError, escape, gnome};
+use super::{Notification, Notifier, NotifyError, OPEN, READ, REPLY, Response, escape, gnome};
 use crate::APPLICATION_ID;
 use crate::destination::Destination;
 
@@ -85,7 +85,7 @@ impl State {
 }
 
 impl LinuxNotifier {
-    /// Begins to listen on the connection. Clicks go to `clicks` until its receiver is dropped. `startable` says that
+    /// Begins to listen on the connection. What a person does with them goes to `responses` until its receiver is dropped. `startable` says that
     /// the application is installed, and that this is the program which the bus starts by its name.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl LinuxNotifier {
         connection: Connection,
         icon: Icon,
         startable: bool,
-        clicks: mpsc::Sender<Click>,
+        responses: mpsc::Sender<Response>,
         tasks: &node::Spawner,
     ) -> zbus::Result<Self> {
         let state = Arc::new(Mutex::new(State::default()));
@@ -109,7 +109,7 @@ impl LinuxNotifier {
             .arg(0, NAME)?
             .build();
         let owners = MessageStream::for_match_rule(owners, &connection, None).await?;
-        let (stop, listening) = (tasks.stopping(), listen(signals, state.clone(), clicks));
+        let (stop, listening) = (tasks.stopping(), listen(signals, state.clone(), responses));
         tasks.spawn("notification clicks", async move {
             tokio::select! { () = stop => {} () = listening => {} }
         });
@@ -179,14 +179,27 @@ impl Notifier for LinuxNotifier {
         } else {
             (format!("{}: {}", notification.title, notification.body.replace('\n', " ")), String::new())
         };
-        let actions: Vec<&str> =
-            if can("actions") { vec!["default", notification.open_label.as_str()] } else { Vec::new() };
+        let mut actions: Vec<&str> = Vec::new();
+        if can("actions") {
+            actions.extend([OPEN, notification.open_label.as_str()]);
+        }
         let mut hints: HashMap<&str, Value<'_>> = HashMap::from([
             ("desktop-entry", Value::from(APPLICATION_ID)),
             ("category", Value::from("im.received")),
             ("urgency", Value::from(URGENCY)),
         ]);
-        if can("sound") {
+        if let Some(answer) = notification.answer.as_ref().filter(|_| can("actions")) {
+            // Not in the specification: KDE's, and offered by others after it.
+            if can("inline-reply") {
+                actions.extend([REPLY, answer.reply.as_str()]);
+                hints.insert("x-kde-reply-placeholder-text", Value::from(answer.reply.as_str()));
+                hints.insert("x-kde-reply-submit-button-text", Value::from(answer.send.as_str()));
+            }
+            actions.extend([READ, answer.read.as_str()]);
+        }
+        if !notification.sound {
+            hints.insert("suppress-sound", Value::from(true));
+        } else if can("sound") {
             hints.insert("sound-name", Value::from("message-new-instant"));
         }
         let icon_name = match &self.icon {
@@ -231,7 +244,7 @@ impl Notifier for LinuxNotifier {
 
 const APPLICATION_NAME: &str = "Landline";
 
-async fn listen(mut signals: MessageStream, state: Arc<Mutex<State>>, clicks: mpsc::Sender<Click>) {
+async fn listen(mut signals: MessageStream, state: Arc<Mutex<State>>, responses: mpsc::Sender<Response>) {
     while let Some(signal) = signals.next().await {
         let Ok(signal) = signal else { continue };
         let header = signal.header();
@@ -245,13 +258,26 @@ async fn listen(mut signals: MessageStream, state: Arc<Mutex<State>>, clicks: mp
                 }
             }
             "ActionInvoked" => {
-                let Ok((number, _action)) = body.deserialize::<(u32, String)>() else { continue };
-                let click = state.lock().await.by_number(number).map(|(_, shown)| Click {
-                    destination: shown.destination.clone(),
-                    activation_token: shown.token.take(),
-                });
-                if let Some(click) = click
-                    && clicks.send(click).await.is_err()
+                let Ok((number, action)) = body.deserialize::<(u32, String)>() else { continue };
+                let response = state
+                    .lock()
+                    .await
+                    .by_number(number)
+                    .map(|(_, shown)| Response::of(&action, shown.destination.clone(), None, shown.token.take()));
+                if let Some(response) = response
+                    && responses.send(response).await.is_err()
+                {
+                    return;
+                }
+            }
+            "NotificationReplied" => {
+                let Ok((number, text)) = body.deserialize::<(u32, String)>() else { continue };
+                let response =
+                    state.lock().await.by_number(number).map(|(_, shown)| {
+                        Response::of(REPLY, shown.destination.clone(), Some(text), shown.token.take())
+                    });
+                if let Some(response) = response
+                    && responses.send(response).await.is_err()
                 {
                     return;
                 }

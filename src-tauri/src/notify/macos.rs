@@ -10,22 +10,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mac_usernotifications as center;
 use tokio::sync::mpsc;
 
-use super::{Click, Notification, Notifier, NotifyError};
+use super::{Notification, Notifier, NotifyError, READ, REPLY, Response};
 
 /// The notification centre of macOS.
 #[derive(Debug)]
 pub struct MacNotifier {
-    clicks: mpsc::Sender<Click>,
+    responses: mpsc::Sender<Response>,
     tasks: node::Spawner,
     /// The task that waits for the click on each, by key.
     waiting: Arc<Mutex<HashMap<String, node::Task>>>,
 }
 
 impl MacNotifier {
-    /// Clicks go to `clicks`.
+    /// What a person does with them goes to `responses`.
     #[must_use]
-    pub fn new(clicks: mpsc::Sender<Click>, tasks: node::Spawner) -> Self {
-        Self { clicks, tasks, waiting: Arc::default() }
+    pub fn new(responses: mpsc::Sender<Response>, tasks: node::Spawner) -> Self {
+        Self { responses, tasks, waiting: Arc::default() }
     }
 
     fn wait_no_more(&self, key: &str) {
@@ -46,22 +46,28 @@ impl Notifier for MacNotifier {
         }
         self.wait_no_more(&notification.key);
         // The same identifier replaces what stands under it. With a button the centre also reports a dismissal.
-        let handle = center::Notification::new()
+        let mut content = center::Notification::new()
             .title(&notification.title)
             .message(&notification.body)
             .id(&notification.key)
-            .action(center::Action::button("open", &notification.open_label))
-            .default_sound()
-            .send()
-            .await
-            .map_err(|error| NotifyError::Refused(error.to_string()))?;
-        let clicks = self.clicks.clone();
+            .action(center::Action::button("open", &notification.open_label));
+        if let Some(answer) = &notification.answer {
+            content = content
+                .action(center::Action::reply(REPLY, &answer.reply, &answer.send, &answer.reply))
+                .action(center::Action::button(READ, &answer.read));
+        }
+        if notification.sound {
+            content = content.default_sound();
+        }
+        let handle = content.send().await.map_err(|error| NotifyError::Refused(error.to_string()))?;
+        let responses = self.responses.clone();
         let task = self.tasks.spawn("notification click", async move {
             if let Ok(response) = handle.response().await
                 && !response.is_dismiss_action()
                 && !response.is_timed_out()
             {
-                let _ = clicks.send(Click { destination: notification.destination, activation_token: None }).await;
+                let (action, text) = (response.action_identifier.as_str(), response.reply_text.clone());
+                let _ = responses.send(Response::of(action, notification.destination, text, None)).await;
             }
         });
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(notification.key, task);

@@ -74,6 +74,62 @@ pub struct Notification {
     pub body: String,
     /// What the click is called where the system names it.
     pub open_label: String,
+    /// What can be done without opening the window, where the system offers it.
+    pub answer: Option<Answer>,
+    /// Whether the system plays its sound.
+    pub sound: bool,
+}
+
+/// The words of what a person can do from the notification itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Writes a reply.
+    pub reply: String,
+    /// Sends it.
+    pub send: String,
+    /// Marks the session as read.
+    pub read: String,
+}
+
+/// What a person did with a notification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Response {
+    /// Clicked it.
+    Opened(Click),
+    /// Wrote a reply into it.
+    Replied {
+        /// The session.
+        session: String,
+        /// What was written.
+        text: String,
+    },
+    /// Marked its session as read.
+    Read {
+        /// The session.
+        session: String,
+    },
+}
+
+/// What the system calls the three things that can be done, back to us.
+pub(crate) const OPEN: &str = "default";
+pub(crate) const REPLY: &str = "inline-reply";
+pub(crate) const READ: &str = "mark-read";
+
+impl Response {
+    /// What the invocation of an action means; `text` is what was written, where something was.
+    pub(crate) fn of(
+        action: &str,
+        destination: Option<Destination>,
+        text: Option<String>,
+        token: Option<String>,
+    ) -> Self {
+        match (action, text, destination) {
+            (REPLY, Some(text), Some(Destination::Session(session))) => Self::Replied { session, text },
+            (READ, _, Some(Destination::Session(session))) => Self::Read { session },
+            // A system that shows an action that it does not know brings the window, where all can be done.
+            (_, _, destination) => Self::Opened(Click { destination, activation_token: token }),
+        }
+    }
 }
 
 /// A person clicked a notification.
@@ -108,6 +164,13 @@ impl Notification {
             title: printable(&title, TITLE_CHARS, false),
             body: printable(&body, BODY_CHARS, true),
             open_label: texts.get("notice_open", &[]),
+            // Nobody answers what is not shown, nor a request that is not accepted.
+            answer: (!hidden && !notice.request).then(|| Answer {
+                reply: texts.get("notice_reply", &[]),
+                send: texts.get("notice_send", &[]),
+                read: texts.get("notice_read", &[]),
+            }),
+            sound: notice.sound,
         }
     }
 
@@ -120,6 +183,8 @@ impl Notification {
             title: texts.get("notice_test_title", &[]),
             body: texts.get("notice_test_body", &[]),
             open_label: texts.get("notice_open", &[]),
+            answer: None,
+            sound: true,
         }
     }
 }
@@ -162,7 +227,14 @@ mod tests {
     const SESSION: &str = "6f2c1a84-0b1d-8f3e-9a77-0123456789ab";
 
     fn notice(title: &str, body: &str, count: u32, request: bool) -> Notice {
-        Notice { session_id: SESSION.to_owned(), title: title.to_owned(), body: body.to_owned(), count, request }
+        Notice {
+            session_id: SESSION.to_owned(),
+            title: title.to_owned(),
+            body: body.to_owned(),
+            count,
+            request,
+            sound: true,
+        }
     }
 
     fn words(notice: &Notice) -> (String, String) {
@@ -197,6 +269,27 @@ mod tests {
         let (title, body) = words(&notice("Anna", "", 1, true));
         assert!(title.contains("Anna") && title != "Anna", "{title}");
         assert!(!body.is_empty());
+    }
+
+    #[test]
+    fn only_what_is_shown_and_accepted_can_be_answered() {
+        let answer = |title: &str, request| {
+            Notification::of_notice(&notice(title, "", 1, request), &Texts::for_language("en")).answer
+        };
+        assert!(answer("Anna", false).is_some());
+        assert!(answer("Anna", true).is_none() && answer("", false).is_none());
+    }
+
+    #[test]
+    fn an_action_that_is_not_known_opens_the_window() {
+        let session = || Destination::session(SESSION).ok();
+        let opened = Response::Opened(Click { destination: session(), activation_token: None });
+        for action in [OPEN, "another", REPLY] {
+            assert_eq!(Response::of(action, session(), None, None), opened, "{action}");
+        }
+        let replied = Response::of(REPLY, session(), Some("Hi".to_owned()), None);
+        assert_eq!(replied, Response::Replied { session: SESSION.to_owned(), text: "Hi".to_owned() });
+        assert_eq!(Response::of(READ, session(), None, None), Response::Read { session: SESSION.to_owned() });
     }
 
     #[test]

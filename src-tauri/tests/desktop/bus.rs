@@ -227,6 +227,16 @@ impl Server {
         self.emit("ActionInvoked", &(number, "default")).await;
     }
 
+    /// The person chose one of its actions, on a server that keeps it.
+    pub(crate) async fn act(&self, number: u32, action: &str) {
+        self.emit("ActionInvoked", &(number, action)).await;
+    }
+
+    /// The person wrote into it.
+    pub(crate) async fn reply(&self, number: u32, text: &str) {
+        self.emit("NotificationReplied", &(number, text)).await;
+    }
+
     /// It went by itself.
     pub(crate) async fn expire(&self, number: u32) {
         self.emit("NotificationClosed", &(number, 1_u32)).await;

@@ -28,7 +28,7 @@ async fn wished(wishes: &mut mpsc::Receiver<Wish>) -> Wish {
 }
 
 fn to_session(token: Option<&str>) -> Wish {
-    Wish { destination: Destination::session(SESSION).ok(), activation_token: token.map(str::to_owned) }
+    Wish { destination: Destination::session(SESSION).ok(), activation_token: token.map(str::to_owned), read: None }
 }
 
 #[tokio::test]
@@ -74,12 +74,16 @@ async fn a_click_on_a_kept_notification_opens_its_session() {
     };
     call("open-session", vec![Value::from(SESSION)]).await.unwrap();
     assert_eq!(wished(&mut wishes).await, to_session(Some("t")));
+    call("mark-read", vec![Value::from(SESSION)]).await.unwrap();
+    let read = wished(&mut wishes).await;
+    assert_eq!((read.read, read.destination), (Destination::session(SESSION).ok(), None), "the window stays as it is");
     call("activate", vec![]).await.unwrap();
     assert_eq!(wished(&mut wishes).await.destination, None);
     for (action, parameter) in [
         ("open-session", vec![]),
         ("open-session", vec![Value::from("../../etc/passwd")]),
         ("open-session", vec![Value::from(7)]),
+        ("mark-read", vec![]),
         ("quit", vec![]),
     ] {
         assert!(call(action, parameter).await.is_err(), "{action}");

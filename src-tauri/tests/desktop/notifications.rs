@@ -2,7 +2,7 @@
 
 use landline_desktop::destination::Destination;
 use landline_desktop::notify::linux::{Icon, LinuxNotifier};
-use landline_desktop::notify::{Click, Notification, Notifier as _, NotifyError};
+use landline_desktop::notify::{Answer, Click, Notification, Notifier as _, NotifyError, Response};
 use node::Tasks;
 use tokio::sync::mpsc;
 
@@ -15,18 +15,18 @@ const ALL: &[&str] = &["body", "body-markup", "actions", "persistence"];
 struct World {
     bus: Bus,
     notifier: LinuxNotifier,
-    clicks: mpsc::Receiver<Click>,
+    responses: mpsc::Receiver<Response>,
     tasks: Tasks,
 }
 
 async fn world(startable: bool) -> World {
     let bus = Bus::start();
-    let (sender, clicks) = mpsc::channel(16);
+    let (sender, responses) = mpsc::channel(16);
     let tasks = Tasks::new();
     let connection = bus.connect().await;
     let icon = Icon::Themed("org.landline.Landline");
     let notifier = LinuxNotifier::start(connection, icon, startable, sender, &tasks.spawner()).await.unwrap();
-    World { bus, notifier, clicks, tasks }
+    World { bus, notifier, responses, tasks }
 }
 
 fn message(session: &str, title: &str, body: &str) -> Notification {
@@ -36,11 +36,20 @@ fn message(session: &str, title: &str, body: &str) -> Notification {
         title: title.to_owned(),
         body: body.to_owned(),
         open_label: "Open".to_owned(),
+        answer: Some(Answer { reply: "Reply".to_owned(), send: "Send".to_owned(), read: "Mark as read".to_owned() }),
+        sound: true,
     }
 }
 
+async fn response(world: &mut World) -> Response {
+    tokio::time::timeout(PATIENCE, world.responses.recv()).await.expect("what the person did arrives").unwrap()
+}
+
 async fn clicked(world: &mut World) -> Click {
-    tokio::time::timeout(PATIENCE, world.clicks.recv()).await.expect("the click arrives").unwrap()
+    match response(world).await {
+        Response::Opened(click) => click,
+        other => panic!("expected a click, got {other:?}"),
+    }
 }
 
 /// Shows it until it stands as a new one. That the earlier one was closed is read in the background.
@@ -65,7 +74,8 @@ async fn it_says_who_what_and_for_which_application() {
     let shown = server.notified().await;
     assert_eq!(shown.summary, "Anna <3", "because a title is plain text");
     assert_eq!(shown.body, "&lt;b&gt;Tom &amp; Jerry&lt;/b&gt;\nLunch?", "because a body is markup");
-    assert_eq!(shown.actions, ["default", "Open"]);
+    assert_eq!(shown.actions, ["default", "Open", "mark-read", "Mark as read"]);
+    assert!(!shown.hints.contains_key("suppress-sound") && !shown.hints.contains_key("x-kde-reply-placeholder-text"));
     assert_eq!(shown.hints["desktop-entry"], "\"org.landline.Landline\"");
     assert_eq!(shown.hints["category"], "\"im.received\"");
     assert_eq!(shown.icon, "org.landline.Landline");
@@ -104,6 +114,30 @@ async fn a_click_says_where_to_go_and_brings_the_token() {
 }
 
 #[tokio::test]
+async fn it_can_be_answered_where_the_server_offers_it() {
+    let mut world = world(false).await;
+    let mut server = Server::start(&world.bus, &["body", "actions", "inline-reply", "sound"]).await;
+    world.notifier.show(Notification { sound: false, ..message(ANNA, "Anna", "1") }).await.unwrap();
+    let shown = server.notified().await;
+    assert_eq!(shown.actions, ["default", "Open", "inline-reply", "Reply", "mark-read", "Mark as read"]);
+    assert_eq!(shown.hints["x-kde-reply-placeholder-text"], "\"Reply\"");
+    assert_eq!(shown.hints["suppress-sound"], "true");
+    assert!(!shown.hints.contains_key("sound-name"));
+    server.reply(shown.number, "On my way").await;
+    let expected = Response::Replied { session: ANNA.to_owned(), text: "On my way".to_owned() };
+    assert_eq!(response(&mut world).await, expected);
+    server.act(shown.number, "mark-read").await;
+    assert_eq!(response(&mut world).await, Response::Read { session: ANNA.to_owned() });
+    server.act(shown.number, "of-the-future").await;
+    assert!(matches!(response(&mut world).await, Response::Opened(_)));
+
+    world.notifier.show(Notification { answer: None, ..message(BEN, "Ben", "2") }).await.unwrap();
+    let request = server.notified().await;
+    assert_eq!(request.actions, ["default", "Open"], "because a request is answered in the window");
+    assert_eq!(request.hints["sound-name"], "\"message-new-instant\"");
+}
+
+#[tokio::test]
 async fn clicks_on_those_of_other_programs_are_not_ours() {
     let mut world = world(false).await;
     let mut server = Server::start(&world.bus, ALL).await;
@@ -114,7 +148,7 @@ async fn clicks_on_those_of_other_programs_are_not_ours() {
     let click = clicked(&mut world).await;
     assert_eq!(click.destination, Some(Destination::session(ANNA).unwrap()));
     assert_eq!(click.activation_token, None, "because that token was for another notification");
-    assert!(world.clicks.try_recv().is_err());
+    assert!(world.responses.try_recv().is_err());
 }
 
 #[tokio::test]
@@ -210,6 +244,8 @@ async fn an_installed_application_leaves_them_with_the_shell() {
     assert_eq!(content["body"], "\"a & b\"", "because this interface takes plain text");
     assert_eq!(content["default-action"], "\"app.open-session\"");
     assert_eq!(content["default-action-target"], format!("\"{BEN}\""));
+    let button = &content["buttons"];
+    assert!(button.contains("app.mark-read") && button.contains("Mark as read") && button.contains(BEN), "{button}");
     world.notifier.withdraw_unreachable().await;
     assert!(shell.is_idle(), "because a click on it starts the program again");
     world.notifier.withdraw(BEN).await;

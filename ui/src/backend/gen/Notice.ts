@@ -23,4 +23,8 @@ count: number,
 /**
  * True for a message request.
  */
-request: boolean, };
+request: boolean, 
+/**
+ * Whether the system plays its sound.
+ */
+sound: boolean, };
