@@ -96,6 +96,41 @@ const screens: readonly Screen[] = [
     },
   },
   {
+    name: "notifications",
+    query: "world=busy",
+    go: async (page) => {
+      await page.getByTestId("notifications-open").click();
+      await page.getByTestId("notification").first().waitFor();
+    },
+  },
+  {
+    name: "notification-stats",
+    query: "world=busy",
+    go: async (page) => {
+      await page.getByTestId("notifications-open").click();
+      await page.getByTestId("notification-stats-open").click();
+      await page.getByTestId("notification-stats").waitFor();
+    },
+  },
+  {
+    name: "narrow-notifications",
+    query: "world=busy",
+    viewport: narrow,
+    go: async (page) => {
+      await page.getByTestId("notifications-open").click();
+      await page.getByTestId("notification").first().waitFor();
+    },
+  },
+  {
+    name: "no-notifications",
+    query: "world=busy",
+    go: async (page) => {
+      await page.evaluate(() => window.fake.notifications.all.splice(0));
+      await page.getByTestId("notifications-open").click();
+      await page.locator("[data-testid=notifications][data-ready=true]").waitFor();
+    },
+  },
+  {
     name: "search",
     query: "world=busy",
     go: async (page) => {

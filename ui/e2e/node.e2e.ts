@@ -100,3 +100,25 @@ test("what was written is found, in all conversations and in one, and the way to
   await bubble(b, "Hello Bea").waitFor();
   expect(errors()).toEqual([]);
 }, 120_000);
+
+test("what came while one looked elsewhere stands in the notification centre", async () => {
+  const { a, b, errors } = await pair();
+  await b.getByTestId("settings-open").click();
+  for (const text of ["first", "second"]) await write(a, text);
+  await b.getByTestId("notifications-badge").waitFor();
+  await b.getByTestId("notifications-open").click();
+  const record = b.locator("[data-testid=notification][data-kind=message][data-read=false]");
+  await record.getByText("second").waitFor();
+  await record.getByText("2 messages").waitFor();
+  await isAccessible(b, "notifications");
+  await b.getByTestId("notification-stats-open").click();
+  await b.getByTestId("notification-stats").waitFor();
+  await isAccessible(b, "notification-stats");
+  await record.locator(".open").click();
+  await bubble(b, "second").waitFor();
+  await b.getByTestId("notifications-badge").waitFor({ state: "detached" });
+  await b.getByTestId("notifications-open").click();
+  await b.locator("[data-testid=notification][data-read=true]").first().waitFor();
+  await b.getByTestId("notification-delete").first().click();
+  expect(errors()).toEqual([]);
+}, 120_000);

@@ -54,6 +54,8 @@ describe("searching", () => {
     await page.keyboard.type("projector");
     await page.getByText("2 messages found").waitFor();
     expect(await page.getByTestId("search-hit").locator("mark").allInnerTexts()).toEqual(["Projector", "projector"]);
+    const asked = await page.evaluate(() => window.fake.calls.filter((one) => one.name === "search").length);
+    expect(asked, "because a search waits for a pause of the typing").toBeLessThan("projector".length);
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("ArrowDown");
     const id = await page.evaluate(() => (document.activeElement as HTMLElement).dataset["id"] ?? "");
@@ -118,5 +120,49 @@ describe("searching", () => {
       return [...window.fake.messages.values()][0]?.find((one) => one.timestamp >= from)?.id ?? "";
     });
     await onScreen(page, first);
+  });
+});
+
+describe("the notification centre", () => {
+  test("opens what each one tells of, and counts down", async () => {
+    const page = await start("world=busy");
+    expect(await page.getByTestId("notifications-badge").innerText()).toBe("5");
+    await page.getByTestId("notifications-open").click();
+    await page.locator("[data-testid=notification][data-kind=message][data-read=false] .open").click();
+    await page.getByTestId("unread-divider").waitFor();
+    expect(await page.getByTestId("conversation").getAttribute("data-session")).toBe("session-landline1mei7");
+    await page.getByTestId("notifications-badge").getByText("4").waitFor();
+    await page.getByTestId("notifications-open").click();
+    await page.locator("[data-testid=notification][data-kind=network] .open").click();
+    await page.getByTestId("why").waitFor();
+  });
+
+  test("narrows, marks one and all, deletes, cleans up", async () => {
+    const page = await start("world=busy");
+    await page.getByTestId("notifications-open").click();
+    await page.locator("[data-testid=notification-filter][data-filter=unread]").click();
+    const unread = page.locator("[data-testid=notification][data-read=false]");
+    await unread.nth(4).waitFor();
+    expect(await page.getByTestId("notification").count()).toBe(5);
+    await unread.first().getByTestId("notification-read").click();
+    await unread.nth(4).waitFor({ state: "detached" });
+    await unread.first().getByTestId("notification-delete").click();
+    await unread.nth(3).waitFor({ state: "detached" });
+    await page.getByTestId("notifications-read-all").click();
+    await page.getByText("None of these.").waitFor();
+    expect(await page.getByTestId("notifications-badge").count()).toBe(0);
+    await page.locator("[data-testid=notification-filter][data-filter=all]").click();
+    await page.evaluate(() => (window.fake.now += 20 * 86_400_000));
+    await page.getByTestId("notifications-clean").click();
+    await page.getByText(/^\d+ notifications deleted\.$/u).waitFor();
+  });
+
+  test("shows what comes while it is open", async () => {
+    const page = await start("world=busy");
+    await page.getByTestId("notifications-open").click();
+    await page.getByTestId("notification").first().waitFor();
+    await page.evaluate(() => window.fake.notifications.say(window.fake.notifications.put("mention", "Kim", { body: "@Bea?" })));
+    await page.getByTestId("notification").first().getByText("Kim").waitFor();
+    await page.getByTestId("notifications-badge").getByText("6").waitFor();
   });
 });

@@ -78,6 +78,18 @@ export const testid = {
   findCount: "find-count",
   goToDay: "go-to-day",
   dateDialog: "date-dialog",
+  /** The notification centre: the page, its entry and filters, one record (`data-id`, `data-kind`, `data-read`). */
+  notificationsOpen: "notifications-open",
+  notificationsBadge: "notifications-badge",
+  notifications: "notifications",
+  notificationFilter: "notification-filter",
+  notificationsReadAll: "notifications-read-all",
+  notificationsClean: "notifications-clean",
+  notification: "notification",
+  notificationRead: "notification-read",
+  notificationDelete: "notification-delete",
+  notificationStatsOpen: "notification-stats-open",
+  notificationStats: "notification-stats",
   /** Settings: the page, its sections (`data-section`), single controls. */
   settingsOpen: "settings-open",
   settings: "settings",

@@ -1,11 +1,12 @@
 import { BackendError, type Backend, type BackendMessage, type Connection, type ShellInfo } from "../backend/backend";
-import type { Change, Info, Me, Message, Network, Settings, User } from "../backend/gen";
+import type { Change, Info, Me, Message, Network, Notification, Settings, User } from "../backend/gen";
 import type { Day } from "../shared/days";
 import { m, useLanguage } from "../shared/i18n.svelte";
 import { Announcer } from "./announce.svelte";
 import { Drafts } from "./drafts";
 import { Emojis } from "./emojis.svelte";
 import { Find } from "./find.svelte";
+import { Notifications } from "./notifications.svelte";
 import { People, SEARCH_MS } from "./people.svelte";
 import { Search } from "./search.svelte";
 import { Sessions, isMuted } from "./sessions.svelte";
@@ -16,6 +17,7 @@ export type Route =
   | { page: "nearby" }
   | { page: "session"; sessionId: string }
   | { page: "search" }
+  | { page: "notifications" }
   | { page: "settings"; section: SettingsSection }
   | { page: "why" };
 
@@ -84,6 +86,7 @@ export class App {
   readonly emojis = new Emojis();
   /** The search in everything; it stays as it was left. */
   readonly search: Search;
+  readonly notifications: Notifications;
   readonly announcer = new Announcer((count) => m.announce_burst({ count }));
   timeline = $state.raw<Timeline | null>(null);
   /** Finding in the open conversation, while its bar is there. */
@@ -115,6 +118,7 @@ export class App {
   constructor(backend: Backend) {
     this.backend = backend;
     this.search = new Search(backend);
+    this.notifications = new Notifications(backend);
     this.drafts = new Drafts(async (sessionId, draft) => {
       try {
         this.sessions.apply(await this.backend.call("update_session", { sessionId, draft }));
@@ -173,6 +177,7 @@ export class App {
       call.call("users", {}),
       call.call("network", {}),
       call.call("info", {}),
+      this.notifications.loadStats(),
     ]);
     this.me = me;
     this.#useSettings(settings);
@@ -205,6 +210,7 @@ export class App {
     try {
       await this.#load();
       await this.timeline?.reload();
+      if (this.route.page === "notifications") await this.notifications.load();
       this.#told = "";
       this.tellFocus();
     } catch {
@@ -246,6 +252,15 @@ export class App {
         break;
       case "networkChanged":
         this.network = change.network;
+        break;
+      case "notificationChanged":
+        this.notifications.apply(change.notification);
+        break;
+      case "notificationRemoved":
+        this.notifications.remove(change.ids);
+        break;
+      case "notificationsUnread":
+        this.notifications.unread = change.total;
         break;
       case "unreadChanged":
       case "noticeRaised":
@@ -421,6 +436,45 @@ export class App {
   #gotUser(user: User): void {
     this.people.apply(user);
     this.sessions.applyUser(user);
+  }
+
+  /** Goes to what a notification tells of, and marks it read. */
+  openNotification(notification: Notification): void {
+    if (!notification.read) void this.readNotification(notification.id);
+    const { kind, sessionId, messageId } = notification;
+    if (kind === "network") this.go({ page: "why" });
+    else if (sessionId !== null) {
+      // A mention and a transfer are one message; the other kinds open where reading goes on.
+      this.openSession(sessionId, kind === "mention" || kind === "transfer" ? (messageId ?? undefined) : undefined);
+      if (kind === "security") this.details = true;
+    } else if (notification.fromUserId !== null) void this.openUser(notification.fromUserId);
+  }
+
+  async readNotification(notificationId: string): Promise<void> {
+    await this.attempt(async () => {
+      this.notifications.apply(await this.backend.call("mark_notification_read", { notificationId }));
+    });
+  }
+
+  async readAllNotifications(): Promise<void> {
+    await this.attempt(async () => {
+      await this.backend.call("mark_all_notifications_read", {});
+    });
+  }
+
+  async deleteNotification(notificationId: string): Promise<void> {
+    await this.attempt(async () => {
+      await this.backend.call("delete_notification", { notificationId });
+      this.notifications.remove([notificationId]);
+    });
+  }
+
+  /** Deletes the records that are older than the settings keep them. */
+  async cleanUpNotifications(): Promise<void> {
+    await this.attempt(async () => {
+      const { count } = await this.backend.call("cleanup_notifications", { daysOld: this.settings.notificationDays });
+      this.toast(m.notifications_cleaned({ count }), "info");
+    });
   }
 
   async updateSession(

@@ -1,4 +1,5 @@
 import { BackendError, type Backend, type BackendMessage, type ShellInfo } from "../../src/backend/backend";
+import { FakeNotifications } from "./notifications";
 import { searchIn } from "./search";
 import type { Args, CommandName, Message, Network, Page, Result, Session, Settings, User } from "../../src/backend/gen";
 
@@ -36,6 +37,7 @@ export class FakeBackend implements Backend {
   readonly messages = new Map<string, Message[]>();
   readonly sessions = new Map<string, Session>();
   readonly users = new Map<string, User>();
+  readonly notifications = new FakeNotifications(this);
   /** What the next call of a name is refused with. */
   readonly refusals = new Map<CommandName, BackendError>();
   me: Result["me"] = {
@@ -192,6 +194,20 @@ export class FakeBackend implements Backend {
       }
       case "search":
         return searchIn(this, given as unknown as Args["search"]);
+      case "notifications":
+        return this.notifications.page(given as unknown as Args["notifications"]);
+      case "notification_stats":
+        return this.notifications.stats();
+      case "mark_notification_read":
+        return this.notifications.read(given["notificationId"] ?? "");
+      case "mark_all_notifications_read":
+        this.notifications.readAll();
+        return { ok: true };
+      case "delete_notification":
+        this.notifications.remove((one) => one.id === given["notificationId"]);
+        return { ok: true };
+      case "cleanup_notifications":
+        return { count: this.notifications.cleanUp(given as unknown as Args["cleanup_notifications"]) };
       case "focus":
         return { ok: true };
       default:

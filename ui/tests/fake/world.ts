@@ -60,6 +60,23 @@ export function busyWorld(now = Date.now()): FakeBackend {
   const s = fake.session(stranger, { request: true, unreadCount: 1 }).sessionId;
   fake.put(s, stranger.userId, "Hi Bea, it is Anna from my new computer. Please accept.");
 
+  const record = fake.notifications;
+  for (let day = 29; day >= 2; day--) {
+    fake.now = now - day * DAY;
+    for (let n = 0; n < (day * 7) % 5; n++) {
+      record.put("message", n % 2 === 0 ? "Anna Sjöberg" : "Omar", { body: "See you there.", sessionId: n % 2 === 0 ? a : o, read: true });
+    }
+  }
+  fake.now = now - DAY;
+  record.put("network", "This network keeps machines apart", { body: "Nothing was heard for an hour on wlan0.", read: true });
+  record.put("security", "Another key under the name Anna Sjöberg", { body: "A machine with the key zzk4 uses the name of someone you know.", fromUserId: stranger.userId, sessionId: s });
+  fake.now = now - HOUR;
+  record.put("transfer", "holiday.mov from Omar", { body: "Omar's machine has no room left on its disk.", sessionId: o });
+  record.put("request", "Anna Sjöberg", { body: "Hi Bea, it is Anna from my new computer. Please accept.", sessionId: s, fromUserId: stranger.userId });
+  fake.now = now - 10 * MINUTE;
+  record.put("message", "美玲", { body: "请告诉其他人。", sessionId: me, fromUserId: mei.userId, messageId: unread.id, count: 2 });
+  record.put("mention", "Anna Sjöberg", { body: "@Bea could you ask them?", sessionId: a, fromUserId: anna.userId });
+
   fake.network = { ...fake.network, discovered: 4, links: 3 };
   fake.now = now;
   return fake;
