@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 
 use proto::{clock::Clock, frame::Hello, id::MachineId, identity::Identity};
 
-use crate::timing::Timings;
+use crate::{blob::BlobDesk, timing::Timings};
 
 /// The port on which peers are listened for unless another is configured.
 pub const DEFAULT_PORT: u16 = 4281;
@@ -37,6 +37,8 @@ pub struct LinkConfig {
     pub hello: HelloSource,
     /// Who may link.
     pub gate: GateCheck,
+    /// Asked for blobs.
+    pub blobs: BlobDesk,
     /// Wall and monotonic clock, compared to notice that the system slept.
     pub clock: Arc<dyn Clock>,
     /// Intervals and deadlines.

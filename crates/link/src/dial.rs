@@ -97,6 +97,11 @@ async fn reach_one(
 }
 
 impl Reached {
+    /// The connection, for requests of another kind than the link's.
+    pub(crate) fn into_stream(self) -> TlsStream<TcpStream> {
+        self.stream
+    }
+
     /// Opens the WebSocket.
     pub(crate) async fn upgrade(self, timings: &Timings) -> Result<Socket, DialError> {
         let Self { stream, address, .. } = self;

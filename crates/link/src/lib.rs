@@ -9,6 +9,7 @@
 
 mod announce;
 mod beacon;
+pub mod blob;
 mod config;
 mod connection;
 mod dial;

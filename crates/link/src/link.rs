@@ -7,13 +7,14 @@ use std::{
     time::Duration,
 };
 
-use proto::id::MachineId;
+use proto::{attachment::Blob, id::MachineId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     announce::Announcement,
     beacon::BeaconPost,
+    blob::{BlobError, Content, Dialler, Sink},
     config::{HelloSource, InterfaceScope, LinkConfig, Visibility},
     dial,
     error::{DialError, LinkError},
@@ -52,6 +53,7 @@ struct Parts {
     network: watch::Receiver<Arc<NetworkState>>,
     /// Unbounded, because only this program sends, and no order may be lost.
     commands: mpsc::UnboundedSender<Command>,
+    blobs: Dialler,
     closing: Duration,
     goodbye: Duration,
     /// Links and attempts.
@@ -136,10 +138,11 @@ impl Link {
         };
         spawner.spawn("registry", Registry::new(greeter.clone(), targets, links.spawner(), ends).run());
 
+        let blobs = Dialler { tls: tls.clone(), timings: config.timings.clone(), spawner: spawner.clone() };
         let parts =
             ListenerParts { tls, gate: config.gate.clone(), timings: config.timings.clone(), ids, cut: cut.clone() };
         let handshaken = listener::start(socket, listen, parts, &spawner);
-        let arrivals = server::start(handshaken, &config.timings, &spawner);
+        let arrivals = server::start(handshaken, config.blobs.clone(), &config.timings, &spawner);
         spawner.spawn("arrivals", take_arrivals(arrivals, greeter, links.spawner()));
         start_discovery(&config, me, &discovery, &announcement, &interfaces, &inputs_in);
 
@@ -153,6 +156,7 @@ impl Link {
             announcement: announce,
             network,
             commands,
+            blobs,
             closing: config.timings.closing,
             goodbye: config.timings.goodbye,
             links,
@@ -208,6 +212,37 @@ impl Link {
     /// Stops trying a typed address. A link that stands stays.
     pub fn remove_address(&self, address: &str) {
         self.order(Command::RemoveTyped(address.trim().to_owned()));
+    }
+
+    /// Fetches a blob from a machine, from one of its groups on, and hands to `sink` what has been checked.
+    ///
+    /// # Errors
+    /// [`BlobError`]; what came before stays checked, so it can go on from there.
+    pub async fn fetch_blob(
+        &self,
+        peer: MachineId,
+        addresses: &[SocketAddr],
+        blob: Blob,
+        from: u64,
+        sink: Box<dyn Sink>,
+        cancel: &CancellationToken,
+    ) -> Result<(), BlobError> {
+        self.parts.blobs.fetch(peer, addresses, blob, from, sink, cancel).await
+    }
+
+    /// Brings a blob to a machine that asked for it, from one of its groups on. Returns when it is kept there.
+    ///
+    /// # Errors
+    /// [`BlobError`].
+    pub async fn bring_blob(
+        &self,
+        peer: MachineId,
+        addresses: &[SocketAddr],
+        content: Content,
+        from: u64,
+        cancel: &CancellationToken,
+    ) -> Result<(), BlobError> {
+        self.parts.blobs.bring(peer, addresses, content, from, cancel).await
     }
 
     /// Changes what is announced.

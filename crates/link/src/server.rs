@@ -1,4 +1,4 @@
-//! The peer-facing HTTP server: `GET /link` becomes a WebSocket. File transfer will have its routes here too.
+//! The peer-facing HTTP server: `GET /link` becomes a WebSocket, `/blobs` carries files.
 
 use std::sync::atomic::Ordering;
 
@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::{handshake::derive_accept_key, protocol::Role};
 
 use crate::{
+    blob::{self, BlobDesk},
     listener::{Caller, Handshaken},
     socket::Socket,
     tasks::Spawner,
@@ -50,10 +51,16 @@ struct Server {
 }
 
 /// Starts serving. It ends with the tasks; [`crate::listener::ListenerParts::cut`] must be cancelled by then.
-pub(crate) fn start(handshaken: Handshaken, timings: &Timings, spawner: &Spawner) -> mpsc::Receiver<Arrival> {
+pub(crate) fn start(
+    handshaken: Handshaken,
+    blobs: BlobDesk,
+    timings: &Timings,
+    spawner: &Spawner,
+) -> mpsc::Receiver<Arrival> {
     let (arrivals, arrived) = mpsc::channel(UPGRADED);
     let server = Server { arrivals, spawner: spawner.clone(), timings: timings.clone() };
-    let routes = Router::new().route("/link", any(link)).fallback(nothing_here).with_state(server);
+    let routes = Router::new().route("/link", any(link)).with_state(server);
+    let routes = routes.merge(blob::routes(blobs, timings.write_stall, spawner)).fallback(nothing_here);
     let service = routes.into_make_service_with_connect_info::<Caller>();
     let stopping = spawner.stopping();
     spawner.spawn("server", async move {

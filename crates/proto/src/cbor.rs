@@ -145,6 +145,15 @@ impl<'b> Reader<'b> {
         if value > max { Err(Problem::Range.in_field(field)) } else { Ok(value) }
     }
 
+    /// An unsigned integer of at most `max`, or null.
+    pub(crate) fn uint_or_null(&mut self, field: &'static str, max: u64) -> Result<Option<u64>, DecodeError> {
+        if let Ok(Type::Null) = self.decoder.datatype() {
+            self.skip(field)?;
+            return Ok(None);
+        }
+        self.uint(field, max).map(Some)
+    }
+
     /// An unsigned integer of 16 bits.
     pub(crate) fn u16(&mut self, field: &'static str) -> Result<u16, DecodeError> {
         u16::try_from(self.uint(field, u64::MAX)?).map_err(|_| Problem::Range.in_field(field))

@@ -71,6 +71,21 @@ pub enum Frame {
         /// Online or away.
         status: PresenceStatus,
     },
+    /// The sender wants a blob that a message in a shared session names, from this byte on, and cannot dial: the other side
+    /// dials and brings it.
+    BlobWant {
+        /// Its hash.
+        hash: [u8; 32],
+        /// How much of it the sender has, in whole groups.
+        from: u64,
+    },
+    /// How a blob's transfer between the two fares, as far as the other side cannot see it.
+    BlobState {
+        /// Its hash.
+        hash: [u8; 32],
+        /// What is to be known.
+        state: BlobState,
+    },
     /// A frame of this type, which this version does not know and may ignore.
     Ignored(u16),
 }
@@ -186,6 +201,28 @@ codes! {
 }
 
 codes! {
+    /// What one side tells the other about a blob. The first three come from who has it, the others from who fetches it.
+    BlobState {
+        /// It is not there any more, or was never shared with this machine.
+        Gone = 1,
+        /// The file is not what it was when it was offered.
+        Changed = 2,
+        /// It cannot be read at the moment.
+        Unreadable = 3,
+        /// All of it has arrived and is stored.
+        Done = 4,
+        /// Its fetching is paused.
+        Paused = 5,
+        /// It is not wanted, or not any more.
+        Cancelled = 6,
+        /// There is no room for it.
+        NoRoom = 7,
+        /// It cannot be stored for another reason.
+        Failed = 8,
+    }
+}
+
+codes! {
     /// Why a link ends.
     ByeReason {
         /// Another link between the same two machines stays.
@@ -224,6 +261,8 @@ const PROFILE: u16 = 10;
 const HOLD: u16 = 12;
 const REJECT: u16 = 14;
 const BYE: u16 = 16;
+const BLOB_WANT: u16 = 5;
+const BLOB_STATE: u16 = 7;
 
 impl Frame {
     /// The number of its type on the wire.
@@ -240,6 +279,8 @@ impl Frame {
             Self::Bye { .. } => BYE,
             Self::Typing { .. } => TYPING,
             Self::Presence { .. } => PRESENCE,
+            Self::BlobWant { .. } => BLOB_WANT,
+            Self::BlobState { .. } => BLOB_STATE,
             Self::Ignored(number) => *number,
         }
     }
@@ -288,6 +329,12 @@ impl Frame {
             Self::Presence { status } => {
                 writer.map(1).uint(0).uint(u64::from(status.number()));
             }
+            Self::BlobWant { hash, from } => {
+                writer.map(2).uint(0).bytes(hash).uint(1).uint(*from);
+            }
+            Self::BlobState { hash, state } => {
+                writer.map(2).uint(0).bytes(hash).uint(1).uint(u64::from(state.number()));
+            }
             Self::Ignored(_) => {
                 writer.map(0);
             }
@@ -329,6 +376,13 @@ impl Frame {
                 .map(|(session, on)| Self::Typing { session, on }),
             PRESENCE => read_one(&mut reader, "status", |reader| Ok(reader.u16("status")?))
                 .map(|status| Self::Presence { status: PresenceStatus::from_number(status) }),
+            BLOB_WANT => {
+                read_of_blob(&mut reader, "from", limits::BLOB_BYTES).map(|(hash, from)| Self::BlobWant { hash, from })
+            }
+            BLOB_STATE => read_of_blob(&mut reader, "state", u64::from(u16::MAX)).map(|(hash, state)| {
+                let state = BlobState::from_number(u16::try_from(state).unwrap_or(u16::MAX));
+                Self::BlobState { hash, state }
+            }),
             odd if odd % 2 == 1 => Ok(Self::Ignored(odd)),
             even => Err(FrameError::UnknownType(even)),
         }
@@ -404,6 +458,19 @@ fn read_in_session<'b, T>(
         }
     }
     Ok((required(session, "session")?, required(value, field)?))
+}
+
+/// A body with a blob's hash under key 0 and a required number under key 1.
+fn read_of_blob(reader: &mut Reader<'_>, field: &'static str, max: u64) -> Result<([u8; 32], u64), FrameError> {
+    let (mut hash, mut number) = (None, None);
+    for _ in 0..reader.map("frame body")? {
+        match reader.key("frame body")? {
+            0 => hash = Some(reader.fixed("hash")?),
+            1 => number = Some(reader.uint(field, max)?),
+            _ => reader.skip("frame body")?,
+        }
+    }
+    Ok((required(hash, "hash")?, required(number, field)?))
 }
 
 fn read_digests(reader: &mut Reader<'_>) -> Result<Vec<(SessionId, [u8; 32])>, FrameError> {

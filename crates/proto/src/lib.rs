@@ -5,6 +5,7 @@
 //! out. Every decoder checks each length against [`limits`] before it allocates, refuses trailing bytes and any
 //! encoding but the deterministic one, and never panics. `docs/protocol.md` says the same in words.
 
+pub mod attachment;
 pub mod beacon;
 mod body;
 mod cbor;
@@ -22,6 +23,7 @@ pub mod safety;
 pub mod text;
 pub mod vector;
 
+pub use attachment::{Attachment, Blob, Manifest, Picture};
 pub use body::{Body, EditBody, MessageBody, ReactionBody};
 pub use cbor::{DecodeError, Problem};
 pub use event::{Event, Header, Kind, Order};

@@ -128,3 +128,33 @@ pub const COLOURS: u8 = 12;
 
 /// Longest text form of a machine ID that is looked at: `landline1` and 58 characters, as bech32 allows no more than 90.
 pub const MACHINE_ID_TEXT_BYTES: usize = 90;
+
+/// Most attachments of one message: a page of pictures. Signal takes 32.
+pub const ATTACHMENTS: usize = 32;
+
+/// Longest name of an attached file, in bytes of UTF-8: what the file systems of today take (255 bytes or UTF-16 units).
+pub const FILE_NAME_BYTES: usize = 255;
+
+/// Longest media type; RFC 6838 asks for no more than 127 characters on either side of the slash, real ones have 80.
+pub const MIME_BYTES: usize = 128;
+
+/// Largest blob: 16 TiB, as far as the largest files of today's usual file systems go.
+pub const BLOB_BYTES: u64 = 1 << 44;
+
+/// Bytes of a blob that are checked together. The hashes between them cost 0.1 % of its size.
+pub const BLOB_GROUP_BYTES: u64 = 64 * 1024;
+
+/// Largest thumbnail: 320 pixels a side in good quality.
+pub const THUMBNAIL_BYTES: usize = 64 * 1024;
+
+/// Most pixels on one side of an image, as claimed by its sender. JPEG has no more.
+pub const PICTURE_SIDE: u32 = 65_535;
+
+/// Most files and empty directories in an attached folder. Each takes about 60 bytes of the manifest.
+pub const FOLDER_FILES: usize = 20_000;
+
+/// Most names in a path within an attached folder.
+pub const FOLDER_DEPTH: usize = 32;
+
+/// Longest manifest of a folder: 200 bytes for each of [`FOLDER_FILES`].
+pub const MANIFEST_BYTES: usize = 4 << 20;

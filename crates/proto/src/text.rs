@@ -74,6 +74,45 @@ pub fn clean_device(name: &str) -> Result<String, TextError> {
     if name.trim().is_empty() { Ok(String::new()) } else { clean_name(name) }
 }
 
+/// Checks the name of a file: 1 to [`limits::FILE_NAME_BYTES`] bytes, nothing in it that reaches beyond its line or hides.
+/// It may still be a name that a system does not take, or hold a path: who saves a file makes a name of its own of it.
+///
+/// # Errors
+/// The rule that the name breaks.
+pub fn check_file_name(name: &str) -> Result<(), TextError> {
+    check_line(name, limits::FILE_NAME_BYTES)?;
+    if name.chars().all(is_invisible) { Err(TextError::Empty) } else { Ok(()) }
+}
+
+/// Makes a file's name fit for [`check_file_name`]: what must not be in it becomes `_`, what is too long loses its middle
+/// and keeps its ending.
+#[must_use]
+pub fn clean_file_name(name: &str) -> String {
+    let allowed = |c: char| !is_control(c) && !is_direction(c) && !is_hidden(c);
+    let name: String = name.chars().map(|c| if allowed(c) { c } else { '_' }).collect();
+    if name.chars().all(is_invisible) { "_".to_owned() } else { shorten_file_name(&name, limits::FILE_NAME_BYTES) }
+}
+
+/// A name of at most `limit` bytes that keeps its ending: `very long.txt` becomes `very.txt`.
+#[must_use]
+pub fn shorten_file_name(name: &str, limit: usize) -> String {
+    /// An ending that is worth keeping is no longer than this, its dot included.
+    const ENDING_BYTES: usize = 24;
+    if name.len() <= limit {
+        return name.to_owned();
+    }
+    let ending = name.rfind('.').and_then(|dot| name.get(dot..));
+    let ending = ending.filter(|ending| ending.len() <= ENDING_BYTES.min(limit / 2)).unwrap_or_default();
+    let mut short = String::new();
+    for c in name.chars() {
+        if short.len() + c.len_utf8() + ending.len() > limit {
+            break;
+        }
+        short.push(c);
+    }
+    short + ending
+}
+
 /// Checks the text of a message: 1 to [`limits::MESSAGE_BYTES`] bytes, not only white space, no NUL. It is kept as it
 /// is, not trimmed.
 ///
@@ -170,6 +209,26 @@ fn is_invisible(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn file_names_are_made_fit() {
+        for name in ["a.txt", "Ünïcødé 文件.pdf", ".profile", "../../etc/passwd", &"x".repeat(255)] {
+            assert_eq!((check_file_name(name), clean_file_name(name).as_str()), (Ok(()), name));
+        }
+        for (name, clean) in [
+            ("", "_"),
+            ("  ", "_"),
+            ("a\nb", "a_b"),
+            ("invoice\u{202E}fdp.exe", "invoice_fdp.exe"),
+            ("a\u{200B}b\0", "a_b_"),
+        ] {
+            assert!(check_file_name(name).is_err(), "{name:?}");
+            assert_eq!(clean_file_name(name), clean);
+        }
+        let long = clean_file_name(&format!("{}.tar.gz", "ä".repeat(300)));
+        assert!(check_file_name(&long).is_ok() && long.ends_with("ä.gz"), "because the ending tells what it is");
+        assert_eq!(shorten_file_name("abcdef.txt", 8), "abcd.txt");
+    }
 
     #[test]
     fn names_are_trimmed_and_bounded() {

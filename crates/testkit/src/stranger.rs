@@ -56,6 +56,7 @@ impl Stranger {
                 profile: profile.clone(),
             }),
             gate: Arc::new(|_| Gate::Allow { contact: true }),
+            blobs: Arc::new(drop),
             clock,
             timings,
         };

@@ -147,6 +147,7 @@ async fn an_address_that_is_not_ours_cannot_be_listened_on() {
             std::sync::Arc::new(move || super::machine::hello(&identity))
         },
         gate: std::sync::Arc::new(|_| Gate::Refuse),
+        blobs: setup.blobs,
         clock: setup.clock,
         timings: setup.timings,
     };

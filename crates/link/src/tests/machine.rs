@@ -18,7 +18,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     Conn, ConnId, DiscoveryConfig, DownReason, Gate, Hint, InterfaceScope, Link, LinkConfig, LinkEvent, NetworkState,
-    Timings, Visibility,
+    Timings, Visibility, blob::BlobDesk,
 };
 
 /// How long an expectation waits before the test fails. Far more than anything takes on an idle machine.
@@ -102,6 +102,7 @@ pub(super) struct Setup {
     pub(super) discovery: DiscoveryConfig,
     pub(super) timings: Timings,
     pub(super) gate: GateBook,
+    pub(super) blobs: BlobDesk,
     pub(super) clock: Arc<ManualClock>,
 }
 
@@ -119,6 +120,8 @@ impl Setup {
             },
             timings: quick(),
             gate: GateBook::open(),
+            // Drops every call: nothing is served.
+            blobs: Arc::new(drop),
             clock: Arc::new(ManualClock::new(1_700_000_000_000)),
         }
     }
@@ -133,6 +136,7 @@ impl Setup {
             typed: Vec::new(),
             hello: Arc::new(move || hello(&greeting)),
             gate: Arc::new(move |machine| gate.ask(machine)),
+            blobs: self.blobs,
             clock: self.clock.clone(),
             timings: self.timings,
         };

@@ -1,6 +1,7 @@
 //! Whole links over real sockets on the loopback.
 
 mod basics;
+mod blobs;
 mod discovery;
 mod duplicates;
 mod hostile;
