@@ -1,11 +1,12 @@
 //! Valid inputs, from which mutation begins.
 
+use proto::attachment::Entry;
 use proto::beacon::Beacon;
-use proto::frame::{ByeReason, Frame, Hello, HoldReason, PresenceStatus, RejectCode};
+use proto::frame::{BlobState, ByeReason, Frame, Hello, HoldReason, PresenceStatus, RejectCode};
 use proto::log::{Local, Parent, RunBuilder};
 use proto::{
-    Body, EditBody, Epoch, EventId, Identity, MachineId, MessageBody, MessageId, Profile, ReactionBody, ReceiptKind,
-    Run, SessionId, SignedProfile, SignedReceipt, VersionVector,
+    Attachment, Blob, Body, EditBody, Epoch, EventId, Identity, MachineId, Manifest, MessageBody, MessageId, Picture,
+    Profile, ReactionBody, ReceiptKind, Run, SessionId, SignedProfile, SignedReceipt, VersionVector,
 };
 
 const WALL_MS: u64 = 1_795_219_200_000;
@@ -39,6 +40,14 @@ fn later_bodies() -> Vec<Body> {
     let message = MessageBody {
         text: "Yes, @Bob.".to_owned(),
         reply_to: Some(target),
+        attachments: vec![Attachment {
+            blob: Blob { hash: [7; 32], size: 1 << 33 },
+            name: "Ünï 文件.tar.gz".to_owned(),
+            mime: "application/gzip".to_owned(),
+            files: Some(3),
+            picture: Some(Picture { width: 640, height: 480, animated: true }),
+            thumbnail: Some(Blob { hash: [8; 32], size: 9_000 }),
+        }],
         forwarded: true,
         expires_after: Some(3_600),
         mentions: mentions.clone(),
@@ -111,6 +120,8 @@ pub(crate) fn frames() -> Vec<Vec<u8>> {
         Frame::Bye { reason: ByeReason::ShuttingDown },
         Frame::Typing { session, on: true },
         Frame::Presence { status: PresenceStatus::Away },
+        Frame::BlobWant { hash: [3; 32], from: 65_536 },
+        Frame::BlobState { hash: [3; 32], state: BlobState::NoRoom },
         Frame::Ignored(101),
     ];
     frames.extend(some_profile().map(Frame::Profile));
@@ -127,6 +138,13 @@ pub(crate) fn headers() -> Vec<Vec<u8>> {
 
 pub(crate) fn bodies() -> Vec<Vec<u8>> {
     some_runs().iter().flat_map(Run::events).filter_map(|event| event.body().map(|body| body.to_vec())).collect()
+}
+
+pub(crate) fn manifests() -> Vec<Vec<u8>> {
+    let entry = |path: &[&str], size| Entry { path: path.iter().map(ToString::to_string).collect(), size };
+    let entries = vec![entry(&["a.txt"], Some(70_000)), entry(&["sub", "ü.bin"], Some(0)), entry(&["empty"], None)];
+    let encoded = Manifest { entries }.encode();
+    encoded.iter().filter_map(|bytes| bytes.get(4..)).map(<[u8]>::to_vec).collect()
 }
 
 pub(crate) fn profiles() -> Vec<Vec<u8>> {

@@ -5,7 +5,8 @@ use proto::beacon::Beacon;
 use proto::frame::{Frame, Phase};
 use proto::identity::Signature;
 use proto::{
-    Body, Event, EventId, Kind, MachineId, MessageId, Run, SessionId, SignedProfile, SignedReceipt, VersionVector, text,
+    Body, Event, EventId, Kind, MachineId, Manifest, MessageId, Run, SessionId, SignedProfile, SignedReceipt,
+    VersionVector, text,
 };
 
 use crate::seeds;
@@ -25,12 +26,13 @@ pub struct Target {
 }
 
 /// All decoders of the protocol.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "frame_before_hello", seeds: seeds::hellos, run: |bytes| frame(bytes, Phase::BeforeHello) },
     Target { name: "frame_after_hello", seeds: seeds::frames, run: |bytes| frame(bytes, Phase::AfterHello) },
     Target { name: "run", seeds: seeds::runs, run },
     Target { name: "event", seeds: seeds::headers, run: event },
     Target { name: "body", seeds: seeds::bodies, run: body },
+    Target { name: "manifest", seeds: seeds::manifests, run: manifest },
     Target { name: "profile", seeds: seeds::profiles, run: profile },
     Target { name: "receipt", seeds: seeds::receipts, run: receipt },
     Target { name: "vector", seeds: seeds::vectors, run: vector },
@@ -75,6 +77,15 @@ fn body(bytes: &[u8]) {
             assert_eq!(Body::decode(kind, &again), Ok(body), "what was read reads back");
         }
     }
+}
+
+fn manifest(bytes: &[u8]) {
+    let Ok(manifest) = Manifest::decode(bytes) else { return };
+    for entry in &manifest.entries {
+        assert!(!entry.path.is_empty() && entry.path.iter().all(|name| name != ".." && !name.contains('/')));
+    }
+    let again = manifest.encode().ok().and_then(|bytes| Manifest::decode(bytes.get(4..)?).ok());
+    assert_eq!(again, Some(manifest), "what was read reads back");
 }
 
 fn profile(bytes: &[u8]) {

@@ -119,6 +119,7 @@ async fn send_one(node: &Node, session: &str) -> Result<Message> {
     let request = SendRequest {
         session: session.to_owned(),
         message: "x".repeat(MESSAGE_BYTES),
+        attachments: Vec::new(),
         temp_id: None,
         caller: "bench".to_owned(),
     };
@@ -146,6 +147,7 @@ async fn until_accepted(node: &Node, session: &str) -> Result<()> {
     let request = SendRequest {
         session: session.to_owned(),
         message: "y".repeat(8 * 1024),
+        attachments: Vec::new(),
         temp_id: None,
         caller: "bench".to_owned(),
     };

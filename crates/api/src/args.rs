@@ -261,12 +261,49 @@ pub struct SendMessageArgs {
     pub session_id: Option<String>,
     /// Or the machine to write to; its session is opened when there is none.
     pub receiver_user_id: Option<String>,
-    /// The text: 1–65,536 bytes, not blank, without NUL.
+    /// The text: 1–65,536 bytes, not blank, without NUL; may be empty beside attachments.
     pub message: String,
+    /// What is attached, at most 32.
+    pub attachments: Option<Vec<UploadRef>>,
     /// `text` (the default), `image` or `file`; what is shown follows from the attachments.
     pub message_type: Option<MessageType>,
     /// The caller's own handle, up to 128 bytes, echoed with the message and its changes on this machine.
     pub temp_id: Option<String>,
+}
+
+/// Names something that was added to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UploadRef {
+    /// Its ID, from `add_file` or `POST attachments`.
+    pub upload_id: String,
+}
+
+/// Names a file or folder of this computer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AddFileArgs {
+    /// Its absolute path.
+    pub path: String,
+}
+
+/// Fetches an attachment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[ts(optional_fields)]
+pub struct AcceptAttachmentArgs {
+    /// The attachment.
+    pub attachment_id: String,
+    /// The folder that it goes to, which exists; the downloads when not given. Needs the scope `admin`.
+    pub save_to: Option<String>,
+}
+
+/// Names a transfer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TransferArgs {
+    /// Its ID.
+    pub transfer_id: String,
 }
 
 /// Marks a session as read.

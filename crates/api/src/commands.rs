@@ -5,7 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use node::view::{
-    Me, Message, Network, Notice, Notification, NotificationStats, Page, SearchPage, Session, Settings, Status, User,
+    Attachment, Me, Message, Network, Notice, Notification, NotificationStats, Page, SearchPage, Session, Settings,
+    Status, Transfer, Upload, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,9 +15,10 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use crate::args::{
-    self, AddContactArgs, CleanupArgs, CreateNotificationArgs, CreateSessionArgs, CreateTokenArgs, FocusArgs,
-    MarkSessionReadArgs, MessageArgs, MessagesArgs, NoArgs, NotificationArgs, NotificationsArgs, Scope, SearchArgs,
-    SendMessageArgs, SessionArgs, TokenArgs, UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UsersArgs,
+    self, AcceptAttachmentArgs, AddContactArgs, AddFileArgs, CleanupArgs, CreateNotificationArgs, CreateSessionArgs,
+    CreateTokenArgs, FocusArgs, MarkSessionReadArgs, MessageArgs, MessagesArgs, NoArgs, NotificationArgs,
+    NotificationsArgs, Scope, SearchArgs, SendMessageArgs, SessionArgs, TokenArgs, TransferArgs, UpdateMeArgs,
+    UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UsersArgs,
 };
 use crate::door::Call;
 use crate::error::ApiError;
@@ -132,6 +134,18 @@ commands! {
     MarkMessageRead = "mark_message_read" (MessageArgs) -> Session, Send, handlers::mark_message_read;
     /// Marks a session as read, whole or up to a message.
     MarkSessionRead = "mark_session_read" (MarkSessionReadArgs) -> Session, Send, handlers::mark_session_read;
+    /// Makes a file or folder of this computer ready to be sent from where it is.
+    AddFile = "add_file" (AddFileArgs) -> Upload, Admin, handlers::add_file;
+    /// Fetches an attachment that is offered.
+    AcceptAttachment = "accept_attachment" (AcceptAttachmentArgs) -> Attachment, Send, handlers::accept_attachment;
+    /// Attachments on their way, then the newest others.
+    Transfers = "transfers" (NoArgs) -> Page<Transfer>, Read, handlers::transfers;
+    /// Pauses the fetching of an attachment.
+    PauseTransfer = "pause_transfer" (TransferArgs) -> Transfer, Send, handlers::pause_transfer;
+    /// Goes on with an attachment that was paused, failed or was given up.
+    ResumeTransfer = "resume_transfer" (TransferArgs) -> Transfer, Send, handlers::resume_transfer;
+    /// Gives up an attachment; from the sending side it is no longer offered.
+    CancelTransfer = "cancel_transfer" (TransferArgs) -> Transfer, Send, handlers::cancel_transfer;
     /// How many messages are unread.
     UnreadCount = "unread_count" (NoArgs) -> UnreadCount, Read, handlers::unread_count;
     /// The settings.

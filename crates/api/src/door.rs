@@ -11,6 +11,7 @@ use crate::args::Scope;
 use crate::commands::{self, Command};
 use crate::error::ApiError;
 use crate::login::Logins;
+use crate::private;
 use crate::tokens::Tokens;
 
 /// Everything that a command can reach. Cheap to clone.
@@ -52,6 +53,11 @@ impl Caller {
         Self { id: id.to_owned(), scopes: vec![Scope::Read, Scope::Send, Scope::Admin] }
     }
 
+    /// Whether the caller learns where files lie on this machine.
+    pub(crate) fn sees_paths(&self) -> bool {
+        self.scopes.contains(&Scope::Admin)
+    }
+
     /// Refuses a caller without `scope`.
     ///
     /// # Errors
@@ -87,7 +93,11 @@ impl Door {
     /// 403 when the caller lacks its scope, and what the command itself refuses.
     pub async fn call(&self, caller: &Caller, command: Command, args: Value) -> Result<Value, ApiError> {
         caller.require(command.scope())?;
-        commands::run(command, &Call { door: self, caller }, args).await
+        let mut answer = commands::run(command, &Call { door: self, caller }, args).await?;
+        if !caller.sees_paths() {
+            private::hide_paths(&mut answer);
+        }
+        Ok(answer)
     }
 
     /// Unix time.

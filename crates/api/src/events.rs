@@ -1,10 +1,13 @@
 //! What programs are told, made from the node's one stream of changes: the events of Socket.IO and of `GET events`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use node::Node;
-use node::view::{Change, MessageState, Presence};
+use node::view::{Change, Message, MessageState, Presence};
 use serde_json::{Value, json};
+
+use crate::door::Caller;
+use crate::private::hide_paths;
 
 /// An event: its name and what it carries.
 pub(crate) type Event = (&'static str, Value);
@@ -14,21 +17,40 @@ pub(crate) struct Teller {
     own: String,
     /// Last told presence of each machine: a change of a name or of trust is no change of presence.
     presence: HashMap<String, Presence>,
+    /// Whether the client learns where files lie on this machine.
+    sees_paths: bool,
+    /// Messages with attachments whose delivery was told: what happens to their attachments changes them again and again.
+    told: HashSet<String>,
 }
 
+/// So many are remembered; beyond, one may be told twice.
+const TOLD: usize = 4096;
+
 impl Teller {
-    pub(crate) fn new(node: &Node) -> Self {
+    pub(crate) fn new(node: &Node, caller: &Caller) -> Self {
         let presence = node.users(node::UserFilter::All).into_iter().map(|user| (user.user_id, user.status)).collect();
-        Self { own: node.machine_id().to_string(), presence }
+        let own = node.machine_id().to_string();
+        Self { own, presence, sees_paths: caller.sees_paths(), told: HashSet::new() }
     }
 
     /// The events that a change means; often none.
     pub(crate) fn tell(&mut self, change: &Change) -> Vec<Event> {
+        let mut events = self.events(change);
+        if !self.sees_paths {
+            events.iter_mut().for_each(|(_, value)| hide_paths(value));
+        }
+        events
+    }
+
+    fn events(&mut self, change: &Change) -> Vec<Event> {
         match change {
             Change::MessageChanged { message, incoming: true } => vec![("new_message", json!(message))],
             Change::MessageChanged { message, incoming: false } => {
                 let mut events = vec![("message_updated", json!({ "message": message }))];
-                if message.sender_user_id == self.own && message.state == MessageState::Delivered {
+                if message.sender_user_id == self.own
+                    && message.state == MessageState::Delivered
+                    && self.is_news(message)
+                {
                     events.push((
                         "message_delivered",
                         json!({
@@ -54,6 +76,7 @@ impl Teller {
             Change::Typing { session_id, user_id, typing } => {
                 vec![("user_typing", json!({ "sessionId": session_id, "userId": user_id, "isTyping": typing }))]
             }
+            Change::TransferChanged { transfer } => vec![("transfer_progress", json!({ "transfer": transfer }))],
             Change::UnreadChanged { total } => vec![("unread_count", json!({ "total": total }))],
             Change::NotificationChanged { notification } if !notification.read => {
                 vec![("notification", json!(notification))]
@@ -67,8 +90,15 @@ impl Teller {
             | Change::NoticeRaised { .. }
             | Change::NoticeWithdrawn { .. }
             | Change::MessageRemoved { .. }
-            | Change::TransferChanged { .. }
             | Change::NotificationChanged { .. } => Vec::new(),
         }
+    }
+
+    /// Whether the delivery of a message has not been told.
+    fn is_news(&mut self, message: &Message) -> bool {
+        if self.told.len() >= TOLD {
+            self.told.clear();
+        }
+        message.attachments.is_empty() || self.told.insert(message.id.clone())
     }
 }

@@ -1,25 +1,24 @@
 //! The commands' handlers: arguments in, one call to the node, its answer out.
 
-use axum::http::StatusCode;
-use node::view::{
-    Me, Message, MessageType, Network, Notice, Notification, NotificationKind, NotificationStats, Page, SearchPage,
-    Session, Settings, Status, User,
-};
-use node::{
-    ErrorClass, FocusState, MePatch, NewNotification, Node, NodeError, NotificationsRequest, PageRequest,
-    SearchRequest, SendRequest, SessionPatch,
-};
-
 use crate::args::{
-    AddContactArgs, CleanupArgs, CreateNotificationArgs, CreateSessionArgs, CreateTokenArgs, FocusArgs,
-    MarkSessionReadArgs, MessageArgs, MessagesArgs, NoArgs, NotificationArgs, NotificationsArgs, SearchArgs,
-    SendMessageArgs, SessionArgs, TokenArgs, UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UserFilter,
-    UsersArgs,
+    AcceptAttachmentArgs, AddContactArgs, AddFileArgs, CleanupArgs, CreateNotificationArgs, CreateSessionArgs,
+    CreateTokenArgs, FocusArgs, MarkSessionReadArgs, MessageArgs, MessagesArgs, NoArgs, NotificationArgs,
+    NotificationsArgs, Scope, SearchArgs, SendMessageArgs, SessionArgs, TokenArgs, TransferArgs, UpdateMeArgs,
+    UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UserFilter, UsersArgs,
 };
 use crate::door::Call;
 use crate::error::ApiError;
 use crate::results::{
     Counted, CreatedSession, CreatedToken, Done, Info, LoginLink, TokenInfo, UnreadCount, UserStatus,
+};
+use axum::http::StatusCode;
+use node::view::{
+    Attachment, Me, Message, MessageType, Network, Notice, Notification, NotificationKind, NotificationStats, Page,
+    SearchPage, Session, Settings, Status, Transfer, Upload, User,
+};
+use node::{
+    ErrorClass, FocusState, MePatch, NewNotification, Node, NodeError, NotificationsRequest, PageRequest,
+    SearchRequest, SendRequest, SessionPatch,
 };
 
 type Answer<T> = Result<T, ApiError>;
@@ -148,7 +147,9 @@ pub(crate) async fn search(call: &Call<'_>, args: SearchArgs) -> Answer<SearchPa
 }
 
 pub(crate) async fn send_message(call: &Call<'_>, args: SendMessageArgs) -> Answer<Message> {
-    let SendMessageArgs { session_id, receiver_user_id, message, message_type, temp_id } = args;
+    let SendMessageArgs { session_id, receiver_user_id, message, attachments, message_type, temp_id } = args;
+    let attachments: Vec<String> =
+        attachments.unwrap_or_default().into_iter().map(|attachment| attachment.upload_id).collect();
     if message_type == Some(MessageType::System) {
         return Err(ApiError::invalid("messageType", "Only the session itself writes messages of type system."));
     }
@@ -156,7 +157,7 @@ pub(crate) async fn send_message(call: &Call<'_>, args: SendMessageArgs) -> Answ
         (Some(session), None) => session,
         (None, Some(receiver_user_id)) => {
             // A message that is refused must not leave an opened session behind.
-            Node::check_message(&message, temp_id.as_deref())?;
+            Node::check_message(&message, &attachments, temp_id.as_deref())?;
             create_session(call, CreateSessionArgs { receiver_user_id }).await?.session.session_id
         }
         (None, None) => {
@@ -166,7 +167,7 @@ pub(crate) async fn send_message(call: &Call<'_>, args: SendMessageArgs) -> Answ
             return Err(ApiError::invalid("receiverUserId", "Give sessionId or receiverUserId, not both."));
         }
     };
-    let request = SendRequest { session, message, temp_id, caller: call.caller.id.clone() };
+    let request = SendRequest { session, message, attachments, temp_id, caller: call.caller.id.clone() };
     Ok(call.door.node.send_message(request).await?)
 }
 
@@ -180,6 +181,33 @@ pub(crate) async fn mark_message_read(call: &Call<'_>, args: MessageArgs) -> Ans
 
 pub(crate) async fn mark_session_read(call: &Call<'_>, args: MarkSessionReadArgs) -> Answer<Session> {
     Ok(call.door.node.mark_session_read(&args.session_id, args.message_id.as_deref()).await?)
+}
+
+pub(crate) async fn add_file(call: &Call<'_>, args: AddFileArgs) -> Answer<Upload> {
+    Ok(call.door.node.add_file(&args.path).await?)
+}
+
+pub(crate) async fn accept_attachment(call: &Call<'_>, args: AcceptAttachmentArgs) -> Answer<Attachment> {
+    if args.save_to.is_some() {
+        call.caller.require(Scope::Admin)?;
+    }
+    Ok(call.door.node.accept_attachment(&args.attachment_id, args.save_to.as_deref()).await?)
+}
+
+pub(crate) async fn transfers(call: &Call<'_>, _: NoArgs) -> Answer<Page<Transfer>> {
+    Ok(call.door.node.transfers().await?)
+}
+
+pub(crate) async fn pause_transfer(call: &Call<'_>, args: TransferArgs) -> Answer<Transfer> {
+    Ok(call.door.node.pause_transfer(&args.transfer_id).await?)
+}
+
+pub(crate) async fn resume_transfer(call: &Call<'_>, args: TransferArgs) -> Answer<Transfer> {
+    Ok(call.door.node.resume_transfer(&args.transfer_id).await?)
+}
+
+pub(crate) async fn cancel_transfer(call: &Call<'_>, args: TransferArgs) -> Answer<Transfer> {
+    Ok(call.door.node.cancel_transfer(&args.transfer_id).await?)
 }
 
 pub(crate) async fn unread_count(call: &Call<'_>, _: NoArgs) -> Answer<UnreadCount> {

@@ -6,6 +6,7 @@
 
 mod api_file;
 pub mod args;
+mod attachments;
 mod budget;
 pub mod commands;
 mod data_dir;
@@ -18,6 +19,7 @@ pub mod login;
 mod metrics;
 pub mod openapi;
 mod page;
+mod private;
 mod requests;
 mod rest;
 pub mod results;

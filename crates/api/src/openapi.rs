@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use node::view::{Message, Notice, Session, User};
+use node::view::{Message, Notice, Session, Transfer, Upload, User};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -35,7 +35,9 @@ pub fn document() -> Value {
     schemas.add::<Session>();
     schemas.add::<Message>();
     schemas.add::<Notice>();
+    schemas.add::<Transfer>();
     schemas.add::<TokenInfo>();
+    let upload = schemas.add::<Upload>();
     let error = schemas.add::<ErrorReply>();
     let login = schemas.add::<LoginArgs>();
     let created = schemas.add::<CreatedToken>();
@@ -66,6 +68,9 @@ pub fn document() -> Value {
                 "default": failure(&error) },
         }),
     );
+    for (path, verb, described) in of_files(&upload, &error) {
+        add(path, verb, described);
+    }
     add(
         "/login",
         "post",
@@ -94,6 +99,35 @@ pub fn document() -> Value {
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
         },
     })
+}
+
+/// The content of attachments, which no command carries.
+fn of_files(upload: &Value, error: &Value) -> [(&'static str, &'static str, Value); 3] {
+    let bytes = json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } });
+    let text = |name: &str, place: &str, required: bool| json!({ "name": name, "in": place, "required": required, "schema": { "type": "string" } });
+    let described = |summary: &str, id: &str, scope: &str, parameters: Value, success: Value| {
+        let mut responses = success.as_object().cloned().unwrap_or_default();
+        responses.insert("default".to_owned(), failure(error));
+        json!({ "summary": summary, "operationId": id, "security": [{ "token": [scope] }], "parameters": parameters, "responses": responses })
+    };
+    let made = json!({ "201": { "description": "What to name in a message.", "content": { "application/json": { "schema": upload } } } });
+    let parameters = json!([text("name", "query", true), text("mime", "query", false)]);
+    let mut take =
+        described("Takes a file that is to be sent: the body is its content.", "upload", "send", parameters, made);
+    if let Some(take) = take.as_object_mut() {
+        take.insert("requestBody".to_owned(), json!({ "required": true, "content": bytes }));
+    }
+    let parts = json!({ "200": { "description": "All of it.", "content": bytes }, "206": { "description": "A part of it.", "content": bytes } });
+    let parameters = json!([text("attachmentId", "path", true), text("Range", "header", false)]);
+    let give = described("The content of an attachment that is here.", "attachment_content", "read", parameters, parts);
+    let image = json!({ "200": { "description": "A PNG or JPEG.", "content": { "image/png": {}, "image/jpeg": {} } } });
+    let parameters = json!([text("attachmentId", "path", true)]);
+    let small = described("A small image of an attachment.", "attachment_thumbnail", "read", parameters, image);
+    [
+        ("/attachments", "post", take),
+        ("/attachments/{attachmentId}", "get", give),
+        ("/attachments/{attachmentId}/thumbnail", "get", small),
+    ]
 }
 
 fn operation(route: &Route, schemas: &Schemas, error: &Value) -> Value {

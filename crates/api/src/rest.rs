@@ -19,7 +19,7 @@ use crate::error::ApiError;
 use crate::results::{Info, LoginArgs};
 use crate::routes::{Kind, ROUTES, Reply, Route, Verb};
 use crate::server::Served;
-use crate::{metrics, openapi, sse};
+use crate::{attachments, metrics, openapi, sse};
 
 /// Largest body. A message of 65,536 bytes stays below it even when every character is written as `\u….`.
 pub const BODY_BYTES: usize = 256 * 1024;
@@ -40,6 +40,7 @@ pub(crate) fn router() -> Router<Arc<Served>> {
         .route("/health", get(health))
         .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(openapi::openapi))
+        .merge(attachments::router())
         .route("/events", get(sse::events))
         .route("/login", post(login));
     for route in ROUTES {

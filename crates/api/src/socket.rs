@@ -14,6 +14,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use node::FocusState;
+use node::view::Change;
 use serde::Serialize;
 use serde_json::{Value, json};
 use socketioxide::adapter::LocalAdapter;
@@ -30,6 +31,7 @@ use crate::args::{FocusArgs, Scope};
 use crate::door::Caller;
 use crate::error::ApiError;
 use crate::events::Teller;
+use crate::private::hide_paths;
 use crate::requests::{self, Answer};
 use crate::rest::BODY_BYTES;
 use crate::server::Served;
@@ -178,7 +180,7 @@ fn welcome(served: &Arc<Served>, socket: &SocketRef) {
 
     // Before anything is carried out, so that no change is missed.
     let changes = client.served.door.node.changes();
-    let teller = Teller::new(&client.served.door.node);
+    let teller = Teller::new(&client.served.door.node, &client.caller);
     if may_read {
         served.spawner.spawn("socket.io teller", client.clone().tell(changes, teller));
     }
@@ -289,7 +291,7 @@ impl Client {
             }
             let alive = match change {
                 Err(_) => self.emit("lagged", &json!({})).await,
-                Ok(change) if self.wants_changes.load(Ordering::Acquire) => self.emit("change", &change).await,
+                Ok(change) if self.wants_changes.load(Ordering::Acquire) => self.pass_on(&change).await,
                 Ok(change) => {
                     let mut alive = true;
                     for (name, value) in teller.tell(&change) {
@@ -302,6 +304,16 @@ impl Client {
                 return;
             }
         }
+    }
+
+    /// Passes a change on as it is, without what the client must not see; false when the client is gone.
+    async fn pass_on(&self, change: &Change) -> bool {
+        if self.caller.sees_paths() {
+            return self.emit("change", change).await;
+        }
+        let mut value = json!(change);
+        hide_paths(&mut value);
+        self.emit("change", &value).await
     }
 
     /// Whether the client's token still holds.

@@ -27,7 +27,7 @@ pub(crate) async fn events(State(served): State<Arc<Served>>, headers: HeaderMap
         Err(error) => return error.into_response(),
     };
     let changes = served.door.node.changes();
-    let teller = Teller::new(&served.door.node);
+    let teller = Teller::new(&served.door.node, &caller);
     let stopping = served.spawner.stop_token();
     let counted = served.count_realtime_client();
     // The stream is polled only while the client takes what it gets. Meanwhile the node's changes wait in its one

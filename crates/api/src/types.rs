@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::commands::{self, Command, Visitor};
 use crate::error::ErrorBody;
 use crate::results::LoginArgs;
-use node::view::Change;
+use node::view::{Change, Upload};
 
 /// Writes all types into `dir`, one file a type, and `commands.ts` with the map from command to arguments and result.
 /// Stray files of earlier runs are removed.
@@ -45,6 +45,7 @@ pub fn export(dir: &Path) -> Result<(), ExportError> {
     Change::export_all(&config)?;
     ErrorBody::export_all(&config)?;
     LoginArgs::export_all(&config)?;
+    Upload::export_all(&config)?;
 
     let mut text = String::from("// Made from crates/api by `cargo xtask types`; do not edit.\n\n");
     for name in &map.imports {

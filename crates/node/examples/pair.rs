@@ -97,6 +97,7 @@ async fn send(node: &Node, session: &str) -> String {
     let request = SendRequest {
         session: session.to_owned(),
         message: "x".repeat(BYTES),
+        attachments: Vec::new(),
         temp_id: None,
         caller: "pair".to_owned(),
     };

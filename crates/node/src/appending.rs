@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use proto::event::Body;
+use proto::event::{Body, MessageBody};
 use proto::id::{MachineId, SessionId};
 use proto::identity::Identity;
 use proto::log::{AppendError, Local, Parent, RunBuilder};
@@ -12,12 +12,13 @@ use store::machines::Trust;
 use store::messages::Message;
 use store::{EventKey, SessionKey, StoreError, Tx};
 
+use crate::files::Sharing;
 use crate::people::Person;
 use crate::{NodeError, ledger};
 
 /// What an order asks of the transaction.
 pub(crate) enum Ask {
-    Send { session: SessionId, text: String, temp_id: Option<String> },
+    Send { session: SessionId, text: String, uploads: Vec<[u8; 16]>, temp_id: Option<String> },
     Open { peer: MachineId, person: Option<Box<Person>> },
 }
 
@@ -93,7 +94,7 @@ impl<'a> Batch<'a> {
         let mut came = Vec::with_capacity(asks.len());
         for ask in asks {
             came.push(match ask {
-                Ask::Send { session, text, temp_id } => self.send(tx, session, text, temp_id)?,
+                Ask::Send { session, text, uploads, temp_id } => self.send(tx, session, text, &uploads, temp_id)?,
                 Ask::Open { peer, person } => self.open(tx, peer, person.as_deref())?,
             });
         }
@@ -110,8 +111,16 @@ impl<'a> Batch<'a> {
         tx: &Tx<'_>,
         session: SessionId,
         text: String,
+        uploads: &[[u8; 16]],
         temp_id: Option<String>,
     ) -> Result<Came, StoreError> {
+        let mut attachments = Vec::with_capacity(uploads.len());
+        for id in uploads {
+            match store::sources::upload(tx, id)? {
+                Some(upload) => attachments.push(upload.attachment),
+                None => return Ok(Came::Refused(no_upload(id))),
+            }
+        }
         let open = match self.sessions.remove(&session) {
             Some(open) => open,
             None => match self.begin(tx, session)? {
@@ -119,7 +128,8 @@ impl<'a> Batch<'a> {
                 Err(refusal) => return Ok(Came::Refused(refusal)),
             },
         };
-        let (came, open) = self.send_in(tx, open, text, temp_id)?;
+        let body = MessageBody { text, attachments, ..MessageBody::default() };
+        let (came, open) = self.send_in(tx, open, body, temp_id)?;
         self.sessions.insert(session, open);
         Ok(came)
     }
@@ -128,7 +138,7 @@ impl<'a> Batch<'a> {
         &self,
         tx: &Tx<'_>,
         mut open: Open,
-        text: String,
+        body: MessageBody,
         temp_id: Option<String>,
     ) -> Result<(Came, Open), StoreError> {
         if temp_id.is_some() {
@@ -143,7 +153,7 @@ impl<'a> Batch<'a> {
             }
         }
         let index = open.messages;
-        self.push(tx, &mut open, &Body::message(text))?;
+        self.push(tx, &mut open, &Body::Message(body))?;
         open.pushed.push(Pushed { temp_id, message: Some(index) });
         open.messages += 1;
         Ok((Came::New { session: open.wrote.session, index }, open))
@@ -238,7 +248,8 @@ impl<'a> Batch<'a> {
         let (run, _) = builder.sign(self.identity).map_err(|error| conflict(&error))?;
         let first = open.written;
         let pushed = &open.pushed;
-        let written = ledger::write(tx, open.key, &run, true, self.now_ms, |index| {
+        let sharing = Sharing { peer: open.peer, fetched_up_to: None };
+        let written = ledger::write(tx, open.key, &run, true, self.now_ms, &sharing, |index| {
             pushed.get(first + index).and_then(|pushed| pushed.temp_id.clone())
         })?;
         if let Some(peer) = &open.peer {
@@ -249,6 +260,11 @@ impl<'a> Batch<'a> {
         open.wrote.runs.push(run.into_run());
         Ok(())
     }
+}
+
+fn no_upload(id: &[u8; 16]) -> NodeError {
+    let message = format!("there is no upload {}; one lives for a day unless it is sent", uuid::Uuid::from_bytes(*id));
+    NodeError::Invalid { code: "upload_not_found", field: "attachments", message }
 }
 
 fn blocked() -> NodeError {

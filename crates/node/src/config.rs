@@ -39,6 +39,8 @@ pub struct Config {
     pub beacon: bool,
     /// Where a new private key may be kept.
     pub key_store: KeyStore,
+    /// Where received files go as long as the person has not said otherwise. Absent: a folder in the profile.
+    pub downloads: Option<PathBuf>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Intervals and deadlines; the defaults are right outside of tests.
@@ -74,6 +76,7 @@ impl Config {
             mdns: true,
             beacon: true,
             key_store: KeyStore::KeyRing,
+            downloads: None,
             clock: Arc::new(SystemClock::new()),
             timings: Timings::default(),
         }

@@ -13,7 +13,7 @@ use crate::node::{Node, parse_machine};
 use crate::outgoing::Order;
 use crate::view::{Change, Message, Page, Session};
 use crate::views::Sides;
-use crate::{NodeError, PageRequest, SendRequest, SessionPatch, times, views};
+use crate::{NodeError, PageRequest, SendRequest, SessionPatch, files, times, views};
 
 /// Longest handle of a sender's own, in bytes.
 const TEMP_ID_BYTES: usize = 128;
@@ -182,7 +182,18 @@ impl Node {
     ///
     /// # Errors
     /// When the text or the handle breaks a rule.
-    pub fn check_message(message: &str, temp_id: Option<&str>) -> Result<(), NodeError> {
+    pub fn check_message(message: &str, attachments: &[String], temp_id: Option<&str>) -> Result<(), NodeError> {
+        let limit = limits::ATTACHMENTS;
+        if attachments.len() > limit {
+            let (limit, actual) = (limit as u64, attachments.len() as u64);
+            let message = format!("a message can carry {limit} attachments; this one has {actual}");
+            let (code, field) = ("too_many_attachments", "attachments");
+            return Err(NodeError::TooLarge { code, field, limit, actual, message });
+        }
+        attachments.iter().try_for_each(|id| files::parse_upload(id).map(drop))?;
+        if message.is_empty() && !attachments.is_empty() {
+            return temp_id.map_or(Ok(()), check_temp_id);
+        }
         text::check_message(message).map_err(|error| match text_error("message", error) {
             NodeError::TooLarge { field, limit, actual, .. } => NodeError::TooLarge {
                 code: "message_too_long",
@@ -202,10 +213,11 @@ impl Node {
     /// When the text breaks a rule, the session is not known, its machine is blocked, or the disk is full.
     pub async fn send_message(&self, request: SendRequest) -> Result<Message, NodeError> {
         let session = parse_session(&request.session)?;
-        Self::check_message(&request.message, request.temp_id.as_deref())?;
+        Self::check_message(&request.message, &request.attachments, request.temp_id.as_deref())?;
+        let uploads = request.attachments.iter().map(|id| files::parse_upload(id)).collect::<Result<_, _>>()?;
         let temp_id = request.temp_id.map(|temp_id| views::kept_temp_id(&request.caller, &temp_id));
         let (reply, answer) = oneshot::channel();
-        self.order(Order::Send { session, text: request.message, temp_id, reply }).await?;
+        self.order(Order::Send { session, text: request.message, uploads, temp_id, reply }).await?;
         answer.await.map_err(|_| shutting_down())?
     }
 

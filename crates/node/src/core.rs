@@ -16,6 +16,7 @@ use store::{EventKey, Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
 use crate::dispatch::Links;
+use crate::files::Files;
 use crate::hub::Hub;
 use crate::notices::Notices;
 use crate::outgoing::Order;
@@ -36,6 +37,7 @@ pub(crate) struct Core {
     pub(crate) links: Links,
     pub(crate) notices: Notices,
     pub(crate) profile: OwnProfile,
+    pub(crate) files: Files,
     /// To the one task that appends to this machine's own logs.
     pub(crate) outgoing: mpsc::Sender<Order>,
     pub(crate) spawner: Spawner,
@@ -61,6 +63,7 @@ pub(crate) struct Parts {
     pub(crate) search: Search,
     pub(crate) people: People,
     pub(crate) profile: OwnProfile,
+    pub(crate) files: Files,
     pub(crate) kept: Kept,
     pub(crate) epoch: Epoch,
     pub(crate) outgoing: mpsc::Sender<Order>,
@@ -80,6 +83,7 @@ impl Core {
             links: Links::default(),
             notices: Notices::default(),
             profile: parts.profile,
+            files: parts.files,
             outgoing: parts.outgoing,
             spawner: parts.spawner,
             untold: watch::Sender::new(NOTHING),

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use proto::frame::{HoldReason, RejectCode};
+use proto::frame::{Frame, HoldReason, RejectCode};
 use proto::id::{MachineId, SessionId};
 use proto::limits;
 use proto::register::{SignedProfile, SignedReceipt};
@@ -16,6 +16,9 @@ use tokio::sync::Notify;
 
 /// Live runs kept for one link; beyond, they come from the store. Two batches: one being written, one ready.
 const LIVE_BYTES: usize = 2 * limits::BATCH_BYTES;
+
+/// Frames about blobs that wait for one link at most.
+const BLOB_FRAMES: usize = 256;
 
 /// The links that stand, by machine.
 #[derive(Debug, Default)]
@@ -91,6 +94,8 @@ pub(crate) struct Pending {
     pub(crate) holds: BTreeMap<SessionId, HoldReason>,
     /// Refusals to send.
     pub(crate) rejects: BTreeMap<SessionId, (RejectCode, String)>,
+    /// What is to be said of blobs.
+    pub(crate) blobs: Vec<Frame>,
     /// The own profile, when it changed.
     pub(crate) profile: Option<SignedProfile>,
     /// Runs just appended here.
@@ -111,6 +116,7 @@ impl Pending {
             && self.digests.is_empty()
             && self.holds.is_empty()
             && self.rejects.is_empty()
+            && self.blobs.is_empty()
             && self.profile.is_none()
             && self.live.is_empty()
             && self.skipped.is_empty()
@@ -123,6 +129,15 @@ impl Dispatch {
     pub(crate) fn with(&self, change: impl FnOnce(&mut Pending)) {
         change(&mut self.lock());
         self.wake.notify_one();
+    }
+
+    /// Says something of a blob. What does not fit is left out: whoever needs it asks again.
+    pub(crate) fn tell_of_blob(&self, frame: Frame) {
+        self.with(|pending| {
+            if pending.blobs.len() < BLOB_FRAMES {
+                pending.blobs.push(frame);
+            }
+        });
     }
 
     /// Hands over runs that were appended here.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use link::Conn;
-use proto::frame::{ByeReason, Frame, HoldReason, RejectCode};
+use proto::frame::{BlobState, ByeReason, Frame, HoldReason, RejectCode};
 use proto::id::{MachineId, SessionId};
 use proto::log::{Local, WaitingRoom};
 use proto::register::{ReceiptKind, SignedProfile, SignedReceipt};
@@ -22,7 +22,7 @@ use crate::dispatch::{Asked, Dispatch};
 use crate::intake::{Job, Took};
 use crate::view::Change;
 use crate::views::Sides;
-use crate::{centre, membership, outgoing, refusals, views};
+use crate::{centre, files, membership, outgoing, refusals, views};
 
 /// Frames taken into one batch at most: what the link's queue holds, twice.
 const BATCH_FRAMES: usize = 16;
@@ -48,6 +48,8 @@ struct Arrived {
     receipts: Vec<SignedReceipt>,
     profile: Option<SignedProfile>,
     refused: BTreeMap<SessionId, (RejectCode, String)>,
+    wants: Vec<([u8; 32], u64)>,
+    blobs: Vec<([u8; 32], BlobState)>,
 }
 
 /// Serves what one link brings, until it ends or the peer breaks the protocol.
@@ -120,6 +122,8 @@ impl Arrived {
             Frame::Vector { .. } | Frame::Hold { .. } | Frame::Reject { .. } => return Err(Broken::ForeignSession),
             // Signals; a node that shows none takes no notice of them.
             Frame::Typing { .. } | Frame::Presence { .. } => {}
+            Frame::BlobWant { hash, from } => self.wants.push((hash, from)),
+            Frame::BlobState { hash, state } => self.blobs.push((hash, state)),
             // The link deals with these itself.
             Frame::Hello(_) | Frame::Bye { .. } | Frame::Ignored(_) => {}
         }
@@ -141,6 +145,12 @@ async fn batch(
         dispatch.set_refusal(session, Some(reason));
         refusals::fail_waiting(core, peer, session, reason).await;
     }
+    for (hash, from) in arrived.wants {
+        files::wanted(core, peer, hash, from);
+    }
+    for (hash, state) in arrived.blobs {
+        files::state_came(core, peer, hash, state).await;
+    }
     if let Some(profile) = arrived.profile {
         take_profile(core, profile).await?;
     }
@@ -157,6 +167,7 @@ async fn batch(
         profile: core.people.get(&peer).and_then(|person| person.signed),
         watched: core.hub.watched(),
         on_screen: core.notices.on_screen(),
+        fetched_up_to: core.kept().settings.auto_accept_bytes,
     };
     let local = job.local;
     // Receipts are told again on each link, so what they clear need not survive a power cut.
@@ -248,6 +259,9 @@ fn publish(core: &Arc<Core>, peer: MachineId, dispatch: &Dispatch, sessions: BTr
         for message in &took.messages {
             let incoming = *message.author() != core.me;
             news |= incoming;
+            if !message.attachments.is_empty() {
+                core.files.stir();
+            }
             if watched {
                 let message = sides.message(message);
                 core.hub.publish(Change::MessageChanged { message, incoming });

@@ -15,6 +15,7 @@ use store::notifications::{Kind, New, NotificationKey};
 use store::sessions::Session;
 use store::{SessionKey, StoreError, Tx};
 
+use crate::files::Sharing;
 use crate::ledger::{self, Held};
 
 /// The transaction of one batch.
@@ -27,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) watched: bool,
     /// Sessions that a person has in front: what comes there is seen, and needs no record.
     pub(crate) on_screen: BTreeSet<SessionId>,
+    /// The largest attachment that is fetched from an accepted machine without asking.
+    pub(crate) fetched_up_to: u64,
 }
 
 pub(crate) struct Outcome {
@@ -102,7 +105,7 @@ impl Job {
                         None => self.create(tx, session, &mut took)?,
                     };
                     key = Some(known);
-                    self.append(tx, known, &run, &mut took)?;
+                    self.append(tx, known, &run, stranger, &mut took)?;
                     if trust == Trust::Unknown && run.author() == self.peer {
                         took.requested |= store::machines::set_trust(tx, &self.peer, Trust::Requested)?;
                     }
@@ -167,9 +170,17 @@ impl Job {
         Ok(key)
     }
 
-    fn append(&self, tx: &Tx<'_>, key: SessionKey, run: &VerifiedRun, took: &mut Took) -> Result<(), StoreError> {
+    fn append(
+        &self,
+        tx: &Tx<'_>,
+        key: SessionKey,
+        run: &VerifiedRun,
+        stranger: bool,
+        took: &mut Took,
+    ) -> Result<(), StoreError> {
         let own = run.author() == self.local.machine;
-        let written = ledger::write(tx, key, run, own, self.now_ms, |_| None)?;
+        let sharing = Sharing { peer: Some(self.peer), fetched_up_to: (!stranger).then_some(self.fetched_up_to) };
+        let written = ledger::write(tx, key, run, own, self.now_ms, &sharing, |_| None)?;
         if own {
             // Own events of a former epoch come back from someone who has them: they are delivered.
             let keys: Vec<_> = written.messages.iter().map(|message| message.key).collect();

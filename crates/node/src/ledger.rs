@@ -1,11 +1,13 @@
 //! How runs enter the database: what admission asks of it, and the writing of events with their messages.
 
-use proto::event::{Body, Event};
+use proto::event::{Body, Event, MessageBody};
 use proto::id::{Epoch, EventId, MachineId, SessionId};
 use proto::log::{Head, Known, shown_ms};
 use proto::run::VerifiedRun;
 use store::messages::{Message, NewMessage, SendState};
 use store::{EventKey, Reader, SessionKey, StoreError, Tx};
+
+use crate::files::{self, Sharing};
 
 /// What admission asks, answered from the database.
 pub(crate) struct Held<'a> {
@@ -67,15 +69,18 @@ pub(crate) fn write(
     run: &VerifiedRun,
     own: bool,
     now_ms: u64,
+    sharing: &Sharing,
     mut temp_id: impl FnMut(usize) -> Option<String>,
 ) -> Result<Written, StoreError> {
     let mut follows = shown_before(tx, session, run)?;
     let keys = store::events::append(tx, session, run, now_ms)?;
-    let mut rows = Vec::new();
+    let (mut rows, mut attached) = (Vec::new(), Vec::new());
     for (index, (event, key)) in run.events().iter().zip(&keys).enumerate() {
         let shown = shown_ms(event.header().wall_ms, follows, now_ms);
         follows = Some(shown);
-        if let Some(text) = text(event) {
+        if let Some(message) = message(event) {
+            attached.push((*key, event.message_id(), message.attachments));
+            let text = message.text;
             rows.push(NewMessage {
                 key: *key,
                 id: event.message_id(),
@@ -93,7 +98,14 @@ pub(crate) fn write(
         store::messages::insert(tx, session, &rows)?;
     }
     let state = if own { SendState::Queued } else { SendState::Delivered };
-    let messages = rows.into_iter().map(|row| stored(row, session, run.session(), state.clone())).collect();
+    let mut messages: Vec<Message> =
+        rows.into_iter().map(|row| stored(row, session, run.session(), state.clone())).collect();
+    for ((key, id, attachments), message) in attached.into_iter().zip(&mut messages) {
+        if !attachments.is_empty() {
+            files::attach(tx, (key, &id), &attachments, own, sharing)?;
+            message.attachments = store::attachments::of_message(tx, key)?;
+        }
+    }
     Ok(Written { keys, messages })
 }
 
@@ -110,10 +122,10 @@ fn shown_before(tx: &Tx<'_>, session: SessionKey, run: &VerifiedRun) -> Result<O
     Ok(messages.iter().map(|message| message.shown_ms).max())
 }
 
-/// The text of a message; `None` for events of other kinds.
-fn text(event: &Event) -> Option<String> {
+/// What a message says; `None` for events of other kinds.
+fn message(event: &Event) -> Option<MessageBody> {
     match event.decode_body() {
-        Ok(Some(Body::Message(message))) => Some(message.text),
+        Ok(Some(Body::Message(message))) => Some(message),
         _ => None,
     }
 }
@@ -133,5 +145,6 @@ fn stored(row: NewMessage, session: SessionKey, session_id: SessionId, state: Se
         temp_id: row.temp_id,
         state,
         delivered_ms: None,
+        attachments: Vec::new(),
     }
 }

@@ -13,6 +13,7 @@ mod conversations;
 mod core;
 mod dispatch;
 mod error;
+mod files;
 mod hub;
 mod identity_store;
 mod incoming;
@@ -45,6 +46,7 @@ mod views;
 pub use changes::{Changes, Lagged};
 pub use config::{Config, DEFAULT_PEER_PORT, KeyStore, Timings};
 pub use error::{ErrorClass, NodeError, StartError};
+pub use files::{Content, Uploading};
 pub use link::tasks::{self, Spawner, Task, Tasks};
 pub use node::Node;
 pub use request::{

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::core::Core;
 use crate::dispatch::Dispatch;
 use crate::view::Change;
-use crate::{centre, incoming, networks, sending};
+use crate::{centre, files, incoming, networks, sending};
 
 /// The wall clock may run ahead of the monotonic one by this much between two events before it counts as sleep. Time
 /// servers correct a clock by less, or rarely.
@@ -33,11 +33,12 @@ pub(crate) async fn run(core: Arc<Core>, mut events: mpsc::Receiver<LinkEvent>, 
         before = now;
         match event {
             LinkEvent::Up { peer, hello, conn, frames, addr, inbound } => {
-                up(&core, peer, *hello, conn, frames, addr, redigest);
+                up(&core, peer, *hello, conn, frames, Reach { addr, inbound }, redigest);
                 tracing::debug!(peer = peer.short(), inbound, "link up");
             }
             LinkEvent::Down { peer, conn_id, reason } => {
                 tracing::debug!(peer = peer.short(), %reason, "link down");
+                core.files.down(&peer, conn_id);
                 let now_ms = core.clock.wall_ms();
                 if let Some(user) = core.people.down(&peer, conn_id, now_ms) {
                     core.publish_user(&peer, user);
@@ -74,13 +75,19 @@ fn hinted(core: &Core, hint: Hint) {
     }
 }
 
+/// How a machine is reached that has just linked.
+struct Reach {
+    addr: SocketAddr,
+    inbound: bool,
+}
+
 fn up(
     core: &Arc<Core>,
     peer: MachineId,
     hello: Hello,
     conn: Conn,
     frames: mpsc::Receiver<Frame>,
-    addr: SocketAddr,
+    Reach { addr, inbound }: Reach,
     redigest: Duration,
 ) {
     if core.people.get(&peer).is_some_and(|person| person.trust == Trust::Blocked) {
@@ -101,6 +108,9 @@ fn up(
     }
     let dispatch = Arc::new(Dispatch::default());
     core.links.insert(peer, dispatch.clone());
+    core.files.up(peer, conn.id(), addr, inbound);
+    let telling = core.clone();
+    core.spawner.spawn("tell of files", async move { files::tell_ended(&telling, peer).await });
     let (name_in, name_out) = (format!("from {}", peer.short()), format!("to {}", peer.short()));
     core.spawner.spawn(name_out, sending::run(core.clone(), conn.clone(), dispatch.clone(), redigest));
     note_contact(core, peer);

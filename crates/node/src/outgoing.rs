@@ -30,6 +30,8 @@ pub(crate) enum Order {
         session: SessionId,
         /// The text.
         text: String,
+        /// What is attached.
+        uploads: Vec<[u8; 16]>,
         /// The handle as it is stored, which tells a repeated order.
         temp_id: Option<String>,
         /// Who waits.
@@ -86,8 +88,8 @@ async fn serve(core: &Arc<Core>, batch: Vec<Order>) -> bool {
     let (mut asks, mut waiters) = (Vec::new(), Vec::new());
     for order in batch {
         match order {
-            Order::Send { session, text, temp_id, reply } => {
-                asks.push(Ask::Send { session, text, temp_id });
+            Order::Send { session, text, uploads, temp_id, reply } => {
+                asks.push(Ask::Send { session, text, uploads, temp_id });
                 waiters.push(Waiter::Send(reply));
             }
             Order::Open { peer, reply } => {

@@ -12,6 +12,8 @@ use crate::StartError;
 const LOCK: &str = "lock";
 const PROFILE: &str = "profile.json";
 const DATABASE: &str = "landline.db";
+const FILES: &str = "files";
+const DOWNLOADS: &str = "downloads";
 
 /// An opened, locked profile directory. The lock ends with this value, or with the program however it ends.
 #[derive(Debug)]
@@ -91,6 +93,16 @@ impl ProfileDir {
         self.path.join(DATABASE)
     }
 
+    /// The folder of the program's own copies of files.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.path.join(FILES)
+    }
+
+    /// Where received files go when nobody says otherwise.
+    pub(crate) fn downloads(&self) -> PathBuf {
+        self.path.join(DOWNLOADS)
+    }
+
     /// Whether there is a database already.
     pub(crate) fn has_database(&self) -> bool {
         fs::metadata(self.database()).is_ok_and(|file| file.len() > 0)
@@ -137,7 +149,7 @@ fn lock(dir: &Path) -> Result<File, StartError> {
 }
 
 /// Makes a directory that only its owner may enter; an existing one is narrowed to that.
-fn create_private(path: &Path) -> io::Result<()> {
+pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -7,8 +7,10 @@ use crate::view::NotificationKind;
 pub struct SendRequest {
     /// The session.
     pub session: String,
-    /// The text, at most 64 KiB.
+    /// The text, at most 64 KiB; may be empty beside attachments.
     pub message: String,
+    /// IDs of uploads, at most [`proto::limits::ATTACHMENTS`].
+    pub attachments: Vec<String>,
     /// The caller's own handle for this message, at most 128 bytes. The same handle from the same caller in the same
     /// session sent twice gives the first message back.
     pub temp_id: Option<String>,

@@ -95,6 +95,9 @@ impl Sending {
             let vector = self.vector(session).await?;
             self.conn.send(Frame::Vector { session, vector }).await?;
         }
+        for frame in pending.blobs {
+            self.conn.send(frame).await?;
+        }
         for (session, asked) in pending.asked {
             match asked {
                 Asked::From(vector) => self.sync.vector(session, vector),

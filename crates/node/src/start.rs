@@ -16,13 +16,14 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use crate::core::{Core, Parts};
+use crate::files::Files;
 use crate::identity_store::{self, SystemRing};
 use crate::node::{Inner, visibility};
 use crate::people::People;
 use crate::profile::OwnProfile;
 use crate::profile_dir::ProfileDir;
 use crate::settings::Kept;
-use crate::{Config, KeyStorage, StartError, centre, indexing, neighbours, outgoing, publishing};
+use crate::{Config, KeyStorage, StartError, centre, files, indexing, neighbours, outgoing, publishing};
 
 /// Longest typed address: a host name has 253 bytes at most (RFC 1035), and a port six.
 pub(crate) const ADDRESS_BYTES: usize = 260;
@@ -87,6 +88,8 @@ fn open(config: &Config) -> Result<Opened, StartError> {
     getrandom::fill(seed.as_mut_slice()).map_err(random)?;
     let (identity, key_storage) = identity_store::load_or_create(&mut dir, &SystemRing, config.key_store, &seed)?;
     let store = Store::open(&dir.database()).map_err(|error| database(&error))?;
+    let files = dir.files();
+    crate::profile_dir::create_private(&files).map_err(|source| StartError::Directory { dir: files, source })?;
     Ok(Opened { dir, identity: Arc::new(identity), key_storage, store })
 }
 
@@ -122,6 +125,13 @@ async fn run(config: &Config, opened: &Opened, spawner: &Spawner) -> Result<(Arc
         });
         written.await.map_err(|error| failed(&error))?;
     }
+    let files = opened.dir.files();
+    let tidied = opened
+        .store
+        .read(move |reader| Ok(files::tidy(&files, |name| store::sources::is_known(reader, name).unwrap_or(true))));
+    if let Err(error) = tidied.await.map_err(|error| failed(&error))? {
+        tracing::warn!(%error, "what an earlier run left behind could not be removed");
+    }
     let (outgoing, orders) = mpsc::channel(outgoing::QUEUE);
     let core = Arc::new(Core::new(Parts {
         identity,
@@ -130,6 +140,7 @@ async fn run(config: &Config, opened: &Opened, spawner: &Spawner) -> Result<(Arc
         search: Search::at(&opened.dir.path().join(store::search::FILE_NAME)),
         people: loaded.people,
         profile,
+        files: Files::new(opened.dir.files(), config.downloads.clone().unwrap_or_else(|| opened.dir.downloads())),
         kept: loaded.kept,
         epoch,
         outgoing,
@@ -149,6 +160,7 @@ async fn run(config: &Config, opened: &Opened, spawner: &Spawner) -> Result<(Arc
     core.set_link(link);
     spawner.spawn("outgoing", outgoing::run(core.clone(), orders));
     spawner.spawn("neighbours", neighbours::run(core.clone(), events, config.timings.redigest));
+    until_stopped(spawner, "files", files::run(core.clone()));
     until_stopped(spawner, "publishing", publishing::run(core.clone()));
     until_stopped(spawner, "indexing", indexing::run(core.clone()));
     until_stopped(spawner, "notification centre", centre::run(core.clone()));
@@ -221,6 +233,7 @@ fn link_config(config: &Config, core: &Arc<Core>, stored: Vec<String>) -> Result
             }
         }),
         gate: Arc::new(move |machine| for_gate.upgrade().map_or(link::Gate::Refuse, |core| core.people.gate(machine))),
+        blobs: files::desk(Arc::downgrade(core)),
         clock: config.clock.clone(),
         timings: config.timings.link.clone(),
     })

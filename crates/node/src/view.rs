@@ -15,7 +15,7 @@ mod transfer;
 pub use message::{Message, MessageState, MessageType, Quote, Reaction, Receipts, SystemLine};
 pub use notification::{DayCount, Notice, Notification, NotificationKind, NotificationStats};
 pub use settings::{Preview, Settings, Sound, Theme, Visibility};
-pub use transfer::{Attachment, AttachmentKind, Direction, Transfer, TransferState};
+pub use transfer::{Attachment, AttachmentKind, Direction, Transfer, TransferState, Upload};
 
 /// How far a machine is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]

@@ -2,13 +2,14 @@
 
 use proto::event::Order;
 use proto::id::{Epoch, MachineId};
+use store::attachments::Stored;
 use store::machines::Trust;
 use store::messages::SendState;
 use store::sessions::SessionKind;
 
 use crate::core::Core;
-use crate::times;
 use crate::view::{self, Message, MessageState, MessageType, Notify, Receipts, Session};
+use crate::{files, times};
 
 /// Between a caller and its own handle, so that the handles of two callers do not mix. No caller's name holds it.
 const CALLER_END: char = '\u{1f}';
@@ -54,7 +55,7 @@ impl Sides {
             sender_user_id: sender,
             receiver_user_id: receiver,
             message: message.text.clone(),
-            message_type: MessageType::Text,
+            message_type: type_of(&message.attachments),
             timestamp: times::text(message.shown_ms),
             state,
             failure,
@@ -70,11 +71,20 @@ impl Sides {
             pinned: false,
             forwarded: false,
             expires_at: None,
-            attachments: Vec::new(),
+            attachments: message.attachments.iter().map(files::view).collect(),
             mentions: Vec::new(),
             receipts: Receipts { delivered: u32::from(own && message.state == SendState::Delivered), read: 0, of: 1 },
             system: None,
         }
+    }
+}
+
+fn type_of(attachments: &[Stored]) -> MessageType {
+    let image = |stored: &Stored| stored.attachment.picture.is_some() && stored.attachment.files.is_none();
+    match attachments {
+        [] => MessageType::Text,
+        all if all.iter().all(image) => MessageType::Image,
+        _ => MessageType::File,
     }
 }
 

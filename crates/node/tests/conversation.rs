@@ -225,6 +225,7 @@ async fn the_same_handle_is_the_same_message() {
     let request = |caller: &str| SendRequest {
         session: session.session_id.clone(),
         message: "once".to_owned(),
+        attachments: Vec::new(),
         temp_id: Some("t1".to_owned()),
         caller: caller.to_owned(),
     };

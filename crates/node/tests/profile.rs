@@ -61,7 +61,8 @@ async fn nobody_else_may_read_the_profile() {
     assert_eq!(mode(&dir), 0o700);
     for entry in fs::read_dir(&dir).unwrap() {
         let path = entry.unwrap().path();
-        assert_eq!(mode(&path), 0o600, "{}", path.display());
+        let only_the_owner = if path.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode(&path), only_the_owner, "{}", path.display());
     }
     net.end().await;
 }
@@ -124,7 +125,12 @@ fn copy_profile(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_profile(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 

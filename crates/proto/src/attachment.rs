@@ -81,7 +81,7 @@ impl Attachment {
         }
         if let Some(picture) = &self.picture {
             writer.uint(5).array(3).uint(u64::from(picture.width)).uint(u64::from(picture.height));
-            writer.uint(u64::from(picture.animated));
+            writer.bool(picture.animated);
         }
         if let Some(thumbnail) = &self.thumbnail {
             writer.uint(6).array(2).bytes(&thumbnail.hash).uint(thumbnail.size);
@@ -123,7 +123,7 @@ fn read_picture(reader: &mut Reader<'_>) -> Result<Picture, DecodeError> {
     let side = u64::from(limits::PICTURE_SIDE);
     reader.tuple("picture", 3)?;
     let (width, height) = (read_u32(reader, "width", side)?, read_u32(reader, "height", side)?);
-    Ok(Picture { width, height, animated: reader.uint("animated", 1)? == 1 })
+    Ok(Picture { width, height, animated: reader.bool("animated")? })
 }
 
 /// What a folder holds.

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use crate::attachment::Attachment;
 use crate::cbor::{DecodeError, Problem, Reader, Writer, required};
 use crate::event::{Kind, check_body_length};
 use crate::id::{MachineId, MessageId};
@@ -45,10 +46,12 @@ pub enum Body {
 /// A message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MessageBody {
-    /// The text, by the rules of [`text::check_message`].
+    /// The text, by the rules of [`text::check_message`]; empty only beside attachments.
     pub text: String,
     /// The message that it answers.
     pub reply_to: Option<MessageId>,
+    /// Files and folders, at most [`limits::ATTACHMENTS`].
+    pub attachments: Vec<Attachment>,
     /// Whether it was written elsewhere first.
     pub forwarded: bool,
     /// Seconds after which it disappears: the session's timer as its author knew it.
@@ -149,16 +152,22 @@ impl Body {
 
 impl MessageBody {
     fn write(&self, writer: &mut Writer) -> Result<(), DecodeError> {
-        check_text(&self.text)?;
-        if let Some(seconds) = self.expires_after {
-            check_expiry(seconds)?;
-        }
-        let optional =
-            [self.reply_to.is_some(), self.forwarded, self.expires_after.is_some(), !self.mentions.is_empty()];
+        self.check()?;
+        let optional = [
+            self.reply_to.is_some(),
+            !self.attachments.is_empty(),
+            self.forwarded,
+            self.expires_after.is_some(),
+            !self.mentions.is_empty(),
+        ];
         writer.map(1 + optional.into_iter().filter(|given| *given).count());
         writer.uint(0).text(&self.text);
         if let Some(reply_to) = &self.reply_to {
             writer.uint(1).bytes(reply_to.as_bytes());
+        }
+        if !self.attachments.is_empty() {
+            writer.uint(2).array(self.attachments.len());
+            self.attachments.iter().for_each(|attachment| attachment.write(writer));
         }
         if self.forwarded {
             writer.uint(3).bool(true);
@@ -176,10 +185,11 @@ impl MessageBody {
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new("body", bytes, limits::BODY_BYTES)?;
         let (mut text, mut reply_to, mut forwarded, mut expires_after) = (None, None, false, None);
-        let mut mentions = Vec::new();
+        let (mut attachments, mut mentions) = (Vec::new(), Vec::new());
         for _ in 0..reader.map("body")? {
             match reader.key("body")? {
                 0 => text = Some(reader.text("text", limits::MESSAGE_BYTES)?),
+                2 => attachments = read_attachments(&mut reader)?,
                 1 => reply_to = Some(MessageId::from_bytes(reader.fixed("reply_to")?)),
                 3 => forwarded = reader.bool("forwarded")?,
                 4 => expires_after = Some(reader.uint("expires_after", limits::TIMER_SECONDS_MAX)?),
@@ -187,12 +197,22 @@ impl MessageBody {
                 _ => reader.skip("body")?,
             }
         }
-        let text = required(text, "text")?;
-        check_text(text)?;
-        if let Some(seconds) = expires_after {
-            check_expiry(seconds)?;
+        let text = required(text, "text")?.to_owned();
+        let body = Self { text, reply_to, attachments, forwarded, expires_after, mentions };
+        body.check()?;
+        Ok(body)
+    }
+
+    fn check(&self) -> Result<(), DecodeError> {
+        if !self.text.is_empty() || self.attachments.is_empty() {
+            check_text(&self.text)?;
         }
-        Ok(Self { text: text.to_owned(), reply_to, forwarded, expires_after, mentions })
+        if self.attachments.len() > limits::ATTACHMENTS {
+            let (limit, actual) = (limits::ATTACHMENTS, self.attachments.len());
+            return Err(Problem::TooLong { limit, actual }.in_field("attachments"));
+        }
+        self.attachments.iter().try_for_each(Attachment::check)?;
+        self.expires_after.map_or(Ok(()), check_expiry)
     }
 }
 
@@ -295,6 +315,11 @@ fn decode_pin(bytes: &[u8]) -> Result<Body, DecodeError> {
 
 fn check_text(text: &str) -> Result<(), DecodeError> {
     text::check_message(text).map_err(|error| Problem::Text(error).in_field("text"))
+}
+
+fn read_attachments(reader: &mut Reader<'_>) -> Result<Vec<Attachment>, DecodeError> {
+    let count = reader.array("attachments", limits::ATTACHMENTS)?;
+    (0..count).map(|_| Attachment::read(reader)).collect()
 }
 
 /// A timer that is off, or within its bounds.

@@ -17,8 +17,8 @@ pub const STATUS_TEXT_BYTES: usize = 140;
 pub const MESSAGE_BYTES: usize = 65_536;
 
 /// Longest event body. A message body is its text in a CBOR map, 7 bytes of overhead; the rest is room for its other
-/// fields: a reply, mentions, attachments.
-pub const BODY_BYTES: usize = MESSAGE_BYTES + 4_096;
+/// fields: a reply, mentions, and 32 attachments with the longest names.
+pub const BODY_BYTES: usize = MESSAGE_BYTES + 24_576;
 
 /// Longest emoji of a reaction, in bytes of UTF-8. The longest in use, a kiss of two people with skin tones, has 35.
 pub const EMOJI_BYTES: usize = 64;

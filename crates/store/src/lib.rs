@@ -23,6 +23,7 @@ mod tx;
 mod writer;
 
 pub mod addresses;
+pub mod attachments;
 pub mod events;
 pub mod logs;
 pub mod machines;
@@ -35,6 +36,7 @@ pub mod runs;
 pub mod search;
 pub mod sessions;
 pub mod settings;
+pub mod sources;
 pub mod tokens;
 
 pub use columns::{EventKey, SessionKey};

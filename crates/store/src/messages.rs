@@ -9,8 +9,9 @@ use proto::event::Order;
 use proto::{Epoch, EventId, MachineId, MessageId, SessionId};
 use rusqlite::Row;
 
+use crate::attachments::Stored;
 use crate::columns::{exact, machine_id, message_id, optional_unsigned, rank, session_id, time, unsigned};
-use crate::{EventKey, Reader, SessionKey, StoreError, Tx, machines, search};
+use crate::{EventKey, Reader, SessionKey, StoreError, Tx, attachments, machines, search};
 
 pub(crate) const DDL: &str = "\
 CREATE TABLE messages (
@@ -91,6 +92,8 @@ pub struct Message {
     pub state: SendState,
     /// When the other side's disk had it, as noted here.
     pub delivered_ms: Option<u64>,
+    /// Its files and folders.
+    pub attachments: Vec<Stored>,
 }
 
 impl Message {
@@ -227,7 +230,7 @@ fn place(order: &Order) -> Result<Place, StoreError> {
 ///
 /// As any read.
 pub fn get(reader: &Reader<'_>, id: &MessageId) -> Result<Option<Message>, StoreError> {
-    reader.one(BY_ID, [id.as_bytes()], whole)
+    filled(reader, reader.one(BY_ID, [id.as_bytes()], whole)?)
 }
 
 /// The message that was stored with this handle in a session: how a repeated send is recognised, also after a restart.
@@ -236,7 +239,7 @@ pub fn get(reader: &Reader<'_>, id: &MessageId) -> Result<Option<Message>, Store
 ///
 /// As any read.
 pub fn by_temp_id(reader: &Reader<'_>, session: SessionKey, temp_id: &str) -> Result<Option<Message>, StoreError> {
-    reader.one(BY_TEMP_ID, (session, temp_id), whole)
+    filled(reader, reader.one(BY_TEMP_ID, (session, temp_id), whole)?)
 }
 
 /// Messages by their events' local numbers; numbers without a message are left out.
@@ -249,6 +252,7 @@ pub fn by_keys(reader: &Reader<'_>, keys: &[EventKey]) -> Result<Vec<Message>, S
     for key in keys {
         messages.extend(reader.one(BY_KEY, [key], whole)?);
     }
+    attachments::fill(reader, messages.iter_mut())?;
     Ok(messages)
 }
 
@@ -258,7 +262,7 @@ pub fn by_keys(reader: &Reader<'_>, keys: &[EventKey]) -> Result<Vec<Message>, S
 ///
 /// As any read.
 pub fn first_unread(reader: &Reader<'_>, session: SessionKey) -> Result<Option<Message>, StoreError> {
-    reader.one(FIRST_UNREAD, [session], whole)
+    filled(reader, reader.one(FIRST_UNREAD, [session], whole)?)
 }
 
 /// The latest shown time among messages in the given events (`prev` and parents of one that comes): the lower bound of
@@ -392,6 +396,7 @@ impl Range<'_> {
         let mut messages = self.reader.all(sql, params, |row| message(row, 0, self.session_id))?;
         let more = messages.len() > limit as usize;
         messages.truncate(limit as usize);
+        attachments::fill(self.reader, messages.iter_mut())?;
         Ok((messages, more))
     }
 }
@@ -547,6 +552,12 @@ fn change_state(
     Ok(changed)
 }
 
+/// A message with its attachments.
+fn filled(reader: &Reader<'_>, mut message: Option<Message>) -> Result<Option<Message>, StoreError> {
+    attachments::fill(reader, message.iter_mut())?;
+    Ok(message)
+}
+
 /// A message with its session's ID in the column behind it.
 fn whole(row: &Row<'_>) -> rusqlite::Result<Message> {
     message(row, 0, session_id(row, MESSAGE_COLUMNS)?)
@@ -578,5 +589,7 @@ pub(crate) fn message(row: &Row<'_>, at: usize, session_id: SessionId) -> rusqli
         temp_id: row.get(at + 11)?,
         state,
         delivered_ms: optional_unsigned(row, at + 14)?,
+        // Read after the rows: see `attachments::fill`.
+        attachments: Vec::new(),
     })
 }

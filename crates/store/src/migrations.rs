@@ -8,8 +8,8 @@ use rusqlite::Connection;
 
 use crate::inspect::APPLICATION_ID;
 use crate::{
-    addresses, events, logs, machines, messages, meta, notifications, outbox, registers, search, sessions, settings,
-    tokens,
+    addresses, attachments, events, logs, machines, messages, meta, notifications, outbox, registers, search, sessions,
+    settings, sources, tokens,
 };
 
 /// One step. Steps are never changed once released, only added.
@@ -43,6 +43,16 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { adds: &[("search_queue", search::QUEUE_DDL)], readable_by: 1 },
     Migration { adds: &[("notifications", notifications::DDL)], readable_by: 1 },
+    Migration {
+        adds: &[
+            ("attachments", attachments::DDL),
+            ("thumbnails", attachments::THUMBNAILS_DDL),
+            ("doomed_files", attachments::DOOMED_DDL),
+            ("sources", sources::DDL),
+            ("uploads", sources::UPLOADS_DDL),
+        ],
+        readable_by: 2,
+    },
 ];
 
 /// Version marks of a file.

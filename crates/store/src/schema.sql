@@ -211,3 +211,81 @@ CREATE TABLE notifications (
 CREATE UNIQUE INDEX notifications_place ON notifications (place);
 
 CREATE INDEX notifications_unread ON notifications (session, kind) WHERE read = 0;
+
+-- Files and folders of messages, and how far each has come.
+CREATE TABLE attachments (
+    key INTEGER PRIMARY KEY,
+    id BLOB NOT NULL CHECK (length(id) = 16),
+    message INTEGER NOT NULL,                    -- messages.key
+    place INTEGER NOT NULL,                      -- among the message's attachments, from 0
+    peer INTEGER NOT NULL,                       -- machines.key: the other side
+    outgoing INTEGER NOT NULL,                   -- from this machine to the other
+    hash BLOB NOT NULL CHECK (length(hash) = 32),   -- BLAKE3 of the content
+    size INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    mime TEXT NOT NULL,
+    files INTEGER,                               -- of a folder; NULL: a file
+    width INTEGER,
+    height INTEGER,
+    animated INTEGER NOT NULL DEFAULT 0,
+    thumbnail BLOB CHECK (length(thumbnail) = 32),  -- thumbnails.hash, once it is here
+    thumbnail_size INTEGER,
+    state INTEGER NOT NULL,                      -- 0 offered, 1 queued, 2 transferring, 3 paused, 4 complete, 5 failed, 6 cancelled, 7 gone
+    failure TEXT,
+    done INTEGER NOT NULL DEFAULT 0,             -- bytes from the beginning that are verified and on the receiver's disk
+    part TEXT,                                   -- where it grows
+    path TEXT                                    -- where it lies, or will
+) STRICT;
+
+CREATE UNIQUE INDEX attachments_id ON attachments (id);
+
+CREATE UNIQUE INDEX attachments_place ON attachments (message, place);
+
+CREATE INDEX attachments_hash ON attachments (hash);
+
+CREATE INDEX attachments_thumbnail ON attachments (thumbnail) WHERE thumbnail IS NOT NULL;
+
+CREATE INDEX attachments_open ON attachments (state) WHERE state < 4;
+
+-- Small images that stand for attachments, of both sides.
+CREATE TABLE thumbnails (
+    hash BLOB PRIMARY KEY CHECK (length(hash) = 32),
+    bytes BLOB NOT NULL
+) STRICT;
+
+-- Files that are to be removed from the disk: noted in the transaction that forgets them.
+CREATE TABLE doomed_files (
+    path TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+-- What this machine can give, and how it tells that it is still the same.
+CREATE TABLE sources (
+    hash BLOB PRIMARY KEY CHECK (length(hash) = 32),
+    size INTEGER NOT NULL,
+    path TEXT NOT NULL,                          -- of a copy of the program's own only the name
+    stamp INTEGER NOT NULL,                      -- when the file was last changed, as its system says
+    kept INTEGER NOT NULL,                       -- 1: a copy of the program's own, 0: the person's file where it is
+    hashes TEXT,                                 -- own file with the hashes between content and root; NULL: none are needed
+    manifest BLOB,                               -- of a folder: the first bytes of its content
+    stamps BLOB                                  -- of a folder: when each file was last changed
+) STRICT;
+
+-- What was added to be sent, and has not been yet.
+CREATE TABLE uploads (
+    id BLOB PRIMARY KEY CHECK (length(id) = 16),
+    created_ms INTEGER NOT NULL,
+    hash BLOB NOT NULL CHECK (length(hash) = 32),
+    size INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    mime TEXT NOT NULL,
+    files INTEGER,
+    width INTEGER,
+    height INTEGER,
+    animated INTEGER NOT NULL DEFAULT 0,
+    thumbnail BLOB CHECK (length(thumbnail) = 32),
+    thumbnail_size INTEGER
+) STRICT;
+
+CREATE INDEX uploads_hash ON uploads (hash);
+
+CREATE INDEX uploads_created ON uploads (created_ms);

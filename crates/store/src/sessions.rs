@@ -6,7 +6,7 @@ use rusqlite::{Row, params};
 
 use crate::columns::{MachineKey, machine_id, message_id, optional_unsigned, session_id, time, unsigned};
 use crate::messages::{self, Message};
-use crate::{EventKey, Reader, SessionKey, StoreError, Tx, machines};
+use crate::{EventKey, Reader, SessionKey, StoreError, Tx, attachments, machines};
 
 pub(crate) const DDL: &str = "\
 CREATE TABLE sessions (
@@ -189,14 +189,16 @@ pub fn list(reader: &Reader<'_>, after: Option<&ListCursor>, limit: u32) -> Resu
         Some(cursor) => (i64::from(cursor.pinned), cursor.activity.0, cursor.key.0),
         None => (i64::MAX, i64::MAX, i64::MAX),
     };
-    reader.all(LIST, (pinned, activity, key, limit), |row| {
+    let mut listed = reader.all(LIST, (pinned, activity, key, limit), |row| {
         let session = session(row)?;
         let last_message = match session.last_message {
             Some(_) => Some(messages::message(row, SESSION_COLUMNS, session.id)?),
             None => None,
         };
         Ok(Listed { session, last_message })
-    })
+    })?;
+    attachments::fill(reader, listed.iter_mut().filter_map(|row| row.last_message.as_mut()))?;
+    Ok(listed)
 }
 
 /// The direct sessions with a machine (at most one) and, later, groups that it is in: those to be synchronised with it.

@@ -208,6 +208,7 @@ impl Person {
             .send_message(SendRequest {
                 session: session.to_owned(),
                 message: text.to_owned(),
+                attachments: Vec::new(),
                 temp_id: None,
                 caller: "test".to_owned(),
             })

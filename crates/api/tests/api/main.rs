@@ -10,6 +10,7 @@
 
 mod desk;
 mod events;
+mod files;
 mod lifetime;
 mod limits;
 mod page;

@@ -115,3 +115,30 @@ pub enum Direction {
     /// From this machine.
     Outgoing,
 }
+/// A file or folder that was added to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Upload {
+    /// Its ID, which a message names; it lives a day unless it is sent.
+    pub upload_id: String,
+    /// BLAKE3 of the content, hexadecimal.
+    pub hash: String,
+    /// Its name.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Media type, such as `image/png`.
+    pub mime: String,
+    /// File or folder.
+    pub kind: AttachmentKind,
+    /// Files in a folder.
+    pub files: Option<u32>,
+    /// Width of an image in pixels.
+    pub width: Option<u32>,
+    /// Height of an image in pixels.
+    pub height: Option<u32>,
+    /// Whether an image moves.
+    pub animated: bool,
+    /// Whether it has a thumbnail.
+    pub thumbnail: bool,
+}

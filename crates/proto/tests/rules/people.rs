@@ -210,7 +210,7 @@ pub fn pair() -> (Machine, Machine) {
 
 /// One frame of each type.
 pub fn one_of_each() -> Vec<(&'static str, Frame)> {
-    use landline_proto::frame::{ByeReason, HoldReason, PresenceStatus, RejectCode};
+    use landline_proto::frame::{BlobState, ByeReason, HoldReason, PresenceStatus, RejectCode};
     let (mut a, mut b) = pair();
     let session = a.session;
     let opened = a.write(&[Body::Open, Body::message("Good morning, Bob.")]);
@@ -228,5 +228,7 @@ pub fn one_of_each() -> Vec<(&'static str, Frame)> {
         ("bye", Frame::Bye { reason: ByeReason::ShuttingDown }),
         ("typing", Frame::Typing { session, on: true }),
         ("presence", Frame::Presence { status: PresenceStatus::Away }),
+        ("blob-want", Frame::BlobWant { hash: [0xb1; 32], from: 1_048_576 }),
+        ("blob-state", Frame::BlobState { hash: [0xb1; 32], state: BlobState::Done }),
     ]
 }

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use landline_proto::beacon::Beacon;
-use landline_proto::frame::{ByeReason, Frame, Hello, HoldReason, Phase, PresenceStatus, RejectCode};
+use landline_proto::frame::{BlobState, ByeReason, Frame, Hello, HoldReason, Phase, PresenceStatus, RejectCode};
 use landline_proto::{
-    Body, EditBody, Epoch, MachineId, MessageBody, MessageId, Profile, ReactionBody, ReceiptKind, Run, SessionId,
-    SignedProfile, SignedReceipt, VersionVector, limits,
+    Attachment, Blob, Body, EditBody, Epoch, MachineId, MessageBody, MessageId, Picture, Profile, ReactionBody,
+    ReceiptKind, Run, SessionId, SignedProfile, SignedReceipt, VersionVector, limits,
 };
 use proptest::prelude::*;
 
@@ -78,6 +78,9 @@ fn frame() -> impl Strategy<Value = Frame> {
         any::<u16>().prop_map(|n| Frame::Bye { reason: ByeReason::from_number(n) }),
         (session(), any::<bool>()).prop_map(|(session, on)| Frame::Typing { session, on }),
         any::<u16>().prop_map(|n| Frame::Presence { status: PresenceStatus::from_number(n) }),
+        (any::<[u8; 32]>(), 0..=limits::BLOB_BYTES).prop_map(|(hash, from)| Frame::BlobWant { hash, from }),
+        (any::<[u8; 32]>(), any::<u16>())
+            .prop_map(|(hash, n)| Frame::BlobState { hash, state: BlobState::from_number(n) }),
         any::<u16>().prop_map(|n| Frame::Ignored((n | 1).max(101))),
     ]
 }
@@ -90,16 +93,35 @@ fn mentions() -> impl Strategy<Value = Vec<MachineId>> {
     prop::collection::vec(any::<[u8; 32]>().prop_map(MachineId::from_bytes), 0..=limits::MENTIONS)
 }
 
+fn attachments() -> impl Strategy<Value = Vec<Attachment>> {
+    let blob = |max| (any::<[u8; 32]>(), 1..=max).prop_map(|(hash, size)| Blob { hash, size });
+    let side = || 1..=limits::PICTURE_SIDE;
+    let picture = (side(), side(), any::<bool>());
+    let attachment = (
+        blob(limits::BLOB_BYTES),
+        "[a-z/\\\\ .ä文]{0,40}x",
+        "[a-z]{0,9}/[a-z+.-]{0,20}",
+        prop::option::of(0..=20_000_u32),
+        prop::option::of(picture),
+        prop::option::of(blob(limits::THUMBNAIL_BYTES as u64)),
+    );
+    let attachment = attachment.prop_map(|(blob, name, mime, files, picture, thumbnail)| {
+        let picture = picture.map(|(width, height, animated)| Picture { width, height, animated });
+        Attachment { blob, name, mime, files, picture, thumbnail }
+    });
+    prop::collection::vec(attachment, 0..=limits::ATTACHMENTS)
+}
+
 fn any_body() -> impl Strategy<Value = Body> {
     let timer = || limits::TIMER_SECONDS_MIN..=limits::TIMER_SECONDS_MAX;
     let words = || "[^\u{0}]{0,30}x";
     let emoji = prop::sample::select(vec!["👍", "❤️", "👩‍🚀", "🇩🇪", "1️⃣"]);
     prop_oneof![
-        (words(), prop::option::of(message_id()), any::<bool>(), prop::option::of(timer()), mentions()).prop_map(
-            |(text, reply_to, forwarded, expires_after, mentions)| {
-                Body::Message(MessageBody { text, reply_to, forwarded, expires_after, mentions })
-            }
-        ),
+        (words(), prop::option::of(message_id()), attachments(), any::<bool>(), prop::option::of(timer()), mentions())
+            .prop_map(|(text, reply_to, attachments, forwarded, expires_after, mentions)| {
+                let text = if attachments.is_empty() || forwarded { text } else { String::new() };
+                Body::Message(MessageBody { text, reply_to, attachments, forwarded, expires_after, mentions })
+            }),
         (message_id(), words(), mentions()).prop_map(|(target, text, mentions)| Body::Edit(EditBody {
             target,
             text,

@@ -10,8 +10,8 @@ use landline_proto::beacon::Beacon;
 use landline_proto::frame::{Frame, Phase};
 use landline_proto::safety::safety_number;
 use landline_proto::{
-    Body, EditBody, Event, MessageBody, MessageId, ReactionBody, ReceiptKind, Run, SignedProfile, SignedReceipt,
-    VersionVector,
+    Attachment, Blob, Body, EditBody, Event, MessageBody, MessageId, Picture, ReactionBody, ReceiptKind, Run,
+    SignedProfile, SignedReceipt, VersionVector,
 };
 
 use crate::people::{NOW_MS, alice, bob, one_of_each, pair, profile_of, receipt_of};
@@ -179,6 +179,24 @@ fn later_bodies(target: MessageId) -> Vec<(&'static str, &'static str, Body)> {
     let message = MessageBody {
         text: "Yes, @Bob.".to_owned(),
         reply_to: Some(target),
+        attachments: vec![
+            Attachment {
+                blob: Blob { hash: *blake3::hash(b"sea").as_bytes(), size: 3 },
+                name: "sea.png".to_owned(),
+                mime: "image/png".to_owned(),
+                files: None,
+                picture: Some(Picture { width: 900, height: 600, animated: false }),
+                thumbnail: Some(Blob { hash: *blake3::hash(b"small sea").as_bytes(), size: 9 }),
+            },
+            Attachment {
+                blob: Blob { hash: [0xb1; 32], size: 1 << 33 },
+                name: "Holiday".to_owned(),
+                mime: String::new(),
+                files: Some(412),
+                picture: None,
+                thumbnail: None,
+            },
+        ],
         forwarded: true,
         expires_after: Some(3_600),
         mentions: vec![bob().machine_id()],

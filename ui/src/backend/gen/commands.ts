@@ -1,6 +1,9 @@
 // Made from crates/api by `cargo xtask types`; do not edit.
 
+import type { AcceptAttachmentArgs } from "./AcceptAttachmentArgs";
 import type { AddContactArgs } from "./AddContactArgs";
+import type { AddFileArgs } from "./AddFileArgs";
+import type { Attachment } from "./Attachment";
 import type { CleanupArgs } from "./CleanupArgs";
 import type { Counted } from "./Counted";
 import type { CreateNotificationArgs } from "./CreateNotificationArgs";
@@ -34,10 +37,13 @@ import type { Settings } from "./Settings";
 import type { Status } from "./Status";
 import type { TokenArgs } from "./TokenArgs";
 import type { TokenInfo } from "./TokenInfo";
+import type { Transfer } from "./Transfer";
+import type { TransferArgs } from "./TransferArgs";
 import type { UnreadCount } from "./UnreadCount";
 import type { UpdateMeArgs } from "./UpdateMeArgs";
 import type { UpdateSessionArgs } from "./UpdateSessionArgs";
 import type { UpdateSettingsArgs } from "./UpdateSettingsArgs";
+import type { Upload } from "./Upload";
 import type { User } from "./User";
 import type { UserArgs } from "./UserArgs";
 import type { UserStatus } from "./UserStatus";
@@ -67,6 +73,12 @@ export interface Args {
   retry_message: MessageArgs;
   mark_message_read: MessageArgs;
   mark_session_read: MarkSessionReadArgs;
+  add_file: AddFileArgs;
+  accept_attachment: AcceptAttachmentArgs;
+  transfers: NoArgs;
+  pause_transfer: TransferArgs;
+  resume_transfer: TransferArgs;
+  cancel_transfer: TransferArgs;
   unread_count: NoArgs;
   settings: NoArgs;
   update_settings: UpdateSettingsArgs;
@@ -132,6 +144,18 @@ export interface Result {
   mark_message_read: Session;
   /** Marks a session as read, whole or up to a message. */
   mark_session_read: Session;
+  /** Makes a file or folder of this computer ready to be sent from where it is. */
+  add_file: Upload;
+  /** Fetches an attachment that is offered. */
+  accept_attachment: Attachment;
+  /** Attachments on their way, then the newest others. */
+  transfers: Page<Transfer>;
+  /** Pauses the fetching of an attachment. */
+  pause_transfer: Transfer;
+  /** Goes on with an attachment that was paused, failed or was given up. */
+  resume_transfer: Transfer;
+  /** Gives up an attachment; from the sending side it is no longer offered. */
+  cancel_transfer: Transfer;
   /** How many messages are unread. */
   unread_count: UnreadCount;
   /** The settings. */

@@ -1,6 +1,8 @@
 // Made from crates/api by `cargo xtask types`; do not edit.
 
+export type * from "./AcceptAttachmentArgs";
 export type * from "./AddContactArgs";
+export type * from "./AddFileArgs";
 export type * from "./Attachment";
 export type * from "./AttachmentKind";
 export type * from "./Availability";
@@ -61,12 +63,15 @@ export type * from "./Theme";
 export type * from "./TokenArgs";
 export type * from "./TokenInfo";
 export type * from "./Transfer";
+export type * from "./TransferArgs";
 export type * from "./TransferState";
 export type * from "./Trust";
 export type * from "./UnreadCount";
 export type * from "./UpdateMeArgs";
 export type * from "./UpdateSessionArgs";
 export type * from "./UpdateSettingsArgs";
+export type * from "./Upload";
+export type * from "./UploadRef";
 export type * from "./User";
 export type * from "./UserArgs";
 export type * from "./UserFilter";

@@ -1,0 +1,33 @@
+//! What only those see who may do everything: where files lie on this machine.
+
+use serde_json::Value;
+
+/// Takes the paths of attachments out of an answer or an event.
+pub(crate) fn hide_paths(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            if object.contains_key("attachmentId")
+                && let Some(path) = object.get_mut("path")
+            {
+                *path = Value::Null;
+            }
+            object.values_mut().for_each(hide_paths);
+        }
+        Value::Array(array) => array.iter_mut().for_each(hide_paths),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_paths_of_attachments_are_hidden() {
+        let mut value =
+            json!({"items": [{"path": "direct", "attachments": [{"attachmentId": "x", "path": "/data/a"}]}]});
+        hide_paths(&mut value);
+        assert_eq!(value, json!({"items": [{"path": "direct", "attachments": [{"attachmentId": "x", "path": null}]}]}));
+    }
+}

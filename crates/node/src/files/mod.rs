@@ -1,0 +1,178 @@
+//! Files between machines: what is offered, wanted, on its way and whole.
+//!
+//! A row in the store says how far each attachment has come; that row alone decides what happens next, so a program that was
+//! killed goes on where it was. What runs at the moment is here, in memory.
+
+mod attach;
+mod commands;
+mod content;
+mod desk;
+mod folder;
+mod import;
+mod names;
+mod part;
+mod picture;
+mod place;
+mod rate;
+mod receive;
+mod show;
+mod stamp;
+mod sweep;
+mod types;
+mod uploads;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use link::ConnId;
+use link::blob::{BlobError, Sink};
+use proto::attachment::Blob;
+use proto::id::{MachineId, MessageId};
+use store::attachments::AttachmentId;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use attach::{Sharing, attach};
+pub use commands::Content;
+pub(crate) use desk::{desk, state_came, tell_ended, wanted};
+pub(crate) use receive::run;
+pub(crate) use show::attachment as view;
+pub use uploads::Uploading;
+pub(crate) use uploads::{parse_upload, tidy};
+
+/// All that goes on with files.
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// Copies and hashes of the program's own.
+    pub(crate) dir: PathBuf,
+    /// Where received files go when the person has not said.
+    pub(crate) downloads: PathBuf,
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// How the linked machines are reached.
+    peers: HashMap<MachineId, Way>,
+    /// What is on its way, in either direction.
+    running: BTreeMap<AttachmentId, Running>,
+    /// What failed for the moment: how often, and not before when again.
+    waiting: HashMap<AttachmentId, (u32, Instant)>,
+    /// What was asked for and is to be brought.
+    expected: HashMap<(MachineId, [u8; 32]), Expected>,
+    /// What is being brought.
+    bringing: HashSet<(MachineId, [u8; 32])>,
+    /// Thumbnails that are on their way or could not be had in this run.
+    thumbnails: HashSet<[u8; 32]>,
+}
+
+/// How a linked machine is reached.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    pub(crate) link: ConnId,
+    pub(crate) address: SocketAddr,
+    /// It dialled: it may be that it cannot be dialled.
+    pub(crate) inbound: bool,
+    /// Cancelled when the link ends.
+    pub(crate) stands: CancellationToken,
+}
+
+/// Something on its way.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    /// Ends it.
+    pub(crate) cancel: CancellationToken,
+    /// How far it is.
+    pub(crate) meter: Arc<rate::Meter>,
+    /// To this machine.
+    pub(crate) incoming: bool,
+}
+
+/// A blob that is to be brought.
+struct Expected {
+    blob: Blob,
+    from: u64,
+    sink: Box<dyn Sink>,
+    cancel: CancellationToken,
+    ended: oneshot::Sender<Result<(), BlobError>>,
+}
+
+impl fmt::Debug for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expected").field("blob", &self.blob).field("from", &self.from).finish_non_exhaustive()
+    }
+}
+
+impl Files {
+    pub(crate) fn new(dir: PathBuf, downloads: PathBuf) -> Self {
+        Self { dir, downloads, state: Mutex::default(), wake: Notify::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change is a step of its own; a panic elsewhere leaves it whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A link stands: what waits for this machine is tried at once.
+    pub(crate) fn up(&self, peer: MachineId, link: ConnId, address: SocketAddr, inbound: bool) {
+        let way = Way { link, address, inbound, stands: CancellationToken::new() };
+        let mut state = self.state();
+        if let Some(former) = state.peers.insert(peer, way) {
+            former.stands.cancel();
+        }
+        state.waiting.clear();
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// A link has ended.
+    pub(crate) fn down(&self, peer: &MachineId, link: ConnId) {
+        let mut state = self.state();
+        if state.peers.get(peer).is_some_and(|way| way.link == link)
+            && let Some(way) = state.peers.remove(peer)
+        {
+            way.stands.cancel();
+        }
+    }
+
+    /// Something may be to be fetched or removed.
+    pub(crate) fn stir(&self) {
+        self.wake.notify_one();
+    }
+
+    fn way(&self, peer: &MachineId) -> Option<Way> {
+        self.state().peers.get(peer).cloned()
+    }
+
+    fn running(&self, id: AttachmentId) -> Option<Running> {
+        self.state().running.get(&id).cloned()
+    }
+
+    /// Tries an attachment at once, however often it has failed.
+    fn retry(&self, id: AttachmentId) {
+        self.state().waiting.remove(&id);
+        self.wake.notify_one();
+    }
+
+    /// Ends what runs for an attachment.
+    fn end(&self, id: AttachmentId) {
+        if let Some(running) = self.running(id) {
+            running.cancel.cancel();
+        }
+    }
+}
+
+/// The ID of an attachment on this machine: it follows from its message, so both sides and every restart have the same.
+pub(crate) fn id_of(message: &MessageId, place: u32) -> AttachmentId {
+    let mut hasher = blake3::Hasher::new_derive_key("landline 2026 attachment id");
+    hasher.update(message.as_bytes());
+    hasher.update(&place.to_be_bytes());
+    let mut bytes = [0; 16];
+    hasher.finalize_xof().fill(&mut bytes);
+    AttachmentId(*uuid::Builder::from_custom_bytes(bytes).as_uuid().as_bytes())
+}

@@ -1,0 +1,567 @@
+//! The files and folders of messages, and how far each has come.
+
+use proto::attachment::{Attachment, Blob, Picture};
+use proto::{MachineId, MessageId, SessionId};
+use rusqlite::Row;
+
+use crate::columns::{Fixed, exact, machine_id, message_id, optional_unsigned, session_id, unsigned};
+use crate::messages::Message;
+use crate::{EventKey, Reader, StoreError, Tx, machines};
+
+pub(crate) const DDL: &str = "\
+CREATE TABLE attachments (
+    key INTEGER PRIMARY KEY,
+    id BLOB NOT NULL CHECK (length(id) = 16),
+    message INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    peer INTEGER NOT NULL,
+    outgoing INTEGER NOT NULL,
+    hash BLOB NOT NULL CHECK (length(hash) = 32),
+    size INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    mime TEXT NOT NULL,
+    files INTEGER,
+    width INTEGER,
+    height INTEGER,
+    animated INTEGER NOT NULL DEFAULT 0,
+    thumbnail BLOB CHECK (length(thumbnail) = 32),
+    thumbnail_size INTEGER,
+    state INTEGER NOT NULL,
+    failure TEXT,
+    done INTEGER NOT NULL DEFAULT 0,
+    part TEXT,
+    path TEXT
+) STRICT;
+CREATE UNIQUE INDEX attachments_id ON attachments (id);
+CREATE UNIQUE INDEX attachments_place ON attachments (message, place);
+CREATE INDEX attachments_hash ON attachments (hash);
+CREATE INDEX attachments_thumbnail ON attachments (thumbnail) WHERE thumbnail IS NOT NULL;
+CREATE INDEX attachments_open ON attachments (state) WHERE state < 4;";
+
+pub(crate) const THUMBNAILS_DDL: &str = "\
+CREATE TABLE thumbnails (
+    hash BLOB PRIMARY KEY CHECK (length(hash) = 32),
+    bytes BLOB NOT NULL
+) STRICT;";
+
+pub(crate) const DOOMED_DDL: &str = "\
+CREATE TABLE doomed_files (
+    path TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;";
+
+/// Names an attachment on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttachmentId(pub [u8; 16]);
+
+/// How far an attachment has come. The numbers are those of the column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nobody has asked for it yet.
+    Offered = 0,
+    /// It is wanted, and waits for its turn or a link.
+    Queued = 1,
+    /// On its way, when the program last ran.
+    Transferring = 2,
+    /// Stopped by a person.
+    Paused = 3,
+    /// All there.
+    Complete = 4,
+    /// Not possible.
+    Failed = 5,
+    /// Given up by a person.
+    Cancelled = 6,
+    /// No longer where it was.
+    Gone = 7,
+}
+
+impl State {
+    const ALL: [Self; 8] = [
+        Self::Offered,
+        Self::Queued,
+        Self::Transferring,
+        Self::Paused,
+        Self::Complete,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Gone,
+    ];
+
+    fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| *state as i64 == number)
+    }
+}
+
+/// An attachment with its place here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its ID.
+    pub id: AttachmentId,
+    /// Local number of its message.
+    pub message: EventKey,
+    /// Its message.
+    pub message_id: MessageId,
+    /// Its session.
+    pub session: SessionId,
+    /// Its place among the message's attachments.
+    pub place: u32,
+    /// The other machine.
+    pub peer: MachineId,
+    /// Whether it goes from this machine to the other.
+    pub outgoing: bool,
+    /// What the message says of it.
+    pub attachment: Attachment,
+    /// How far it has come.
+    pub state: State,
+    /// Why it failed.
+    pub failure: Option<String>,
+    /// Bytes, from the beginning, that are on the receiver's disk and verified, as far as is known here.
+    pub done: u64,
+    /// Where it grows on this machine.
+    pub part: Option<String>,
+    /// Where it lies on this machine, or will as soon as it is whole.
+    pub path: Option<String>,
+    /// Whether its thumbnail is here.
+    pub has_thumbnail: bool,
+}
+
+/// What stands as failure of an attachment that this machine no longer offers.
+const WITHDRAWN: &str = "it is no longer offered";
+
+impl Stored {
+    /// Whether this machine no longer offers it. When the other side gave it up, it may still change its mind.
+    #[must_use]
+    pub fn is_withdrawn(&self) -> bool {
+        self.outgoing && self.state == State::Cancelled && self.failure.is_some()
+    }
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT a.id, a.message, m.id, s.id, a.place, p.id, a.outgoing, a.hash, a.size, a.name, a.mime, a.files,
+                 a.width, a.height, a.animated, a.thumbnail, a.thumbnail_size, a.state, a.failure, a.done, a.part, a.path,
+                 EXISTS (SELECT 1 FROM thumbnails t WHERE t.hash = a.thumbnail)
+             FROM attachments a CROSS JOIN messages m ON m.key = a.message CROSS JOIN sessions s ON s.key = m.session
+             CROSS JOIN machines p ON p.key = a.peer ",
+            $rest
+        )
+    };
+}
+
+/// An attachment to be stored.
+#[derive(Debug, Clone)]
+pub struct NewAttachment<'a> {
+    /// Its ID.
+    pub id: AttachmentId,
+    /// Local number of its message.
+    pub message: EventKey,
+    /// Its place among the message's attachments.
+    pub place: u32,
+    /// The other machine.
+    pub peer: &'a MachineId,
+    /// Whether it goes from this machine to the other.
+    pub outgoing: bool,
+    /// What the message says of it.
+    pub attachment: &'a Attachment,
+    /// How far it has come.
+    pub state: State,
+    /// Where it lies on this machine.
+    pub path: Option<&'a str>,
+}
+
+/// Stores an attachment of a message.
+///
+/// # Errors
+///
+/// As any write; [`StoreError::Missing`] for an unknown machine.
+pub fn insert(tx: &Tx<'_>, new: &NewAttachment<'_>) -> Result<(), StoreError> {
+    let peer = machines::key(tx, new.peer)?.ok_or(StoreError::Missing("the other machine"))?;
+    let Attachment { blob, name, mime, files, picture, thumbnail } = new.attachment;
+    let done = if new.state == State::Complete { blob.size } else { 0 };
+    tx.execute(
+        "INSERT INTO attachments (id, message, place, peer, outgoing, hash, size, name, mime, files, width, height,
+             animated, thumbnail, thumbnail_size, state, done, path)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+        rusqlite::params![
+            new.id.0,
+            new.message,
+            new.place,
+            peer,
+            new.outgoing,
+            blob.hash,
+            exact(blob.size, "attachment size")?,
+            name,
+            mime,
+            files,
+            picture.map(|picture| picture.width),
+            picture.map(|picture| picture.height),
+            picture.is_some_and(|picture| picture.animated),
+            thumbnail.map(|thumbnail| thumbnail.hash),
+            thumbnail.map(|thumbnail| exact(thumbnail.size, "thumbnail size")).transpose()?,
+            new.state as i64,
+            exact(done, "attachment size")?,
+            new.path,
+        ],
+    )?;
+    Ok(())
+}
+
+/// One attachment.
+///
+/// # Errors
+///
+/// As any read.
+pub fn get(reader: &Reader<'_>, id: AttachmentId) -> Result<Option<Stored>, StoreError> {
+    reader.one(select!("WHERE a.id = ?1"), [id.0], stored)
+}
+
+/// The attachments of a message, in their order.
+///
+/// # Errors
+///
+/// As any read.
+pub fn of_message(reader: &Reader<'_>, message: EventKey) -> Result<Vec<Stored>, StoreError> {
+    reader.all(select!("WHERE a.message = ?1 ORDER BY a.place"), [message], stored)
+}
+
+/// Gives messages their attachments. Most have none, and one look says so.
+pub(crate) fn fill<'m>(reader: &Reader<'_>, messages: impl Iterator<Item = &'m mut Message>) -> Result<(), StoreError> {
+    let mut messages: Vec<&mut Message> = messages.collect();
+    let keys = || messages.iter().map(|message| message.key);
+    let Some((first, last)) = keys().min().zip(keys().max()) else { return Ok(()) };
+    let any = "SELECT 1 FROM attachments WHERE message BETWEEN ?1 AND ?2 LIMIT 1";
+    if reader.one(any, (first, last), |_| Ok(()))?.is_none() {
+        return Ok(());
+    }
+    for message in &mut messages {
+        message.attachments = of_message(reader, message.key)?;
+    }
+    Ok(())
+}
+
+/// All attachments of a blob that go between this machine and another, in one direction.
+///
+/// # Errors
+///
+/// As any read.
+pub fn of_blob(
+    reader: &Reader<'_>,
+    peer: &MachineId,
+    hash: &[u8; 32],
+    outgoing: bool,
+) -> Result<Vec<Stored>, StoreError> {
+    let Some(peer) = machines::key(reader, peer)? else { return Ok(Vec::new()) };
+    reader.all(
+        select!("WHERE a.hash = ?1 AND a.peer = ?2 AND a.outgoing = ?3 ORDER BY a.key"),
+        (hash, peer, outgoing),
+        stored,
+    )
+}
+
+/// Whether a message to a machine names this thumbnail.
+///
+/// # Errors
+///
+/// As any read.
+pub fn shows_thumbnail(reader: &Reader<'_>, peer: &MachineId, hash: &[u8; 32]) -> Result<bool, StoreError> {
+    let Some(peer) = machines::key(reader, peer)? else { return Ok(false) };
+    let sql = "SELECT 1 FROM attachments WHERE thumbnail = ?1 AND peer = ?2 AND outgoing = 1 LIMIT 1";
+    Ok(reader.one(sql, (hash, peer), |_| Ok(()))?.is_some())
+}
+
+/// Attachments that are wanted here and not whole, oldest first.
+///
+/// # Errors
+///
+/// As any read.
+pub fn wanted(reader: &Reader<'_>, limit: u32) -> Result<Vec<Stored>, StoreError> {
+    reader.all(
+        select!("WHERE a.state < 4 AND a.state IN (1, 2) AND a.outgoing = 0 ORDER BY a.key LIMIT ?1"),
+        [limit],
+        stored,
+    )
+}
+
+/// Attachments of an accepted machine whose thumbnails are missing here, newest first.
+///
+/// # Errors
+///
+/// As any read.
+pub fn without_thumbnail(reader: &Reader<'_>, limit: u32) -> Result<Vec<Stored>, StoreError> {
+    reader.all(
+        select!(
+            "WHERE a.thumbnail IS NOT NULL AND a.outgoing = 0 AND p.trust IN (2, 3)
+                 AND NOT EXISTS (SELECT 1 FROM thumbnails t WHERE t.hash = a.thumbnail)
+             ORDER BY a.key DESC LIMIT ?1"
+        ),
+        [limit],
+        stored,
+    )
+}
+
+/// Attachments that are offered by a machine and no larger than this.
+///
+/// # Errors
+///
+/// As any read.
+pub fn offered(reader: &Reader<'_>, peer: &MachineId, up_to: u64) -> Result<Vec<Stored>, StoreError> {
+    let Some(peer) = machines::key(reader, peer)? else { return Ok(Vec::new()) };
+    let up_to = i64::try_from(up_to).unwrap_or(i64::MAX);
+    reader.all(
+        select!("WHERE a.state < 4 AND a.state = 0 AND a.outgoing = 0 AND a.peer = ?1 AND a.size <= ?2 ORDER BY a.key"),
+        (peer, up_to),
+        stored,
+    )
+}
+
+/// Attachments on their way, and then the newest others, newest first.
+///
+/// # Errors
+///
+/// As any read.
+pub fn list(reader: &Reader<'_>, limit: u32) -> Result<Vec<Stored>, StoreError> {
+    let mut open = reader.all(select!("WHERE a.state < 4 ORDER BY a.key DESC LIMIT ?1"), [limit], stored)?;
+    let rest = limit.saturating_sub(u32::try_from(open.len()).unwrap_or(limit));
+    open.extend(reader.all(select!("WHERE a.state >= 4 ORDER BY a.key DESC LIMIT ?1"), [rest], stored)?);
+    Ok(open)
+}
+
+/// The newest incoming attachments of a machine that have ended: what to tell it when it comes back.
+///
+/// # Errors
+///
+/// As any read.
+pub fn ended(reader: &Reader<'_>, peer: &MachineId, limit: u32) -> Result<Vec<Stored>, StoreError> {
+    let Some(peer) = machines::key(reader, peer)? else { return Ok(Vec::new()) };
+    reader.all(
+        select!("WHERE a.peer = ?1 AND a.outgoing = 0 AND a.state >= 3 ORDER BY a.key DESC LIMIT ?2"),
+        (peer, limit),
+        stored,
+    )
+}
+
+/// Notes how far an attachment has come; false when it is not there any more.
+///
+/// # Errors
+///
+/// As any write.
+pub fn set_state(tx: &Tx<'_>, id: AttachmentId, state: State, failure: Option<&str>) -> Result<bool, StoreError> {
+    let sql = "UPDATE attachments SET state = ?2, failure = ?3 WHERE id = ?1";
+    Ok(tx.execute(sql, (id.0, state as i64, failure))? > 0)
+}
+
+/// Notes that fetching begins, where, and from which byte on; false when it is not wanted any more.
+///
+/// # Errors
+///
+/// As any write.
+pub fn begin(tx: &Tx<'_>, id: AttachmentId, part: &str, done: u64) -> Result<bool, StoreError> {
+    let sql =
+        "UPDATE attachments SET state = 2, failure = NULL, part = ?2, done = ?3 WHERE id = ?1 AND state IN (1, 2)";
+    Ok(tx.execute(sql, (id.0, part, exact(done, "bytes done")?))? > 0)
+}
+
+/// Notes how fetching ended, unless a person has decided otherwise meanwhile.
+///
+/// # Errors
+///
+/// As any write.
+pub fn settle(tx: &Tx<'_>, id: AttachmentId, state: State, failure: Option<&str>) -> Result<bool, StoreError> {
+    let sql = "UPDATE attachments SET state = ?2, failure = ?3 WHERE id = ?1 AND state IN (1, 2)";
+    Ok(tx.execute(sql, (id.0, state as i64, failure))? > 0)
+}
+
+/// Notes that an attachment is whole and lies there. When it is not wanted any more, the file is doomed.
+///
+/// # Errors
+///
+/// As any write.
+pub fn complete(tx: &Tx<'_>, id: AttachmentId, path: &str) -> Result<bool, StoreError> {
+    let sql = "UPDATE attachments SET state = 4, failure = NULL, done = size, part = NULL, path = ?2
+               WHERE id = ?1 AND state IN (1, 2)";
+    let wanted = tx.execute(sql, (id.0, path))? > 0;
+    if !wanted {
+        doom(tx, path)?;
+    }
+    Ok(wanted)
+}
+
+/// Gives up an attachment: what has come of it is doomed.
+///
+/// # Errors
+///
+/// As any write.
+pub fn cancel(tx: &Tx<'_>, stored: &Stored) -> Result<(), StoreError> {
+    if let (Some(part), false) = (&stored.part, stored.outgoing) {
+        doom(tx, part)?;
+    }
+    let failure = stored.outgoing.then_some(WITHDRAWN);
+    let sql = "UPDATE attachments SET state = 6, failure = ?2, done = 0, part = NULL, path = NULL WHERE id = ?1";
+    tx.execute(sql, (stored.id.0, failure))?;
+    Ok(())
+}
+
+/// Forgets a thumbnail that a message names but that is none.
+///
+/// # Errors
+///
+/// As any write.
+pub fn drop_thumbnail(tx: &Tx<'_>, hash: &[u8; 32]) -> Result<(), StoreError> {
+    tx.execute("UPDATE attachments SET thumbnail = NULL WHERE thumbnail = ?1 AND outgoing = 0", [hash])?;
+    Ok(())
+}
+
+/// Notes how many bytes are there and verified.
+///
+/// # Errors
+///
+/// As any write.
+pub fn set_done(tx: &Tx<'_>, id: AttachmentId, done: u64) -> Result<bool, StoreError> {
+    let sql = "UPDATE attachments SET done = ?2 WHERE id = ?1";
+    Ok(tx.execute(sql, (id.0, exact(done, "bytes done")?))? > 0)
+}
+
+/// Notes that a sending has ended without the other side's word that all has come.
+///
+/// # Errors
+///
+/// As any write.
+pub fn pause_sending(tx: &Tx<'_>, id: AttachmentId, done: u64) -> Result<bool, StoreError> {
+    let sql = "UPDATE attachments SET state = 1, done = ?2 WHERE id = ?1 AND state = 2 AND outgoing = 1";
+    Ok(tx.execute(sql, (id.0, exact(done, "bytes done")?))? > 0)
+}
+
+/// Lets an attachment grow elsewhere; what has grown so far is doomed.
+///
+/// # Errors
+///
+/// As any write.
+pub fn move_part(tx: &Tx<'_>, id: AttachmentId, part: &str) -> Result<(), StoreError> {
+    let Some(stored) = get(tx, id)? else { return Ok(()) };
+    if stored.part.as_deref() == Some(part) {
+        return Ok(());
+    }
+    if let Some(old) = &stored.part {
+        doom(tx, old)?;
+    }
+    tx.execute("UPDATE attachments SET part = ?2, done = 0, path = NULL WHERE id = ?1", (id.0, part))?;
+    Ok(())
+}
+
+/// Notes where an attachment grows, and where it will lie.
+///
+/// # Errors
+///
+/// As any write.
+pub fn set_place(tx: &Tx<'_>, id: AttachmentId, part: Option<&str>, path: Option<&str>) -> Result<bool, StoreError> {
+    Ok(tx.execute("UPDATE attachments SET part = ?2, path = ?3 WHERE id = ?1", (id.0, part, path))? > 0)
+}
+
+/// Forgets the attachments of a message. What lay on this machine for them alone is doomed: see [`doomed`]. The person's
+/// own files, which were sent from where they are, stay.
+///
+/// # Errors
+///
+/// As any write.
+pub fn remove(tx: &Tx<'_>, message: EventKey) -> Result<Vec<AttachmentId>, StoreError> {
+    let removed = of_message(tx, message)?;
+    for stored in &removed {
+        tx.execute("DELETE FROM attachments WHERE id = ?1", [stored.id.0])?;
+        if !stored.outgoing {
+            for path in [&stored.part, &stored.path].into_iter().flatten() {
+                doom(tx, path)?;
+            }
+        }
+        if let Some(thumbnail) = &stored.attachment.thumbnail {
+            tx.execute(
+                "DELETE FROM thumbnails WHERE hash = ?1
+                     AND NOT EXISTS (SELECT 1 FROM attachments WHERE thumbnail = ?1)
+                     AND NOT EXISTS (SELECT 1 FROM uploads WHERE thumbnail = ?1)",
+                [thumbnail.hash],
+            )?;
+        }
+        crate::sources::release(tx, &stored.attachment.blob.hash)?;
+    }
+    Ok(removed.into_iter().map(|stored| stored.id).collect())
+}
+
+/// Keeps a thumbnail.
+///
+/// # Errors
+///
+/// As any write.
+pub fn put_thumbnail(tx: &Tx<'_>, hash: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
+    tx.execute("INSERT INTO thumbnails (hash, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING", (hash, bytes))?;
+    Ok(())
+}
+
+/// A thumbnail.
+///
+/// # Errors
+///
+/// As any read.
+pub fn thumbnail(reader: &Reader<'_>, hash: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
+    reader.one("SELECT bytes FROM thumbnails WHERE hash = ?1", [hash], |row| row.get(0))
+}
+
+/// Notes a file that is to be removed from the disk.
+pub(crate) fn doom(tx: &Tx<'_>, path: &str) -> Result<(), StoreError> {
+    tx.execute("INSERT INTO doomed_files (path) VALUES (?1) ON CONFLICT DO NOTHING", [path])?;
+    Ok(())
+}
+
+/// Files that are to be removed from the disk. They are noted here in the transaction that forgets them, so that they go even
+/// if the program is killed in between.
+///
+/// # Errors
+///
+/// As any read.
+pub fn doomed(reader: &Reader<'_>) -> Result<Vec<String>, StoreError> {
+    reader.all("SELECT path FROM doomed_files LIMIT 1000", [], |row| row.get(0))
+}
+
+/// A doomed file is gone.
+///
+/// # Errors
+///
+/// As any write.
+pub fn forget_doomed(tx: &Tx<'_>, path: &str) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM doomed_files WHERE path = ?1", [path])?;
+    Ok(())
+}
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let hash = |index| row.get::<_, Option<Fixed<32>>>(index).map(|hash| hash.map(|hash| hash.0));
+    let picture = match (row.get(12)?, row.get(13)?) {
+        (Some(width), Some(height)) => Some(Picture { width, height, animated: row.get(14)? }),
+        _ => None,
+    };
+    let thumbnail = match (hash(15)?, optional_unsigned(row, 16)?) {
+        (Some(hash), Some(size)) => Some(Blob { hash, size }),
+        _ => None,
+    };
+    let state: i64 = row.get(17)?;
+    Ok(Stored {
+        id: AttachmentId(row.get::<_, Fixed<16>>(0)?.0),
+        message: row.get(1)?,
+        message_id: message_id(row, 2)?,
+        session: session_id(row, 3)?,
+        place: row.get(4)?,
+        peer: machine_id(row, 5)?,
+        outgoing: row.get(6)?,
+        attachment: Attachment {
+            blob: Blob { hash: row.get::<_, Fixed<32>>(7)?.0, size: unsigned(row, 8)? },
+            name: row.get(9)?,
+            mime: row.get(10)?,
+            files: row.get(11)?,
+            picture,
+            thumbnail,
+        },
+        state: State::from_number(state).ok_or(rusqlite::Error::IntegralValueOutOfRange(17, state))?,
+        failure: row.get(18)?,
+        done: unsigned(row, 19)?,
+        part: row.get(20)?,
+        path: row.get(21)?,
+        has_thumbnail: row.get(22)?,
+    })
+}
