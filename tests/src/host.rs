@@ -145,6 +145,23 @@ impl Host {
         }
     }
 
+    /// Lets it send no more than this, as an ordinary network would.
+    pub fn narrow(&self, megabits: u32) {
+        let rate = format!("{megabits}mbit");
+        let words = ["qdisc", "add", "dev", "eth0", "root", "tbf", "rate", &rate, "burst", "64kb", "latency", "50ms"];
+        self.namespace.run("tc", &words);
+    }
+
+    /// How many bytes it has sent so far, with everything that belongs to a frame.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        let said: Value = serde_json::from_str(&self.namespace.ip("-json -statistics link show dev eth0")).unwrap();
+        said[0]["stats64"]["tx"]["bytes"].as_u64().expect("the interface counts")
+    }
+
     fn filter(&self, command: &str) {
         self.namespace.run("nft", &[command]);
     }

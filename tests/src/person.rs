@@ -1,5 +1,6 @@
 //! Somebody with a machine, as the stories of the tests tell it.
 
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -162,6 +163,44 @@ impl Person {
         until(&format!("everything of {} is delivered", self.name()), limit, || {
             (self.cli(&["status"])["waiting"] == 0).then_some(())
         });
+    }
+
+    /// Sends a file of its own; the attachment's ID.
+    ///
+    /// # Panics
+    /// When it can't.
+    pub fn sends_file(&self, to: &Self, path: &Path) -> String {
+        let message = self.cli(&["send", to.id(), "--file", path.to_str().unwrap()]);
+        message["attachments"][0]["attachmentId"].as_str().expect("the message names it").to_owned()
+    }
+
+    /// A transfer as this node shows it now.
+    #[must_use]
+    pub fn transfer(&self, id: &str) -> Option<Value> {
+        items(self.host.cli(&["transfers"]).ok()?).into_iter().find(|transfer| transfer["transferId"] == id)
+    }
+
+    /// Waits until so many bytes of a file have come, but not all.
+    ///
+    /// # Panics
+    /// When it is complete before.
+    pub fn has_bytes(&self, id: &str, count: u64, limit: Duration) -> u64 {
+        until(&format!("{} has {count} bytes of the file", self.name()), limit, || {
+            let transfer = self.transfer(id)?;
+            assert_ne!(transfer["state"], "complete", "because this was to be seen on its way");
+            transfer["bytesDone"].as_u64().filter(|done| *done >= count)
+        })
+    }
+
+    /// Waits until a file is whole here; where it lies.
+    pub fn has_file(&self, from: &Self, id: &str, limit: Duration) -> PathBuf {
+        until(&format!("{} has the whole file", self.name()), limit, || {
+            self.transfer(id).filter(|transfer| transfer["state"] == "complete")
+        });
+        let attachments = self.history(from).into_iter().flat_map(|message| items(message["attachments"].clone()));
+        let path =
+            attachments.filter(|it| it["attachmentId"] == id).find_map(|it| it["path"].as_str().map(PathBuf::from));
+        path.expect("a received file lies somewhere")
     }
 
     /// Starts sending many messages, several at a time; each reads `prefix WRITER.NUMBER`.

@@ -5,6 +5,8 @@
 mod cables;
 #[path = "network/disks.rs"]
 mod disks;
+#[path = "network/files.rs"]
+mod files;
 #[path = "network/lab.rs"]
 mod lab;
 #[path = "network/meeting.rs"]

@@ -18,6 +18,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long an answer may take; adding an address waits for another machine.
 const ANSWER: Duration = Duration::from_secs(60);
 
+const MISUNDERSTOOD: &str = "the node's answer is not understood; is it of the same version?";
+
 /// A running node's API.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
@@ -109,7 +111,34 @@ impl Client {
             request = request.json(body);
         }
         let response = self.send(request).await?;
-        response.json().await.context("the node's answer is not understood; is it of the same version?")
+        response.json().await.context(MISUNDERSTOOD)
+    }
+
+    /// As [`Client::post`], for what may take as long as it takes.
+    pub(crate) async fn post_slowly<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        let response = self.send(self.request(Method::POST, path, &[])?.json(body)).await?;
+        response.json().await.context(MISUNDERSTOOD)
+    }
+
+    /// Sends bytes as they come.
+    pub(crate) async fn upload<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: reqwest::Body,
+    ) -> anyhow::Result<T> {
+        let request = self.request(Method::POST, path, query)?;
+        let response = self.send(request.header("Content-Type", "application/octet-stream").body(body)).await?;
+        response.json().await.context(MISUNDERSTOOD)
+    }
+
+    /// Opens something that is no JSON.
+    pub(crate) async fn content(&self, path: &[&str]) -> anyhow::Result<Response> {
+        self.send(self.request(Method::GET, path, &[])?).await
     }
 
     /// Opens the stream of events, which has no end of its own.

@@ -1,6 +1,7 @@
 //! `landline`: the headless node, and the commands that talk to a running one.
 
 mod client;
+mod files;
 mod follow;
 mod notifications;
 mod options;

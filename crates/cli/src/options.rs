@@ -7,6 +7,8 @@ use std::str::FromStr;
 use api::args::Scope;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::files::TransferOptions;
+
 /// Chat between machines, without a server.
 #[derive(Debug, Parser)]
 #[command(name = "landline", version, about, propagate_version = true, disable_help_subcommand = true)]
@@ -85,9 +87,26 @@ pub(crate) enum Task {
         /// To whom: a session or a machine
         #[arg(value_name = "TO")]
         to: String,
-        /// The text, or - for standard input
-        #[arg(value_name = "TEXT", allow_hyphen_values = true)]
-        text: String,
+        /// The text, or - for standard input; not needed beside files
+        #[arg(value_name = "TEXT", allow_hyphen_values = true, required_unless_present = "file")]
+        text: Option<String>,
+        /// A file or folder to send with it, from where it is (may be repeated)
+        #[arg(long, value_name = "FILE")]
+        file: Vec<PathBuf>,
+        /// Send a copy of the files as they are now, so that they need not stay
+        #[arg(long, requires = "file")]
+        copy: bool,
+    },
+    /// List files on their way, or accept, pause, resume and cancel them
+    Transfers(TransferOptions),
+    /// Write the content of an attachment that is on the node's machine
+    Get {
+        /// Its ID, as `history` and `transfers` list it
+        #[arg(value_name = "ID")]
+        id: String,
+        /// The file to make, or - for standard output
+        #[arg(value_name = "FILE")]
+        to: PathBuf,
     },
     /// Print new messages as they come
     Follow {

@@ -1,6 +1,7 @@
 //! The commands that talk to a running node.
 
 use std::io::Read as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
@@ -12,7 +13,7 @@ use serde_json::json;
 use crate::client::Client;
 use crate::options::{Place, Task, TokenTask};
 use crate::target::{self, Target};
-use crate::{follow, output};
+use crate::{files, follow, output};
 
 /// Most bytes of standard input that are read for a message; the node says what is too long.
 const INPUT_BYTES: u64 = 128 * 1024;
@@ -32,7 +33,9 @@ pub(crate) async fn run(place: &Place, task: Task) -> anyhow::Result<()> {
         Task::Search(options) => asked.search(options).await,
         Task::Notifications { list, task: None } => asked.notifications(list).await,
         Task::Notifications { task: Some(task), .. } => asked.notification_task(task).await,
-        Task::Send { to, text } => asked.send(&to, text).await,
+        Task::Send { to, text, file, copy } => asked.send(&to, text.unwrap_or_default(), &file, copy).await,
+        Task::Transfers(options) => files::transfers(&asked.client, options, asked.json).await,
+        Task::Get { id, to } => files::get(&asked.client, &id, &to).await,
         Task::Follow { session, own } => follow::run(place, session.as_deref(), own).await,
         Task::Read { session } => asked.read(&session).await,
         Task::Accept(user) => asked.trust(&user.user, "accept", "Accepted").await,
@@ -141,15 +144,20 @@ impl Asked {
         }
         for message in &page.items {
             output::line(&message_line(message, &session))?;
+            for line in files::lines(message) {
+                output::line(&line)?;
+            }
         }
         Ok(())
     }
 
-    async fn send(&self, to: &str, text: String) -> anyhow::Result<()> {
+    async fn send(&self, to: &str, text: String, files: &[PathBuf], copy: bool) -> anyhow::Result<()> {
         let text = if text == "-" { input()? } else { text };
-        let body = match target::find(&self.client, to).await? {
-            Target::Session(id) => json!({ "sessionId": id, "message": text }),
-            Target::User(id) => json!({ "receiverUserId": id, "message": text }),
+        let to = target::find(&self.client, to).await?;
+        let attachments = files::add(&self.client, files, copy).await?;
+        let body = match to {
+            Target::Session(id) => json!({ "sessionId": id, "message": text, "attachments": attachments }),
+            Target::User(id) => json!({ "receiverUserId": id, "message": text, "attachments": attachments }),
         };
         let message: Message = self.client.post(&["messages"], &body).await?;
         if self.json {

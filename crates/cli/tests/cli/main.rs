@@ -10,6 +10,7 @@
 )]
 
 mod conversation;
+mod files;
 mod follow;
 mod node;
 mod program;

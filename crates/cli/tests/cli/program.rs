@@ -149,6 +149,19 @@ impl Node {
         Ran::from(child.wait_with_output().unwrap())
     }
 
+    /// Waits until a command prints these words. The command line shows what is now; nothing tells it of what will be.
+    pub(crate) fn waits_for(&self, args: &[&str], words: &str) {
+        let begun = std::time::Instant::now();
+        loop {
+            let said = self.run(args).ok();
+            if said.contains(words) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{args:?} never says {words:?}, but: {said}");
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+
     /// Waits until so many programs listen: `follow` says nothing when it begins. The only sign is a count to look at.
     pub(crate) fn heard_by(&self, listeners: u32) {
         let authority = self.api().replace("http://", "");

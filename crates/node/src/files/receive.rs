@@ -199,7 +199,17 @@ async fn attempt(core: &Arc<Core>, stored: &Stored, way: &Way, running: &Running
         Ok(()) => finish(core, stored, &path).await,
         Err(BlobError::Cancelled) if way.stands.is_cancelled() => Outcome::Later("the link has ended".to_owned()),
         Err(BlobError::Cancelled) => Outcome::Ended,
-        Err(BlobError::Sink(error)) => disk_failed(&error),
+        Err(BlobError::Sink(error)) => {
+            if is_full(&error) {
+                // Chat needs the room more than half a file does.
+                let part = path.clone();
+                let removed = core.spawner.spawn_blocking("make room", move || std::fs::remove_file(part)).await;
+                if let Ok(Err(error)) = removed {
+                    tracing::warn!(%error, "a file that found no room could not be removed");
+                }
+            }
+            disk_failed(&error)
+        }
         Err(BlobError::Mismatch) if failures == 0 => Outcome::Later("the content did not fit its hash".to_owned()),
         Err(BlobError::Mismatch) => Outcome::Failed(
             State::Failed,
@@ -224,13 +234,15 @@ pub(crate) fn refused(refusal: BlobRefusal) -> Option<(State, &'static str)> {
     }
 }
 
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 fn disk_failed(error: &io::Error) -> Outcome {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Outcome::Failed(State::Failed, "the disk is full".to_owned(), Some(BlobState::NoRoom))
-        }
-        _ => Outcome::Failed(State::Failed, format!("it cannot be stored: {error}"), Some(BlobState::Failed)),
+    if is_full(error) {
+        return Outcome::Failed(State::Failed, "the disk is full".to_owned(), Some(BlobState::NoRoom));
     }
+    Outcome::Failed(State::Failed, format!("it cannot be stored: {error}"), Some(BlobState::Failed))
 }
 
 /// Where it lies already: the program was killed after it was put there, and before that was noted.
