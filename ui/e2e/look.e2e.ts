@@ -96,6 +96,49 @@ const screens: readonly Screen[] = [
     },
   },
   {
+    name: "session-menu",
+    query: "world=busy",
+    go: async (page) => {
+      await page.getByTestId("session-item").nth(2).click({ button: "right" });
+      await page.getByRole("menu").waitFor();
+    },
+  },
+  {
+    name: "small-session-menu",
+    query: "world=busy",
+    viewport: small,
+    go: async (page) => {
+      await page.getByTestId("session-item").nth(1).click({ button: "right" });
+      await page.getByRole("menu").waitFor();
+    },
+  },
+  {
+    name: "list-previews",
+    query: "world=busy",
+    go: async (page) => {
+      await page.getByTestId("session-item").first().waitFor();
+      await page.evaluate(() => {
+        const { fake } = window;
+        const attachment = { ...window.attachment("beach.jpg", "image/jpeg"), width: 1600, height: 900 };
+        fake.say("session-landline1omar", "landline1omar", "", { messageType: "image", attachments: [attachment] });
+        fake.say("session-landline1anna", "landline1me", "The slides", { messageType: "file", attachments: [window.attachment("slides.pdf", "application/pdf")], state: "delivered" });
+        fake.say("session-landline1dana", "landline1dana", "", { deletedAt: new Date().toISOString() });
+        fake.tell("session-landline1mei7", { typing: ["landline1mei7"] });
+        fake.tell("session-landline1zzk4", { unreadCount: 0, firstUnread: null, markedUnread: true });
+      });
+      await page.getByText("beach.jpg").waitFor();
+    },
+  },
+  {
+    name: "switcher-commands",
+    query: "world=busy",
+    go: async (page) => {
+      await session(0)(page);
+      await page.keyboard.press("Control+k");
+      await page.getByTestId("switcher-input").fill("th");
+    },
+  },
+  {
     name: "notifications",
     query: "world=busy",
     go: async (page) => {
@@ -306,6 +349,24 @@ const screens: readonly Screen[] = [
   },
   { name: "small-rich", query: "world=rich", viewport: small, go: session(0) },
   { name: "pseudo-rich", query: "world=rich&language=en-XA", go: session(0) },
+  {
+    name: "settings-quiet",
+    query: "world=busy",
+    go: async (page) => {
+      await settings("notifications")(page);
+      await page.getByRole("switch", { name: "Quiet hours" }).check();
+      await page.getByTestId("quiet-from").waitFor();
+    },
+  },
+  {
+    name: "settings-search",
+    query: "world=busy",
+    go: async (page) => {
+      await settings("profile")(page);
+      await page.getByTestId("settings-search").fill("no");
+      await page.getByTestId("settings-found").waitFor();
+    },
+  },
   { name: "hostile", query: "world=hostile", go: session(0) },
   { name: "small-list", query: "world=busy", viewport: small, go: (page) => page.getByTestId("session-item").first().waitFor() },
   { name: "small-conversation", query: "world=busy", viewport: small, go: session(3) },

@@ -122,3 +122,29 @@ test("what came while one looked elsewhere stands in the notification centre", a
   await b.getByTestId("notification-delete").first().click();
   expect(errors()).toEqual([]);
 }, 120_000);
+
+test("what is set and put aside stays so over a reload", async () => {
+  const { a, b, errors } = await pair();
+  await write(a, "still there?");
+  await b.getByTestId("settings-open").click();
+  await b.getByTestId("settings-search").fill("quiet");
+  await b.getByTestId("settings-found").getByRole("button", { name: "Quiet hours" }).click();
+  await b.getByRole("switch", { name: "Quiet hours" }).check();
+  await b.getByTestId("quiet-from").selectOption("21:30");
+  await b.getByRole("radio", { name: "None" }).check();
+  await isAccessible(b, "settings-quiet");
+  await b.getByTestId("session-item").click({ button: "right" });
+  await b.getByRole("menuitem", { name: "Mute for 8 hours" }).click();
+  await b.getByText("No more notifications from").waitFor();
+  await b.getByTestId("session-item").click({ button: "right" });
+  await b.getByRole("menuitem", { name: "Archive" }).click();
+  await b.getByTestId("session-item").waitFor({ state: "detached" });
+  await b.reload();
+  await b.locator("[data-testid=session-filter][data-filter=archived]").click();
+  await b.getByTestId("session-item").waitFor();
+  await b.getByTestId("settings-open").click();
+  await b.locator("[data-testid=settings-tab][data-section=notifications]").click();
+  expect(await b.getByTestId("quiet-from").inputValue()).toBe("21:30");
+  expect(await b.getByRole("radio", { name: "None" }).isChecked()).toBe(true);
+  expect(errors()).toEqual([]);
+}, 120_000);

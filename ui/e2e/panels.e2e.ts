@@ -166,3 +166,84 @@ describe("the notification centre", () => {
     await page.getByTestId("notifications-badge").getByText("6").waitFor();
   });
 });
+
+describe("the list of sessions", () => {
+  const item = (page: Page, name: string) => page.locator(`[data-session="session-landline1${name}"]`);
+
+  test("has a menu by key and pointer, which gives the focus back", async () => {
+    const page = await start("world=busy");
+    await page.getByTestId("session-item").first().waitFor();
+    await page.locator("[data-testid=session-item][tabindex='0']").focus();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Shift+F10");
+    await page.getByRole("menuitem", { name: "Mark as read" }).waitFor();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await item(page, "mei7").getByTestId("session-badge").waitFor({ state: "detached" });
+    await page.waitForFunction(() => (document.activeElement as HTMLElement).dataset["session"] === "session-landline1mei7");
+  });
+
+  test("puts a session aside and brings it back", async () => {
+    const page = await start("world=busy");
+    expect(await page.locator("[data-filter=archived]").count(), "because nothing is archived").toBe(0);
+    await item(page, "omar").click({ button: "right" });
+    await page.getByRole("menuitem", { name: "Archive" }).click();
+    await item(page, "omar").waitFor({ state: "detached" });
+    await page.locator("[data-filter=archived]").click();
+    await item(page, "omar").click({ button: "right" });
+    await page.getByRole("menuitem", { name: "Back into the list" }).click();
+    await page.getByText("Nothing is archived.").waitFor();
+    await page.locator("[data-testid=session-filter][data-filter=all]").click();
+    await item(page, "omar").waitFor();
+  });
+
+  test("commands of the open session are in the quick switcher", async () => {
+    const page = await start("world=busy");
+    await openSession(page);
+    await page.keyboard.press("Control+k");
+    await page.getByTestId("switcher-input").fill("find in");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => (document.activeElement as HTMLElement).dataset["testid"] === "find-input");
+    await page.keyboard.press("Control+k");
+    await page.getByTestId("switcher-input").fill("theme dark");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.documentElement.dataset["theme"] === "dark");
+  });
+});
+
+describe("the settings", () => {
+  const set = (page: Page) => page.evaluate(() => window.fake.settings);
+
+  test("are found by a word", async () => {
+    const page = await start("world=busy");
+    await page.getByTestId("settings-open").click();
+    await page.getByTestId("settings-search").fill("hours");
+    await page.getByTestId("settings-found").getByRole("button", { name: "Quiet hours" }).click();
+    await page.locator("[data-testid=settings][data-section=notifications]").waitFor();
+    await page.getByRole("radio", { name: "None" }).check();
+    expect(await set(page)).toMatchObject({ sound: "none" });
+  });
+
+  test("keep quiet hours, and a time between the half hours that a program set", async () => {
+    const page = await start("world=busy");
+    await page.evaluate(() => (window.fake.settings = { ...window.fake.settings, quietFrom: "21:45" }));
+    await page.reload();
+    await page.getByTestId("settings-open").click();
+    await page.locator("[data-testid=settings-tab][data-section=notifications]").click();
+    await page.getByRole("switch", { name: "Quiet hours" }).check();
+    await page.getByTestId("quiet-from").selectOption("23:30");
+    expect(await set(page)).toMatchObject({ quietEnabled: true, quietFrom: "23:30", quietTo: "07:00" });
+  });
+});
+
+test("the details of a session mute it for a while", async () => {
+  const page = await start("world=busy");
+  await openSession(page);
+  await page.getByTestId("details-open").click();
+  await page.getByTestId("session-mute").selectOption({ label: "For 8 hours" });
+  await page.getByTestId("session-mute").locator("option", { hasText: / at / }).waitFor({ state: "attached" });
+  const row = () => page.evaluate(() => window.fake.row("session-landline1anna"));
+  await page.getByTestId("session-mute").selectOption({ label: "No" });
+  expect(await row()).toMatchObject({ mutedUntil: null });
+});

@@ -57,6 +57,7 @@ export const testid = {
   newPill: "new-pill",
   details: "details",
   detailsOpen: "details-open",
+  sessionMute: "session-mute",
   /** The composer, its button and the line above it. */
   composer: "composer",
   composerHint: "composer-hint",
@@ -94,8 +95,12 @@ export const testid = {
   settingsOpen: "settings-open",
   settings: "settings",
   settingsTab: "settings-tab",
+  settingsSearch: "settings-search",
+  settingsFound: "settings-found",
   settingsName: "settings-name",
   settingsSave: "settings-save",
+  quietFrom: "quiet-from",
+  quietTo: "quiet-to",
   notificationTest: "notification-test",
   notificationReason: "notification-reason",
   /** Shell. */

@@ -5,14 +5,15 @@ import { BackendError } from "../../src/backend/backend";
 import type { CommandName } from "../../src/backend/gen";
 import Root from "../../src/views/Root.svelte";
 import type { FakeBackend } from "../../tests/fake/backend";
-import { person } from "../../tests/fake/backend";
 import { richWorld } from "../../tests/fake/rich";
+import { attachment, person } from "../../tests/fake/backend";
 import { busyWorld, freshWorld, hostileWorld, longWorld } from "../../tests/fake/world";
 
 declare global {
   interface Window {
     fake: FakeBackend;
     person: typeof person;
+    attachment: typeof attachment;
     /** Lets the next call of a command fail. */
     refuse: (name: CommandName, message: string) => void;
   }
@@ -30,6 +31,7 @@ const fake = (worlds[query.get("world") ?? "busy"] ?? busyWorld)();
 fake.settings = { ...fake.settings, language: query.get("language") ?? "en" };
 window.fake = fake;
 window.person = person;
+window.attachment = attachment;
 window.refuse = (name, message) => fake.refusals.set(name, new BackendError({ code: "refused", message }));
 const target = document.getElementById("app");
 if (target !== null) mount(Root, { target, props: { backend: fake } });

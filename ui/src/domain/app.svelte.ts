@@ -1,7 +1,8 @@
 import { BackendError, type Backend, type BackendMessage, type Connection, type ShellInfo } from "../backend/backend";
-import type { Change, Info, Me, Message, Network, Notification, Settings, User } from "../backend/gen";
+import type { Change, Info, Me, Message, Network, Notification, Session, Settings, UpdateSessionArgs, User } from "../backend/gen";
 import type { Day } from "../shared/days";
 import { m, useLanguage } from "../shared/i18n.svelte";
+import { isolate } from "../shared/platform";
 import { Announcer } from "./announce.svelte";
 import { Drafts } from "./drafts";
 import { Emojis } from "./emojis.svelte";
@@ -9,7 +10,7 @@ import { Find } from "./find.svelte";
 import { Notifications } from "./notifications.svelte";
 import { People, SEARCH_MS } from "./people.svelte";
 import { Search } from "./search.svelte";
-import { Sessions, isMuted } from "./sessions.svelte";
+import { MUTED_ALWAYS, Sessions, isMuted, isUnread } from "./sessions.svelte";
 import { Timeline } from "./timeline.svelte";
 
 /** What the main part of the window shows. */
@@ -43,6 +44,7 @@ export interface Toast {
 
 /** How long a toast stays; errors are read slower. */
 const TOAST_MS = { info: 4_000, error: 8_000 };
+const HOUR_MS = 3_600_000;
 const ZOOM = { least: 80, most: 160, step: 10 };
 
 const defaults: Settings = {
@@ -394,7 +396,7 @@ export class App {
     for (let i = 1; i <= rows.length; i++) {
       const base = at < 0 && step < 0 ? 0 : at;
       const one = rows[(((base + step * i) % rows.length) + rows.length) % rows.length];
-      if (one !== undefined && (!unread || one.unreadCount > 0)) {
+      if (one !== undefined && (!unread || isUnread(one))) {
         this.openSession(one.sessionId);
         return;
       }
@@ -479,24 +481,47 @@ export class App {
 
   async updateSession(
     sessionId: string,
-    patch: { pinned?: boolean; archived?: boolean; mutedUntil?: string | null },
-  ): Promise<void> {
-    await this.attempt(async () => {
+    patch: Omit<UpdateSessionArgs, "sessionId">,
+  ): Promise<boolean> {
+    return this.attempt(async () => {
       this.sessions.apply(await this.backend.call("update_session", { sessionId, ...patch }));
     });
   }
 
+  /** Mutes a session for some hours or for good; `null` unmutes it. */
+  async mute(session: Session, hours: number | "always" | null): Promise<void> {
+    const until = hours === null ? null : hours === "always" ? MUTED_ALWAYS : new Date(Date.now() + hours * HOUR_MS).toISOString();
+    if (!(await this.updateSession(session.sessionId, { mutedUntil: until }))) return;
+    const name = isolate(session.title);
+    this.toast(until === null ? m.unmuted_toast({ name }) : m.muted_toast({ name }), "info");
+  }
+
   /** Mutes the open session for good, or unmutes it. */
   async toggleMute(): Promise<void> {
-    const session = this.session;
-    if (session === undefined) return;
-    const muted = isMuted(session, this.now);
-    await this.updateSession(session.sessionId, { mutedUntil: muted ? null : MUTED_ALWAYS });
-    this.toast(muted ? m.unmuted_toast({ name: session.title }) : m.muted_toast({ name: session.title }), "info");
+    if (this.session !== undefined) await this.mute(this.session, isMuted(this.session, this.now) ? null : "always");
+  }
+
+  /** Puts a session aside, or back into the list. */
+  async archive(session: Session, archived: boolean): Promise<void> {
+    if (!(await this.updateSession(session.sessionId, { archived }))) return;
+    if (archived && this.session?.sessionId === session.sessionId) this.back();
+    this.toast(archived ? m.archived_toast() : m.unarchived_toast(), "info");
+  }
+
+  /** Marks all of a session as read. */
+  async markSession({ sessionId }: Session): Promise<void> {
+    await this.attempt(async () => {
+      this.sessions.apply(await this.backend.call("mark_session_read", { sessionId }));
+    });
   }
 
   async updateSettings(patch: Partial<Settings>): Promise<void> {
-    await this.attempt(async () => this.#useSettings(await this.backend.call("update_settings", patch)));
+    await this.attempt(() => this.changeSettings(patch));
+  }
+
+  /** Changes settings, and rejects with what the node says against it. */
+  async changeSettings(patch: Partial<Settings>): Promise<void> {
+    this.#useSettings(await this.backend.call("update_settings", patch));
   }
 
   async updateMe(patch: Partial<Pick<Me, "name" | "device" | "statusText" | "colour" | "welcomed">>): Promise<void> {
@@ -554,6 +579,3 @@ export class App {
     });
   }
 }
-
-/** "Always", as far as a date can say it. */
-export const MUTED_ALWAYS = "9999-12-31T23:59:59.000Z";

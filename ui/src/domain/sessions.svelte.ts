@@ -2,8 +2,11 @@ import { SvelteMap } from "svelte/reactivity";
 import type { Message, Session, User } from "../backend/gen";
 import { heldOrder } from "./held-order";
 
+/** "Always", as far as a date can say it. */
+export const MUTED_ALWAYS = "9999-12-31T23:59:59.000Z";
+
 /** Which sessions the list shows. */
-export type Filter = "all" | "unread" | "waiting";
+export type Filter = "all" | "unread" | "waiting" | "archived";
 
 /** All conversations, as the list shows them. */
 export class Sessions {
@@ -24,6 +27,11 @@ export class Sessions {
     [...this.#byId.values()].filter((one) => !one.archived).sort(compare),
   );
 
+  /** Those that were put aside, the newest first. */
+  readonly archived: readonly Session[] = $derived(
+    [...this.#byId.values()].filter((one) => one.archived).sort(compare),
+  );
+
   /** Message requests that wait for an answer. */
   readonly requests: readonly Session[] = $derived(
     this.sorted.filter((one) => one.request && one.peer?.trust !== "blocked"),
@@ -31,7 +39,8 @@ export class Sessions {
 
   /** What the list shows, in the order it shows it. */
   readonly shown: readonly Session[] = $derived.by(() => {
-    const rows = this.sorted.filter(
+    const from = this.filter === "archived" ? this.archived : this.sorted;
+    const rows = from.filter(
       (one) => one.sessionId === this.selected || (one.peer?.trust !== "blocked" && matches(one, this.filter)),
     );
     if (this.#held === null) return rows;
@@ -114,8 +123,13 @@ export function isMuted(session: Session, now: number): boolean {
   return session.mutedUntil !== null && Date.parse(session.mutedUntil) > now;
 }
 
+/** Whether a session stands out as unread: it has unread messages, or a person marked it so. */
+export function isUnread(session: Session): boolean {
+  return session.unreadCount > 0 || session.markedUnread;
+}
+
 function matches(session: Session, filter: Filter): boolean {
-  if (filter === "unread") return session.unreadCount > 0;
+  if (filter === "unread") return isUnread(session);
   if (filter === "waiting") return session.waitingCount > 0;
   return true;
 }

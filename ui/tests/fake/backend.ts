@@ -1,7 +1,7 @@
 import { BackendError, type Backend, type BackendMessage, type ShellInfo } from "../../src/backend/backend";
 import { FakeNotifications } from "./notifications";
 import { searchIn } from "./search";
-import type { Args, CommandName, Message, Network, Page, Result, Session, Settings, User } from "../../src/backend/gen";
+import type { Args, Attachment, CommandName, Message, Network, Page, Result, Session, Settings, User } from "../../src/backend/gen";
 
 /** The machine whose window is under test. */
 export const ME = "landline1me";
@@ -25,6 +25,29 @@ export function person(id: string, name: string, more: Partial<User> = {}): User
     nearby: true,
     nameClash: false,
     clockSkewSeconds: null,
+    ...more,
+  };
+}
+
+/** A file that came with a message and is here. */
+export function attachment(name: string, mime: string, more: Partial<Attachment> = {}): Attachment {
+  return {
+    attachmentId: `attachment-${name}`,
+    index: 0,
+    hash: "ab".repeat(32),
+    name,
+    size: 2_400_000,
+    mime,
+    kind: "file",
+    files: null,
+    width: null,
+    height: null,
+    animated: false,
+    thumbnail: false,
+    state: "complete",
+    failure: null,
+    bytesDone: 2_400_000,
+    path: null,
     ...more,
   };
 }
@@ -189,7 +212,7 @@ export class FakeBackend implements Backend {
         const row = this.row(sessionId);
         const from = Math.max(upto, list.findIndex((one) => one.id === row.firstUnread));
         const left = row.firstUnread === null ? [] : list.slice(from).filter((one) => one.senderUserId !== ME);
-        this.sessions.set(sessionId, { ...row, unreadCount: left.length, firstUnread: left[0]?.id ?? null });
+        this.sessions.set(sessionId, { ...row, markedUnread: false, unreadCount: left.length, firstUnread: left[0]?.id ?? null });
         return this.row(sessionId);
       }
       case "search":
@@ -247,6 +270,14 @@ export class FakeBackend implements Backend {
     });
     this.messages.set(sessionId, this.messages.get(sessionId) ?? []);
     return this.row(sessionId);
+  }
+
+  /** Changes a session and tells it. */
+  tell(sessionId: string, patch: Partial<Session>): Session {
+    this.sessions.set(sessionId, { ...this.row(sessionId), ...patch });
+    const session = this.row(sessionId);
+    this.emit({ type: "change", change: { type: "sessionChanged", session, opened: false } });
+    return session;
   }
 
   /** The row of a session as the node would tell it. */
