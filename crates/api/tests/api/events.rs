@@ -81,6 +81,25 @@ async fn a_listener_hears_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_listener_hears_of_the_notification_centre() {
+    let net = Net::new();
+    let (alice, bob) = (net.alice().await, net.bob().await);
+    let desk = Desk::of(&alice).await;
+    let mut stream = Stream::of(&desk, desk.api.owner_token()).await;
+    net.connect(&alice, &bob).await;
+    let session = bob.open(&alice).await;
+    bob.say(&session, "May I?").await;
+    let asked = stream.until("notification").await;
+    assert_eq!((asked["kind"].as_str(), asked["body"].as_str()), (Some("request"), Some("May I?")));
+    assert_eq!(stream.until("notifications_unread").await["total"], 1);
+    let id = asked["id"].as_str().unwrap();
+    assert!(desk.call("DELETE", &format!("/notifications/{id}"), None).await.status.is_success());
+    assert_eq!(stream.until("notifications_removed").await["ids"], serde_json::json!([id]));
+    assert_eq!(stream.until("notifications_unread").await["total"], 0);
+    desk.end(net).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_listener_hears_no_more() {
     let net = Net::new();
     let (alice, bob) = (net.alice().await, net.bob().await);
