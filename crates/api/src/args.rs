@@ -195,6 +195,9 @@ pub struct SearchArgs {
     /// In this session.
     #[serde(rename = "in")]
     pub session_id: Option<String>,
+    /// `text`, `image` (pictures alone) or `file`.
+    #[serde(rename = "type")]
+    pub message_type: Option<MessageType>,
     /// Shown at this time (RFC 3339) or later.
     pub since: Option<String>,
     /// Shown at this time (RFC 3339) or earlier.

@@ -141,9 +141,9 @@ pub(crate) async fn messages(call: &Call<'_>, args: MessagesArgs) -> Answer<Page
 }
 
 pub(crate) async fn search(call: &Call<'_>, args: SearchArgs) -> Answer<SearchPage> {
-    let SearchArgs { q, from, session_id: session, since, until, before, limit } = args;
+    let SearchArgs { q, from, session_id: session, message_type: kind, since, until, before, limit } = args;
     let text = q.unwrap_or_default();
-    Ok(call.door.node.search(SearchRequest { text, from, session, since, until, before, limit }).await?)
+    Ok(call.door.node.search(SearchRequest { text, from, session, kind, since, until, before, limit }).await?)
 }
 
 pub(crate) async fn send_message(call: &Call<'_>, args: SendMessageArgs) -> Answer<Message> {

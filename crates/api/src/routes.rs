@@ -130,6 +130,7 @@ pub(crate) const ROUTES: &[Route] = &[
         ("q", Kind::Text),
         ("from", Kind::Text),
         ("in", Kind::Text),
+        ("type", Kind::Text),
         ("since", Kind::Text),
         ("until", Kind::Text),
         ("before", Kind::Text),

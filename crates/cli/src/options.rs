@@ -173,6 +173,9 @@ pub(crate) struct SearchOptions {
     /// In this session
     #[arg(long = "in", value_name = "S")]
     pub(crate) session: Option<String>,
+    /// Only text alone, only pictures, or only files
+    #[arg(long = "type", value_name = "TYPE", value_parser = ["text", "image", "file"])]
+    pub(crate) kind: Option<String>,
     /// From this day or time on: 2026-01-31, or 2026-01-31T08:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<Time>,

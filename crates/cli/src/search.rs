@@ -11,7 +11,7 @@ const MYSELF: &str = "me";
 
 impl Asked {
     pub(crate) async fn search(&self, options: SearchOptions) -> anyhow::Result<()> {
-        let SearchOptions { words, from, session, since, until, before, limit } = options;
+        let SearchOptions { words, from, session, kind, since, until, before, limit } = options;
         let me: Me = self.client.get(&["me"], &[]).await?;
         let from = match from.as_deref() {
             Some(MYSELF) => Some(me.machine_id.clone()),
@@ -27,6 +27,7 @@ impl Asked {
         let given = [
             ("from", &from),
             ("in", &session),
+            ("type", &kind),
             ("since", &since.map(|time| time.0)),
             ("until", &until.map(|time| time.0)),
             ("before", &before),

@@ -1,9 +1,9 @@
 //! What the commands take. IDs and times cross as text and are checked here, in one place.
 
-use crate::view::NotificationKind;
+use crate::view::{MessageType, NotificationKind};
 
 /// A message to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SendRequest {
     /// The session.
     pub session: String,
@@ -42,6 +42,8 @@ pub struct SearchRequest {
     pub from: Option<String>,
     /// In which session.
     pub session: Option<String>,
+    /// What it is.
+    pub kind: Option<MessageType>,
     /// Shown then or later (RFC 3339).
     pub since: Option<String>,
     /// Shown then or earlier (RFC 3339).

@@ -2,10 +2,10 @@
 
 use proto::id::{MachineId, SessionId};
 use store::EventKey;
-use store::search::{PAGE, Query, Terms};
+use store::search::{Kind, PAGE, Query, Terms};
 
 use crate::node::Node;
-use crate::view::{FoundIn, SearchHit, SearchPage};
+use crate::view::{FoundIn, MessageType, SearchHit, SearchPage};
 use crate::views::Sides;
 use crate::{NodeError, SearchRequest, times};
 
@@ -86,12 +86,22 @@ fn parse(request: &SearchRequest) -> Result<Query, NodeError> {
         return Err(NodeError::Invalid { code: "invalid_limit", field: "limit", message });
     }
     let terms = Terms::parse(&request.text);
-    let filtered = author.is_some() || session.is_some() || since_ms.is_some() || until_ms.is_some();
+    let kind = match request.kind {
+        None => None,
+        Some(MessageType::Text) => Some(Kind::Text),
+        Some(MessageType::Image) => Some(Kind::Image),
+        Some(MessageType::File) => Some(Kind::File),
+        Some(MessageType::System) => {
+            let message = "type must be text, image or file; lines of the session itself are not searched".to_owned();
+            return Err(NodeError::Invalid { code: "invalid_value", field: "type", message });
+        }
+    };
+    let filtered = kind.is_some() || author.is_some() || session.is_some() || since_ms.is_some() || until_ms.is_some();
     if terms.is_empty() && !filtered {
         let message = "q must hold something to look for, or there must be a filter".to_owned();
         return Err(NodeError::Invalid { code: "text_empty", field: "q", message });
     }
-    Ok(Query { terms, author, session, since_ms, until_ms, before, limit })
+    Ok(Query { terms, author, session, kind, since_ms, until_ms, before, limit })
 }
 
 fn id<T: std::str::FromStr<Err: std::fmt::Display>>(field: &'static str, text: &str) -> Result<T, NodeError> {

@@ -5,6 +5,7 @@ use proto::id::{Epoch, MachineId};
 use store::attachments::Stored;
 use store::machines::Trust;
 use store::messages::SendState;
+use store::search::Kind;
 use store::sessions::SessionKind;
 
 use crate::core::Core;
@@ -80,11 +81,10 @@ impl Sides {
 }
 
 fn type_of(attachments: &[Stored]) -> MessageType {
-    let image = |stored: &Stored| stored.attachment.picture.is_some() && stored.attachment.files.is_none();
-    match attachments {
-        [] => MessageType::Text,
-        all if all.iter().all(image) => MessageType::Image,
-        _ => MessageType::File,
+    match Kind::of(attachments) {
+        Kind::Text => MessageType::Text,
+        Kind::Image => MessageType::Image,
+        Kind::File => MessageType::File,
     }
 }
 

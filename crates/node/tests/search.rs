@@ -8,8 +8,8 @@
 )]
 
 use landline_node as node;
-use node::view::{Message, SearchPage, Session};
-use node::{NodeError, PageRequest, SearchRequest};
+use node::view::{Message, MessageType, SearchPage, Session};
+use node::{NodeError, PageRequest, SearchRequest, SendRequest};
 use testkit::{Net, Person};
 
 async fn friends() -> (Net, Person, Person, Session) {
@@ -49,6 +49,33 @@ async fn what_was_said_is_found_on_both_sides_and_after_a_restart() {
     std::fs::remove_file(alice.config().data_dir.join("search.db")).unwrap();
     alice.start_again().await;
     assert_eq!(alice.node().search(words("cafe")).await.unwrap().total, 2, "because the index can be made anew");
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_are_found_by_their_names() {
+    let (net, alice, bob, session) = friends().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("Überblick Strand.txt");
+    std::fs::write(&path, "sand").unwrap();
+    let upload = alice.node().add_file(path.to_str().unwrap()).await.unwrap();
+    let request = SendRequest {
+        session: session.session_id.clone(),
+        message: "Have a look".to_owned(),
+        attachments: vec![upload.upload_id],
+        ..SendRequest::default()
+    };
+    alice.node().send_message(request).await.unwrap();
+    bob.hears("Have a look").await;
+    alice.say(&session, "uberblick in words").await;
+    bob.hears("uberblick in words").await;
+    let of = |kind| SearchRequest { kind: Some(kind), ..words("uberblick") };
+    let files = bob.node().search(of(MessageType::File)).await.unwrap();
+    assert_eq!((texts(&files), files.items[0].ranges.len()), (vec!["Have a look"], 0));
+    let plain = bob.node().search(of(MessageType::Text)).await.unwrap();
+    assert_eq!(texts(&plain), ["uberblick in words"]);
+    assert_eq!(bob.node().search(of(MessageType::Image)).await.unwrap().total, 0);
+    assert_eq!(bob.node().search(of(MessageType::System)).await.unwrap_err().field(), Some("type"));
     net.end().await;
 }
 

@@ -25,6 +25,7 @@ pub use queue::changed;
 pub use terms::Terms;
 
 use self::file::{Part, State};
+use crate::attachments::{self, Stored};
 use crate::columns::{MachineKey, unsigned};
 use crate::messages::{self, Message};
 use crate::readers::Readers;
@@ -45,6 +46,30 @@ pub const COUNTED: usize = 1_000;
 /// Hits in a page at most.
 pub const PAGE: u32 = 50;
 
+/// What a message is. Stored in the index as a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Text alone.
+    Text = 0,
+    /// With pictures and nothing else.
+    Image = 1,
+    /// With files or folders.
+    File = 2,
+}
+
+impl Kind {
+    /// What attachments make of a message.
+    #[must_use]
+    pub fn of(attachments: &[Stored]) -> Self {
+        let image = |stored: &Stored| stored.attachment.picture.is_some() && stored.attachment.files.is_none();
+        match attachments {
+            [] => Self::Text,
+            all if all.iter().all(image) => Self::Image,
+            _ => Self::File,
+        }
+    }
+}
+
 /// A message as the index takes it.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
@@ -53,8 +78,15 @@ pub(crate) struct Document {
     author: MachineKey,
     kind: i64,
     shown_ms: u64,
-    /// Folded.
+    /// Text and names of files, folded.
     text: String,
+}
+
+impl Document {
+    /// A line that the session itself wrote, or what is left of a message that was deleted.
+    fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
 }
 
 /// What a hit must be, by local numbers.
@@ -89,6 +121,8 @@ pub struct Query {
     pub author: Option<MachineId>,
     /// In which session.
     pub session: Option<SessionId>,
+    /// What it is.
+    pub kind: Option<Kind>,
     /// Shown at this time or later, in milliseconds since 1970.
     pub since_ms: Option<u64>,
     /// Shown at this time or earlier.
@@ -104,7 +138,7 @@ pub struct Query {
 pub struct Hit {
     /// The message.
     pub message: Message,
-    /// Where its text has what was looked for, in UTF-16 code units.
+    /// Where its text has what was looked for, in UTF-16 code units; none when only the name of a file has.
     pub ranges: Vec<(u32, u32)>,
 }
 
@@ -232,7 +266,8 @@ impl Search {
         let (author, session) = (query.author, query.session);
         let known = store.read(move |reader| filter_keys(reader, author.as_ref(), session.as_ref())).await?;
         let Some((author, session)) = known else { return Ok(Hits::default()) };
-        let filter = Filter { session, author, kind: None, since_ms: query.since_ms, until_ms: query.until_ms };
+        let kind = query.kind.map(|kind| kind as i64);
+        let filter = Filter { session, author, kind, since_ms: query.since_ms, until_ms: query.until_ms };
         let before = query.before.unwrap_or(EventKey(i64::MAX));
         let limit = query.limit.clamp(1, PAGE) as usize;
         let (terms, asked) = (query.terms.clone(), filter.clone());
@@ -275,12 +310,12 @@ fn next_part(reader: &Reader<'_>, state: &State) -> Result<(Part, Option<i64>, b
         part.gone.push(*key);
         // A later one comes in its turn.
         if *key <= state.indexed {
-            part.documents.extend(reader.one(DOCUMENT, [key], document)?);
+            part.documents.extend(documents(reader, DOCUMENT, [key])?);
         }
     }
     part.documents.sort_by_key(|document| document.key);
     part.documents.dedup_by_key(|document| document.key);
-    let after = reader.all(DOCUMENTS_AFTER, (state.indexed, PART), document)?;
+    let after = documents(reader, DOCUMENTS_AFTER, (state.indexed, PART))?;
     let more = after.len() >= PART as usize || part.gone.len() >= PART as usize;
     if let Some(last) = after.last() {
         let header = reader.one("SELECT header FROM events WHERE key = ?1", [last.key], |row| row.get(0))?;
@@ -296,15 +331,34 @@ const DOCUMENTS_AFTER: &str =
 const DOCUMENTS_BETWEEN: &str = "SELECT key, session, author, shown_ms, text FROM messages
     WHERE key > ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3";
 
-fn document(row: &rusqlite::Row<'_>) -> rusqlite::Result<Document> {
-    Ok(Document {
-        key: row.get(0)?,
-        session: row.get(1)?,
-        author: row.get(2)?,
-        kind: 0,
-        shown_ms: unsigned(row, 3)?,
-        text: fold::fold(row.get_ref(4)?.as_str()?),
-    })
+fn documents<P: rusqlite::Params>(reader: &Reader<'_>, sql: &str, params: P) -> Result<Vec<Document>, StoreError> {
+    let mut statement = reader.prepare(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut documents = Vec::new();
+    while let Some(row) = rows.next()? {
+        let key = row.get(0)?;
+        let attachments = attachments::of_message(reader, key)?;
+        let text = row.get_ref(4)?.as_str().map_err(rusqlite::Error::from)?;
+        documents.push(Document {
+            key,
+            session: row.get(1)?,
+            author: row.get(2)?,
+            kind: Kind::of(&attachments) as i64,
+            shown_ms: unsigned(row, 3)?,
+            text: searched(text, &attachments),
+        });
+    }
+    Ok(documents)
+}
+
+/// What of a message is searched, folded: its text, and the names of its files.
+fn searched(text: &str, attachments: &[Stored]) -> String {
+    let mut folded = fold::fold(text);
+    for stored in attachments {
+        folded.push(' ');
+        folded.push_str(&fold::fold(&stored.attachment.name));
+    }
+    folded
 }
 
 type Keys = (Option<MachineKey>, Option<SessionKey>);
@@ -341,11 +395,11 @@ fn resolve(
     before: EventKey,
     limit: usize,
 ) -> Result<Hits, StoreError> {
-    let tail = reader.all(DOCUMENTS_BETWEEN, (found.indexed, EventKey(i64::MAX), TAIL), document)?;
+    let tail = documents(reader, DOCUMENTS_BETWEEN, (found.indexed, EventKey(i64::MAX), TAIL))?;
     let indexing = tail.len() >= TAIL as usize;
     let mut keys: Vec<EventKey> = tail
         .iter()
-        .filter(|document| filter.takes(document) && terms.are_in(&document.text))
+        .filter(|document| !document.is_empty() && filter.takes(document) && terms.are_in(&document.text))
         .map(|document| document.key)
         .collect();
     let total = (found.total + keys.len()).min(COUNTED);
@@ -356,7 +410,9 @@ fn resolve(
     let next_before = keys.last().copied().filter(|_| more);
     let mut hits = Vec::with_capacity(keys.len());
     for message in messages::by_keys(reader, &keys)? {
-        if let Some(ranges) = terms.ranges(&message.text) {
+        let searched = searched(&message.text, &message.attachments);
+        if !searched.is_empty() && terms.are_in(&searched) {
+            let ranges = terms.ranges(&message.text);
             hits.push(Hit { message, ranges });
         }
     }

@@ -142,6 +142,9 @@ pub(super) fn write(connection: &mut Connection, part: &Part) -> Result<(), Stor
     }
     for document in &part.documents {
         take_out(&tx, document.key)?;
+        if document.is_empty() {
+            continue;
+        }
         tx.prepare_cached("INSERT INTO grams (rowid, tokens) VALUES (?1, ?2)")?
             .execute(params![document.key, tokens::of(document)])?;
         tx.prepare_cached(

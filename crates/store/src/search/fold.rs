@@ -87,14 +87,13 @@ fn fold_part(c: char, to: &mut String) {
     if is_ignored(c) {
         return;
     }
-    // Upper case first: it makes one of `ς` and `σ`, and two letters of `ß`.
-    for upper in c.to_uppercase() {
-        for lower in upper.to_lowercase() {
-            match plain(lower) {
-                Some(plain) => to.push_str(plain),
-                None if is_ignored(lower) => {}
-                None => to.push(lower),
-            }
+    // By way of the upper case, which makes one of `ς` and `σ`, and two letters of `ß`; `ẞ` has to become that first.
+    let upper = c.to_lowercase().flat_map(char::to_uppercase);
+    for lower in upper.flat_map(char::to_lowercase) {
+        match plain(lower) {
+            Some(plain) => to.push_str(plain),
+            None if is_ignored(lower) => {}
+            None => to.push(lower),
         }
     }
 }
@@ -137,6 +136,7 @@ mod tests {
         for (one, other) in [
             ("Crème Brûlée", "creme brulee"),
             ("STRASSE", "straße"),
+            ("GROẞ", "groß"),
             ("Łódź", "lodz"),
             ("smørrebrød", "SMORREBROD"),
             ("ΟΔΟΣ", "οδος"),

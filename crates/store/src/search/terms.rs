@@ -45,23 +45,25 @@ impl Terms {
         self.0.iter().map(String::as_str)
     }
 
+    /// Whether all occur in a text.
+    #[must_use]
+    pub fn occur_in(&self, text: &str) -> bool {
+        self.are_in(&fold(text))
+    }
+
     /// Whether all occur in a folded text.
     pub(super) fn are_in(&self, folded: &str) -> bool {
         self.0.iter().all(|term| folded.contains(term.as_str()))
     }
 
-    /// Where they occur in a text, in UTF-16 code units, in order and without overlap; `None` when not all do.
+    /// Where they occur in a text, in UTF-16 code units, in order and without overlap.
     #[must_use]
-    pub fn ranges(&self, text: &str) -> Option<Vec<(u32, u32)>> {
+    pub fn ranges(&self, text: &str) -> Vec<(u32, u32)> {
         let mapped = Mapped::of(text);
         let mut found = Vec::new();
         for term in &self.0 {
-            let before = found.len();
             let places = mapped.folded.match_indices(term.as_str()).take(RANGES);
             found.extend(places.filter_map(|(at, part)| mapped.range(at, at + part.len())));
-            if found.len() == before {
-                return None;
-            }
         }
         found.sort_unstable();
         let mut ranges: Vec<(u32, u32)> = Vec::with_capacity(found.len());
@@ -72,7 +74,7 @@ impl Terms {
             }
         }
         ranges.truncate(RANGES);
-        Some(ranges)
+        ranges
     }
 }
 
@@ -80,8 +82,10 @@ impl Terms {
 mod tests {
     use super::*;
 
+    /// Where they occur, when all do.
     fn ranges(query: &str, text: &str) -> Option<Vec<(u32, u32)>> {
-        Terms::parse(query).ranges(text)
+        let terms = Terms::parse(query);
+        terms.are_in(&fold(text)).then(|| terms.ranges(text))
     }
 
     #[test]
