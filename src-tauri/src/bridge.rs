@@ -1,5 +1,6 @@
 //! What the page may ask of the program: the node's commands through one door, and a few that only a desktop has.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::error::ErrorBody;
@@ -26,6 +27,16 @@ pub(crate) enum PageMessage {
     OpenSession {
         /// The session to show.
         session_id: String,
+    },
+    /// Files are dragged over the window, or no longer.
+    FilesDragged {
+        /// Whether they are.
+        over: bool,
+    },
+    /// Files were dropped on the window; `add_files` takes them.
+    FilesDropped {
+        /// Where they are.
+        paths: Vec<PathBuf>,
     },
     /// The window is about to close where there is no tray, and nobody has said yet what that should do.
     CloseRequested,

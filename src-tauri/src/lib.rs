@@ -5,7 +5,9 @@
 //! the node goes on, and the tray or a click on a notification builds the window anew.
 
 mod bridge;
+mod clipboard;
 pub mod destination;
+mod files;
 pub mod geometry;
 pub mod icons;
 pub mod instance;

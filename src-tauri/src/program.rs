@@ -8,7 +8,7 @@ use std::sync::Arc;
 use api::{Api, ApiConfig, Listen};
 use clap::Parser as _;
 use node::{Config, KeyStore, Node};
-use tauri::{RunEvent, WindowEvent};
+use tauri::{DragDropEvent, RunEvent, WindowEvent};
 use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
 
@@ -19,7 +19,7 @@ use crate::options::Options;
 use crate::refusal::Refusal;
 use crate::shell::{self, Desktop, OnClose, Shell};
 use crate::texts::Texts;
-use crate::{bridge, window};
+use crate::{bridge, files, window};
 
 /// Runs the program until the person ends it.
 #[must_use]
@@ -166,6 +166,12 @@ fn event_loop(shell: &Arc<Shell>, options: &Options, wish: Wish, first: First) -
             bridge::notification_test,
             bridge::set_close_choice,
             bridge::open_external,
+            files::attachment_thumbnail,
+            files::attachment_content,
+            files::open_attachment,
+            files::show_attachment,
+            files::paste_files,
+            files::add_files,
         ]);
     let app = with_system_plugins(builder, shell).build(context)?;
     let First { desktop, wishes } = first;
@@ -255,6 +261,12 @@ fn on_event(shell: &Arc<Shell>, app: &tauri::AppHandle, event: RunEvent) {
                 }
             }
             WindowEvent::Focused(focused) => shell.window_focused(focused),
+            WindowEvent::DragDrop(drag) => match drag {
+                DragDropEvent::Enter { .. } => shell.files_dragged(true),
+                DragDropEvent::Drop { paths, .. } => shell.files_dropped(paths),
+                DragDropEvent::Leave => shell.files_dragged(false),
+                _ => {}
+            },
             WindowEvent::Destroyed => shell.window_destroyed(),
             _ => {}
         },

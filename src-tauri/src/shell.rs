@@ -3,7 +3,7 @@
 //! It owns no chat logic. It passes changes on, shows what the node says is to be shown, and opens what a person asks
 //! for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -125,6 +125,21 @@ impl Shell {
     /// Carries out one of the node's commands for the person at this machine.
     pub(crate) async fn dispatch(&self, command: &str, args: Value) -> Result<Value, ApiError> {
         api::dispatch(&self.api, &Caller::window(), command, args).await
+    }
+
+    /// The node itself, for what no command carries.
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Tells the page that files are dragged over the window, or no longer.
+    pub(crate) fn files_dragged(&self, over: bool) {
+        self.tell(PageMessage::FilesDragged { over });
+    }
+
+    /// Hands dropped files to the page.
+    pub(crate) fn files_dropped(&self, paths: Vec<PathBuf>) {
+        self.tell(PageMessage::FilesDropped { paths });
     }
 
     /// The profile's folder.

@@ -299,21 +299,6 @@ pub fn without_thumbnail(reader: &Reader<'_>, limit: u32) -> Result<Vec<Stored>,
     )
 }
 
-/// Attachments that are offered by a machine and no larger than this.
-///
-/// # Errors
-///
-/// As any read.
-pub fn offered(reader: &Reader<'_>, peer: &MachineId, up_to: u64) -> Result<Vec<Stored>, StoreError> {
-    let Some(peer) = machines::key(reader, peer)? else { return Ok(Vec::new()) };
-    let up_to = i64::try_from(up_to).unwrap_or(i64::MAX);
-    reader.all(
-        select!("WHERE a.state < 4 AND a.state = 0 AND a.outgoing = 0 AND a.peer = ?1 AND a.size <= ?2 ORDER BY a.key"),
-        (peer, up_to),
-        stored,
-    )
-}
-
 /// Attachments on their way, and then the newest others, newest first.
 ///
 /// # Errors

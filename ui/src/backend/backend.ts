@@ -9,6 +9,10 @@ export type BackendMessage =
   | { type: "openSession"; sessionId: string }
   /** The window is about to close where there is no tray, and the person has not yet said what that should do. */
   | { type: "closeRequested" }
+  /** Files are dragged over the window, or no longer. */
+  | { type: "filesDragged"; over: boolean }
+  /** Files of this computer were dropped on the window. */
+  | { type: "filesDropped"; paths: string[] }
   /** Whether the node can be reached. */
   | { type: "connection"; state: Connection };
 

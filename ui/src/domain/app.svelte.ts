@@ -202,7 +202,7 @@ export class App {
       this.openSession(message.sessionId);
     } else if (message.type === "closeRequested") {
       this.dialog = { kind: "close" };
-    } else {
+    } else if (message.type === "connection") {
       this.connection = message.state;
       if (message.state === "signedOut") this.phase = "signedOut";
     }

@@ -163,6 +163,21 @@ impl Node {
         Ok(Content { file, name: about.name, mime, size, hash })
     }
 
+    /// Where an attachment lies on this machine, and its media type.
+    ///
+    /// # Errors
+    /// When it is not known or not here.
+    pub async fn attachment_path(&self, id: &str) -> Result<(PathBuf, String), NodeError> {
+        let stored = self.stored("attachmentId", id).await?;
+        let here = stored.outgoing || stored.state == State::Complete;
+        let path = stored.path.as_ref().filter(|_| here).map(PathBuf::from).filter(|path| path.exists());
+        let path = path.ok_or_else(|| NodeError::NotFound {
+            code: "attachment_not_here",
+            message: "its content is not on this machine".to_owned(),
+        })?;
+        Ok((path, types::of_name(&stored.attachment.name).to_owned()))
+    }
+
     /// The small image that stands for an attachment, with its media type.
     ///
     /// # Errors

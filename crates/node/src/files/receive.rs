@@ -76,6 +76,7 @@ pub(crate) async fn run(core: Arc<Core>) {
 /// Starts what can be started; when to look again.
 async fn start(core: &Arc<Core>) -> Result<Option<Instant>, StoreError> {
     super::desk::fetch_thumbnails(core).await?;
+    end_forgotten(core).await?;
     let wanted = core.store.read(|reader| store::attachments::wanted(reader, LOOKED_AT)).await?;
     let now = Instant::now();
     let mut next: Option<Instant> = None;
@@ -108,6 +109,25 @@ async fn start(core: &Arc<Core>) -> Result<Option<Instant>, StoreError> {
             .spawn("receive a file", async move { receive(&core, stored, way, running, failures).await });
     }
     Ok(next)
+}
+
+/// Ends what is on its way although its message was deleted meanwhile.
+async fn end_forgotten(core: &Core) -> Result<(), StoreError> {
+    let running: Vec<_> = core.files.state().running.keys().copied().collect();
+    if running.is_empty() {
+        return Ok(());
+    }
+    let forgotten = core.store.read(move |reader| {
+        let mut forgotten = Vec::new();
+        for id in running {
+            if store::attachments::get(reader, id)?.is_none() {
+                forgotten.push(id);
+            }
+        }
+        Ok(forgotten)
+    });
+    forgotten.await?.into_iter().for_each(|id| core.files.end(id));
+    Ok(())
 }
 
 /// One attempt, and what follows from it.
