@@ -5,6 +5,7 @@
 //! with the records of the notification centre.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use proto::id::SessionId;
@@ -27,6 +28,8 @@ pub(crate) struct Hub {
     wake: Notify,
     /// For the search index: some session has more messages, or other ones.
     grown: Notify,
+    /// How often a session was marked.
+    marks: AtomicU64,
 }
 
 /// What changed and was not published yet.
@@ -43,6 +46,7 @@ impl Hub {
             marked: Mutex::default(),
             wake: Notify::new(),
             grown: Notify::new(),
+            marks: AtomicU64::new(0),
         }
     }
 
@@ -71,7 +75,13 @@ impl Hub {
     /// Marks a session's row as changed.
     pub(crate) fn mark(&self, session: SessionId) {
         self.with_marked(|marked| marked.sessions.insert(session));
+        self.marks.fetch_add(1, Ordering::Relaxed);
         self.grown.notify_one();
+    }
+
+    /// How often a session was marked so far.
+    pub(crate) fn marks(&self) -> u64 {
+        self.marks.load(Ordering::Relaxed)
     }
 
     /// Marks a record of the notification centre as changed or gone.

@@ -1,7 +1,8 @@
 //! The task that lets the search index follow the messages.
 //!
 //! It waits a moment after each change, so that a burst makes one batch, and rests after each batch for as long as that
-//! took: indexing never takes more than half of a core from those who write.
+//! took, or four times as long while messages keep coming: indexing takes half of a core at most, and a fifth from those
+//! who write.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,9 @@ const AFTER_START: Duration = Duration::from_millis(500);
 /// From a change to its indexing; the goal is a second.
 const GATHER: Duration = Duration::from_millis(250);
 
+/// How many times as long as a batch took it rests after it while messages keep coming.
+const WHILE_BUSY: u32 = 4;
+
 /// After a failure, such as a full disk.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
@@ -24,9 +28,12 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 pub(crate) async fn run(core: Arc<Core>) {
     sleep(AFTER_START).await;
     loop {
-        let began = Instant::now();
+        let (began, marks) = (Instant::now(), core.hub.marks());
         match core.search.follow(&core.store).await {
-            Ok(true) => sleep(began.elapsed()).await,
+            Ok(true) => {
+                let busy = core.hub.marks() != marks;
+                sleep(began.elapsed() * if busy { WHILE_BUSY } else { 1 }).await;
+            }
             Ok(false) => {
                 core.hub.grown().await;
                 sleep(GATHER).await;

@@ -252,6 +252,7 @@ impl Search {
         let state = blocking(move || file::state(&lock(&writer))).await?;
         let (part, changed, more) = store.read(move |reader| next_part(reader, &state)).await?;
         if part.gone.is_empty() && part.documents.is_empty() {
+            blocking(move || file::rest(&lock(&opened.writer))).await?;
             return Ok(false);
         }
         blocking(move || file::write(&mut lock(&opened.writer), &part)).await?;

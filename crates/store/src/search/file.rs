@@ -100,6 +100,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // A power cut may take the last messages out of the index; they are taken in again.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "secure_delete", true)?;
+    // Negative: in KiB. The pages of the last batch; the system's own cache holds the rest.
+    connection.pragma_update(None, "cache_size", -512)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
@@ -132,6 +134,11 @@ pub(super) fn state(connection: &Connection) -> Result<State, StoreError> {
         Ok(State { indexed: row.get(0)?, header: row.get(1)? })
     });
     Ok(row?)
+}
+
+/// Gives back what the last batches needed: most of the time there is nothing to do.
+pub(super) fn rest(connection: &Connection) -> Result<(), StoreError> {
+    Ok(connection.execute_batch("PRAGMA shrink_memory")?)
 }
 
 /// Writes a part as one transaction.
