@@ -16,7 +16,7 @@ use zbus::message::Type;
 use zbus::zvariant::Value;
 use zbus::{Connection, MatchRule, MessageStream};
 
-use super::{Notification, Notifier, NotifyError, OPEN, READ, REPLY, Response, escape, gnome};
+use super::{Notification, Notifier, NotifyError, READ, REPLY, Response, escape, gnome};
 use crate::APPLICATION_ID;
 use crate::destination::Destination;
 
@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// `expire_timeout` that leaves the time to the server.
 const SERVER_DECIDES: i32 = -1;
+
+/// What a click on the notification itself is called.
+const OPEN: &str = "default";
 
 /// Urgency "normal".
 const URGENCY: u8 = 1;

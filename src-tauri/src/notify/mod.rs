@@ -110,8 +110,7 @@ pub enum Response {
     },
 }
 
-/// What the system calls the three things that can be done, back to us.
-pub(crate) const OPEN: &str = "default";
+/// What the system calls the two things that can be done beside a click, back to us.
 pub(crate) const REPLY: &str = "inline-reply";
 pub(crate) const READ: &str = "mark-read";
 
@@ -284,7 +283,7 @@ mod tests {
     fn an_action_that_is_not_known_opens_the_window() {
         let session = || Destination::session(SESSION).ok();
         let opened = Response::Opened(Click { destination: session(), activation_token: None });
-        for action in [OPEN, "another", REPLY] {
+        for action in ["default", "another", REPLY] {
             assert_eq!(Response::of(action, session(), None, None), opened, "{action}");
         }
         let replied = Response::of(REPLY, session(), Some("Hi".to_owned()), None);
