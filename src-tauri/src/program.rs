@@ -130,7 +130,9 @@ async fn become_first(_options: &Options, _data_dir: &Path, _wish: &Wish) -> Opt
 }
 
 async fn start_node(options: &Options, data_dir: PathBuf, texts: &Texts) -> Result<(Node, Api), Refusal> {
+    let downloads = api::default_downloads(&data_dir);
     let mut config = Config::new(data_dir);
+    config.downloads = downloads;
     config.name.clone_from(&options.name);
     config.typed_peers.clone_from(&options.peers);
     config.mdns = !options.no_mdns;

@@ -1,7 +1,7 @@
 //! Where a profile lies when nobody says where.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Longest name of a profile, in bytes: a folder's name.
 const PROFILE_NAME_BYTES: usize = 64;
@@ -33,6 +33,16 @@ pub fn default_data_dir(profile: Option<&str>) -> Result<PathBuf, DataDirError> 
         Some(name) if is_profile_name(name) => Ok(base.join("profiles").join(name)),
         Some(name) => Err(DataDirError::ProfileName(name.to_owned())),
     }
+}
+
+/// Where received files go as long as nobody has said: the person's own folder of downloads, for a profile in its usual place
+/// and where there is such a folder. `None` leaves them in the profile.
+#[must_use]
+pub fn default_downloads(data_dir: &Path) -> Option<PathBuf> {
+    let usual = base(std::env::var_os).ok()?;
+    let home = std::env::var_os(if cfg!(target_os = "windows") { "USERPROFILE" } else { "HOME" })?;
+    let downloads = PathBuf::from(home).join("Downloads");
+    (data_dir.starts_with(usual) && downloads.is_absolute() && downloads.is_dir()).then_some(downloads)
 }
 
 fn is_profile_name(name: &str) -> bool {

@@ -32,6 +32,6 @@ pub mod types;
 
 pub use api_file::{ApiFile, FILE_NAME as API_FILE_NAME};
 pub use budget::Rate;
-pub use data_dir::{DataDirError, default_data_dir};
+pub use data_dir::{DataDirError, default_data_dir, default_downloads};
 pub use rest::BODY_BYTES;
 pub use server::{Api, ApiConfig, DEFAULT_PORT, Listen, StartError, dispatch};

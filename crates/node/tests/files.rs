@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 
 use landline_node::view::{Attachment, Change, Message, MessageType, Presence, Session, TransferState, Upload};
 use landline_node::{Node, NodeError, SendRequest};
+use link::blob::{BlobError, BlobRefusal};
+use proto::Blob;
 use serde_json::json;
-use testkit::{Net, Person};
+use testkit::{Net, Person, Stranger};
 
 fn bytes(count: usize) -> Vec<u8> {
     let mut state = 7_u32;
@@ -354,5 +356,28 @@ async fn nothing_is_fetched_from_a_stranger() {
     ben.node().accept_attachment(&offered.attachment_id, None).await.unwrap();
     let came = sees_state(&ben, &sent, TransferState::Complete).await;
     assert_eq!(content(&came), b"hello");
+    net.end().await;
+}
+
+#[tokio::test]
+async fn a_blob_is_given_only_to_whom_it_was_sent_and_taken_only_when_asked_for() {
+    let net = Net::new();
+    let (anna, ben, session) = two(&net).await;
+    let desk = Desk::new();
+    let upload = add(&anna, &desk.file("private.txt", b"Between us.")).await;
+    let sent = send(&anna, &session, "", &[&upload]).await;
+    sees_state(&ben, &sent, TransferState::Complete).await;
+
+    let mut mallory = Stranger::new(66).await;
+    mallory.dial(&anna).await;
+    let hash = *blake3::hash(b"Between us.").as_bytes();
+    let blob = Blob { hash, size: 11 };
+    let got = mallory.fetches(&anna, blob).await;
+    assert!(
+        matches!(got, Err(BlobError::Refused(BlobRefusal::Gone))),
+        "who knows the hash gets nothing by it: {got:?}"
+    );
+    let brought = mallory.brings(&anna, blob, b"Between us.".to_vec()).await;
+    assert!(matches!(brought, Err(BlobError::Refused(BlobRefusal::Unasked))), "{brought:?}");
     net.end().await;
 }

@@ -1,11 +1,13 @@
 //! A hostile machine: built on `link` and `proto` alone, it may send whatever it likes.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use link::blob::{BlobError, Content, Sink, stream::InMemory};
 use link::{Conn, DiscoveryConfig, Gate, Link, LinkConfig, LinkEvent};
 use node::clock::SystemClock;
+use proto::attachment::Blob;
 use proto::clock::Clock as _;
 use proto::event::{Body, Event, Header};
 use proto::frame::{Frame, Hello};
@@ -14,6 +16,7 @@ use proto::identity::Identity;
 use proto::register::{Profile, SignedProfile};
 use proto::run::Run;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::person::{PATIENCE, Person};
 
@@ -62,6 +65,31 @@ impl Stranger {
         };
         let (link, events) = Link::start(config).await.expect("the link starts");
         Self { identity, link, events, conn: None, frames: None }
+    }
+
+    /// Asks a person's node for a blob; what it got, or why it got nothing.
+    ///
+    /// # Errors
+    /// What the other side answers.
+    pub async fn fetches(&self, person: &Person, blob: Blob) -> Result<Vec<u8>, BlobError> {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let address = person.node().listen_addr();
+        let sink = Box::new(Kept(kept.clone()));
+        let (id, cancel) = (person.node().machine_id(), CancellationToken::new());
+        self.link.fetch_blob(id, &[address], blob, 0, sink, &cancel).await?;
+        let bytes = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(bytes)
+    }
+
+    /// Brings a person's node bytes, under the name of a blob.
+    ///
+    /// # Errors
+    /// What the other side answers.
+    pub async fn brings(&self, person: &Person, blob: Blob, bytes: Vec<u8>) -> Result<(), BlobError> {
+        let (data, hashes) = (Box::new(InMemory(bytes)), Box::new(InMemory(Vec::new())));
+        let (address, id) = (person.node().listen_addr(), person.node().machine_id());
+        let content = Content { blob, data, hashes };
+        self.link.bring_blob(id, &[address], content, 0, &CancellationToken::new()).await
     }
 
     /// Its machine ID.
@@ -192,5 +220,19 @@ impl History {
         let event = Event::new(header, body.encode().expect("a body")).expect("an event");
         (self.seq, self.prev, self.lamport) = (event.header().seq, Some(event.id()), event.header().lamport);
         Run::sign(identity, vec![event]).expect("a run").into_run()
+    }
+}
+
+/// Keeps what comes in memory.
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Sink for Kept {
+    fn write(&mut self, _: u64, data: &[u8]) -> std::io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(data);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
