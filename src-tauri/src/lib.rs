@@ -7,6 +7,7 @@
 mod bridge;
 mod clipboard;
 pub mod destination;
+mod dialogs;
 mod files;
 pub mod geometry;
 pub mod icons;
@@ -20,6 +21,7 @@ mod renderer;
 mod shell;
 mod texts;
 mod tray;
+mod uploads;
 #[cfg(target_os = "linux")]
 mod web_process;
 mod window;

@@ -19,7 +19,7 @@ use crate::options::Options;
 use crate::refusal::Refusal;
 use crate::shell::{self, Desktop, OnClose, Shell};
 use crate::texts::Texts;
-use crate::{bridge, files, window};
+use crate::{bridge, dialogs, files, uploads, window};
 
 /// Runs the program until the person ends it.
 #[must_use]
@@ -161,6 +161,7 @@ fn event_loop(shell: &Arc<Shell>, options: &Options, wish: Wish, first: First) -
     let builder = tauri::Builder::default()
         .plugin(tauri_plugin_autostart::Builder::new().args(["--hidden"]).build())
         .manage(shell.clone())
+        .manage(uploads::Uploads::default())
         .invoke_handler(tauri::generate_handler![
             bridge::rpc,
             bridge::subscribe,
@@ -174,6 +175,12 @@ fn event_loop(shell: &Arc<Shell>, options: &Options, wish: Wish, first: First) -
             files::show_attachment,
             files::paste_files,
             files::add_files,
+            dialogs::choose_files,
+            dialogs::choose_folder,
+            uploads::begin_upload,
+            uploads::write_upload,
+            uploads::finish_upload,
+            uploads::drop_upload,
         ]);
     let app = with_system_plugins(builder, shell).build(context)?;
     let First { desktop, wishes } = first;

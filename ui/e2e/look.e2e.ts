@@ -113,6 +113,78 @@ const screens: readonly Screen[] = [
     },
   },
   {
+    name: "files",
+    query: "world=files",
+    viewport: { width: 1180, height: 1500 },
+    go: async (page) => {
+      await session(0)(page);
+      await page.locator("[data-testid=picture] img").nth(4).waitFor();
+    },
+  },
+  {
+    name: "small-files",
+    query: "world=files",
+    viewport: small,
+    go: session(0),
+  },
+  {
+    name: "picture",
+    query: "world=files",
+    viewport: { width: 1180, height: 1500 },
+    go: async (page) => {
+      await session(0)(page);
+      await page.locator("[data-attachment='attachment-pier.jpg']").click();
+      await page.getByTestId("picture-dialog").locator("img").waitFor();
+    },
+  },
+  {
+    name: "transfers",
+    query: "world=files",
+    go: async (page) => {
+      await page.getByTestId("transfers-open").click();
+      await page.getByTestId("transfer").first().waitFor();
+    },
+  },
+  {
+    name: "no-transfers",
+    query: "world=busy",
+    go: async (page) => {
+      await page.getByTestId("session-item").first().waitFor();
+      await page.keyboard.press("Control+k");
+      await page.getByTestId("switcher-input").fill("transfers");
+      await page.keyboard.press("Enter");
+      await page.getByTestId("transfers").waitFor();
+    },
+  },
+  {
+    name: "tray",
+    query: "world=busy",
+    go: async (page) => {
+      await session(0)(page);
+      await page.evaluate(() => window.fake.emit({ type: "filesDropped", paths: ["/home/bea/slides.pdf", "/home/bea/Holiday", "/home/bea/missing.txt", "/home/bea/harbour.png"] }));
+      await page.getByTestId("tray-item").nth(3).waitFor();
+      await page.getByText("There is no file").waitFor();
+    },
+  },
+  {
+    name: "drop",
+    query: "world=busy",
+    go: async (page) => {
+      await session(0)(page);
+      await page.evaluate(() => window.fake.emit({ type: "filesDragged", over: true }));
+      await page.getByTestId("drop").waitFor();
+    },
+  },
+  {
+    name: "media",
+    query: "world=files",
+    go: async (page) => {
+      await session(0)(page);
+      await page.getByTestId("details-open").click();
+      await page.getByTestId("media").locator("img").first().waitFor();
+    },
+  },
+  {
     name: "list-previews",
     query: "world=busy",
     go: async (page) => {
@@ -278,7 +350,7 @@ const screens: readonly Screen[] = [
       await page.getByTestId("connection").waitFor();
     },
   },
-  ...["profile", "notifications", "privacy", "network", "appearance", "shortcuts"].map(
+  ...["profile", "notifications", "privacy", "files", "network", "appearance", "shortcuts"].map(
     (section): Screen => ({ name: `settings-${section}`, query: "world=busy", go: settings(section) }),
   ),
   { name: "rich", query: "world=rich", go: session(0) },

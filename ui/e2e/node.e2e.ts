@@ -148,3 +148,47 @@ test("what is set and put aside stays so over a reload", async () => {
   expect(await b.getByRole("radio", { name: "None" }).isChecked()).toBe(true);
   expect(errors()).toEqual([]);
 }, 120_000);
+
+test("files and images go to the other side, are fetched, looked at and found", async () => {
+  const { a, b, errors } = await pair();
+  // A picture that a page can draw: 24 × 16 pixels of one colour.
+  const png = Buffer.from(
+    "iVBORw0KGgoAAAANSUhEUgAAABgAAAAQCAIAAACDRijCAAAAGklEQVR42mNQaDhAFcQwatCoQaMGjRpEGQIA2w0QH8NaRLMAAAAASUVORK5CYII=",
+    "base64",
+  );
+  await a.getByTestId("attach-input").setInputFiles([
+    { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("three lines\n".repeat(3)) },
+    { name: "big.bin", mimeType: "application/octet-stream", buffer: Buffer.alloc(12 * 1024 * 1024, 7) },
+  ]);
+  await a.locator("[data-testid=tray][data-ready=true]").waitFor();
+  await write(a, "for you");
+  const received = bubble(b, "for you");
+  await received.locator("[data-testid=file][data-state=complete]").filter({ hasText: "notes.txt" }).waitFor();
+  // More than comes without asking.
+  const big = received.getByTestId("file").filter({ hasText: "big.bin" });
+  await big.getByText("waits for you to fetch it").waitFor();
+  await isAccessible(b, "files");
+  await big.getByTestId("file-accept").click();
+  await received.locator("[data-testid=file][data-state=complete]").filter({ hasText: "big.bin" }).waitFor();
+  await b.keyboard.press("Control+k");
+  await b.getByTestId("switcher-input").fill("transfers");
+  await b.keyboard.press("Enter");
+  await b.locator("[data-testid=transfer][data-state=complete]").nth(1).waitFor();
+  await isAccessible(b, "transfers");
+  await b.getByTestId("session-item").click();
+
+  await a.getByTestId("attach-input").setInputFiles([{ name: "dot.png", mimeType: "image/png", buffer: png }]);
+  await a.locator("[data-testid=tray][data-ready=true]").waitFor();
+  await a.getByTestId("composer").press("Enter");
+  await b.locator("[data-testid=picture][data-state=complete] img").waitFor();
+  await a.locator("[data-testid=picture] img").waitFor();
+  await b.getByTestId("picture").click();
+  await b.getByTestId("picture-dialog").locator("img").waitFor();
+  await isAccessible(b, "picture");
+  await b.keyboard.press("Escape");
+  await b.getByTestId("details-open").click();
+  await b.getByTestId("media").locator("img").waitFor();
+  await b.getByTestId("media").getByRole("button", { name: "Files" }).click();
+  await b.getByTestId("media").getByText("big.bin").waitFor();
+  expect(errors()).toEqual([]);
+}, 120_000);

@@ -235,6 +235,19 @@ describe("the settings", () => {
     await page.getByTestId("quiet-from").selectOption("23:30");
     expect(await set(page)).toMatchObject({ quietEnabled: true, quietFrom: "23:30", quietTo: "07:00" });
   });
+
+  test("say what is wrong with a folder", async () => {
+    const page = await start("world=busy");
+    await page.getByTestId("settings-open").click();
+    await page.locator("[data-testid=settings-tab][data-section=files]").click();
+    await page.getByTestId("settings-folder").fill("/nowhere");
+    await page.evaluate(() => window.refuse("update_settings", "There is no folder /nowhere."));
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("alert").filter({ hasText: "There is no folder /nowhere." }).waitFor();
+    await page.getByRole("button", { name: "Choose" }).click();
+    await page.getByText("Saved").waitFor();
+    expect(await page.evaluate(() => window.fake.settings)).toMatchObject({ downloadFolder: "/home/bea/Downloads/Landline" });
+  });
 });
 
 test("the details of a session mute it for a while", async () => {
@@ -246,4 +259,97 @@ test("the details of a session mute it for a while", async () => {
   const row = () => page.evaluate(() => window.fake.row("session-landline1anna"));
   await page.getByTestId("session-mute").selectOption({ label: "No" });
   expect(await row()).toMatchObject({ mutedUntil: null });
+});
+
+describe("files", () => {
+  const sent = (page: Page) =>
+    page.evaluate(() => window.fake.calls.filter((one) => one.name === "send_message").map((one) => one.args as { message: string; attachments?: unknown[] }));
+
+  test("go into the tray by menu, drop and paste, and leave with their caption", async () => {
+    const page = await start("world=busy");
+    await openSession(page);
+    await page.getByTestId("attach").click();
+    await page.getByRole("menuitem", { name: "Files" }).click();
+    await page.getByTestId("tray-item").filter({ hasText: "slides.pdf" }).waitFor();
+    await page.evaluate(() => {
+      window.fake.emit({ type: "filesDragged", over: true });
+    });
+    await page.getByTestId("drop").waitFor();
+    await page.evaluate(() => {
+      window.fake.files.pasted = [window.fake.files.add("image.png", 1_200, "image/png")];
+      window.fake.emit({ type: "filesDropped", paths: ["/home/bea/Holiday", "/home/bea/missing.txt"] });
+    });
+    await page.getByTestId("drop").waitFor({ state: "detached" });
+    await page.getByTestId("tray-item").filter({ hasText: "12 files" }).waitFor();
+    expect(await page.getByTestId("send").isDisabled(), "because one of them cannot be read").toBe(true);
+    await page.getByRole("button", { name: "Do not send missing.txt" }).click();
+    await page.getByTestId("composer").evaluate((area) => {
+      area.dispatchEvent(new ClipboardEvent("paste", { clipboardData: new DataTransfer(), bubbles: true, cancelable: true }));
+    });
+    await page.getByTestId("tray-item").filter({ hasText: "image.png" }).waitFor();
+    expect(await page.getByTestId("tray-item").count()).toBe(3);
+    await page.getByTestId("composer").fill("for tomorrow");
+    await page.keyboard.press("Enter");
+    await page.getByTestId("tray").waitFor({ state: "detached" });
+    const row = page.getByTestId("message").filter({ hasText: "for tomorrow" });
+    await row.getByTestId("file").nth(1).waitFor();
+    await row.getByTestId("picture").waitFor();
+    expect((await sent(page))[0]?.attachments).toHaveLength(3);
+  });
+
+  test("come back into the tray when they could not be sent, and stay with their session", async () => {
+    const page = await start("world=busy");
+    await openSession(page, 0);
+    await page.evaluate(() => window.fake.emit({ type: "filesDropped", paths: ["/home/bea/slides.pdf"] }));
+    await page.getByTestId("tray").waitFor();
+    await page.evaluate(() => window.refuse("send_message", "The disk is full."));
+    await page.getByTestId("composer").press("Enter");
+    await page.getByRole("alert").filter({ hasText: "The disk is full." }).waitFor();
+    await page.getByTestId("tray-item").filter({ hasText: "slides.pdf" }).waitFor();
+    await openSession(page, 3);
+    expect(await page.getByTestId("tray").count()).toBe(0);
+    await openSession(page, 0);
+    await page.getByTestId("tray-item").filter({ hasText: "slides.pdf" }).waitFor();
+  });
+
+  test("say how far they are, and are fetched, paused and given up", async () => {
+    const page = await start("world=files");
+    await openSession(page);
+    const file = (name: string) => page.locator(`[data-testid=file][data-attachment="attachment-${name}"]`);
+    await file("Last year").getByText("1,204 files · 42% · 18 MB/s · about 12 secs left").waitFor();
+    await file("Last year").getByTestId("file-pause").click();
+    await file("Last year").getByText("Paused at 42%").waitFor();
+    await file("Last year").getByTestId("file-resume").click();
+    await page.evaluate(() => window.fake.files.move("attachment-Last year", { state: "complete", bytesDone: 4_800_000_000 }));
+    await file("Last year").getByTestId("file-open").click();
+    expect(await page.evaluate(() => window.fake.files.opened)).toEqual(["attachment-Last year"]);
+    await page.locator("[data-testid=picture][data-state=offered]").click();
+    await page.locator("[data-testid=picture][data-attachment='attachment-tall.jpg'][data-state=transferring]").waitFor();
+    await page.getByTestId("transfers-open").click();
+    const row = page.getByTestId("transfer").filter({ hasText: "talk.mov" });
+    await row.getByTestId("file-cancel").click();
+    await page.locator("[data-testid=transfer][data-state=cancelled]").filter({ hasText: "talk.mov" }).waitFor();
+  });
+
+  test("nothing moves while images are loaded, and they are looked at one after the other", async () => {
+    const page = await start("world=files", { width: 1180, height: 2400 });
+    await page.getByTestId("session-item").waitFor();
+    await page.evaluate(() => {
+      window.fake.files.gate = new Promise((resolve) => Object.assign(window, { release: resolve }));
+    });
+    await openSession(page);
+    const tops = () => page.getByTestId("message").evaluateAll((rows) => rows.map((row) => row.getBoundingClientRect().top));
+    const before = await tops();
+    expect(await page.locator("[data-testid=picture] img").count()).toBe(0);
+    await page.evaluate(() => (window as unknown as { release: () => void }).release());
+    await page.locator("[data-testid=picture] img").nth(5).waitFor();
+    expect(await tops(), "because their place was kept").toEqual(before);
+    await page.locator("[data-attachment='attachment-dune.jpg']").click();
+    await page.getByTestId("picture-dialog").getByText("1 of 4").waitFor();
+    await page.keyboard.press("ArrowLeft");
+    await page.getByTestId("picture-dialog").getByText("kite.jpg").first().waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByTestId("picture-dialog").waitFor({ state: "detached" });
+    await page.waitForFunction(() => (document.activeElement as HTMLElement).dataset["attachment"] === "attachment-dune.jpg");
+  });
 });

@@ -51,6 +51,9 @@ describe("a search", () => {
     for (let n = 0; n < 9; n++) await search.loadMore();
     expect(search.more).toBe(false);
     expect(new Set(search.hits.map((one) => one.message.id)).size).toBe(100);
+    search.drop("message-7");
+    search.drop("message-7");
+    expect([search.hits.length, search.total], "because a deleted message is found no more").toEqual([99, 99]);
   });
 
   test("takes whole local days, the last one to its end", async () => {

@@ -5,15 +5,17 @@ import { BackendError } from "../../src/backend/backend";
 import type { CommandName } from "../../src/backend/gen";
 import Root from "../../src/views/Root.svelte";
 import type { FakeBackend } from "../../tests/fake/backend";
+import { person } from "../../tests/fake/backend";
+import { attachment, picture } from "../../tests/fake/files";
 import { richWorld } from "../../tests/fake/rich";
-import { attachment, person } from "../../tests/fake/backend";
-import { busyWorld, freshWorld, hostileWorld, longWorld } from "../../tests/fake/world";
+import { busyWorld, filesWorld, freshWorld, hostileWorld, longWorld } from "../../tests/fake/world";
 
 declare global {
   interface Window {
     fake: FakeBackend;
     person: typeof person;
     attachment: typeof attachment;
+    picture: typeof picture;
     /** Lets the next call of a command fail. */
     refuse: (name: CommandName, message: string) => void;
   }
@@ -22,6 +24,7 @@ declare global {
 const query = new URLSearchParams(location.search);
 const worlds: Record<string, () => FakeBackend> = {
   busy: () => busyWorld(),
+  files: () => filesWorld(),
   fresh: freshWorld,
   rich: () => richWorld(),
   hostile: hostileWorld,
@@ -32,6 +35,7 @@ fake.settings = { ...fake.settings, language: query.get("language") ?? "en" };
 window.fake = fake;
 window.person = person;
 window.attachment = attachment;
+window.picture = picture;
 window.refuse = (name, message) => fake.refusals.set(name, new BackendError({ code: "refused", message }));
 const target = document.getElementById("app");
 if (target !== null) mount(Root, { target, props: { backend: fake } });

@@ -1,4 +1,4 @@
-import type { Args, Change, CommandName, ErrorBody, Result } from "./gen";
+import type { Args, Change, CommandName, ErrorBody, Result, Upload } from "./gen";
 
 /** What comes from the node or its shell without having been asked for. */
 export type BackendMessage =
@@ -32,6 +32,16 @@ export interface Shell {
   info(): Promise<ShellInfo>;
   /** Shows a notification now; rejects with the reason when the system has no such service. */
   notificationTest(): Promise<void>;
+  /** Lets the person choose files to send: their paths, none when they chose none. */
+  chooseFiles(): Promise<readonly string[]>;
+  /** Lets the person choose a folder; `null` when they chose none. */
+  chooseFolder(): Promise<string | null>;
+  /** Adds what the clipboard holds, files or an image, to be sent; nothing when there is neither. */
+  pasteFiles(): Promise<readonly Upload[]>;
+  /** Opens the file of an attachment in the system's own program. Only ever because a person asked for it. */
+  openAttachment(attachmentId: string): Promise<void>;
+  /** Shows the file of an attachment in its folder. */
+  showAttachment(attachmentId: string): Promise<void>;
   /** Answers `closeRequested`: keep the node running, or end it. Remembered by the shell's settings. */
   setCloseChoice(keepRunning: boolean): Promise<void>;
 }
@@ -43,6 +53,10 @@ export interface Backend {
   call<K extends CommandName>(name: K, args: Args[K]): Promise<Result[K]>;
   /** Resolves once changes flow: what is loaded after that misses nothing. */
   subscribe(listener: (message: BackendMessage) => void): Promise<() => void>;
+  /** Adds a file whose bytes this page has, to be sent. `ondone` hears how many bytes the node has. */
+  upload(file: File, ondone: (bytes: number) => void, signal: AbortSignal): Promise<Upload>;
+  /** The bytes of an attachment that is on this machine, or of the small image that stands for it. */
+  content(attachmentId: string, part: "whole" | "thumbnail"): Promise<Blob>;
   /** Opens an http, https or mailto address in the system's own program. */
   openExternal(url: string): Promise<void>;
 }

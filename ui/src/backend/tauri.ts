@@ -1,6 +1,9 @@
 import { Channel, invoke } from "@tauri-apps/api/core";
 import { BackendError, isOpenable, type Backend, type BackendMessage, type ShellInfo } from "./backend";
-import type { Args, CommandName, Result } from "./gen";
+import type { Args, CommandName, Result, Upload } from "./gen";
+
+/** Bytes of a file that cross to the program at once. */
+const PIECE_BYTES = 4 * 1024 * 1024;
 
 /** The node that lives in the same program as this window. */
 export function tauriBackend(): Backend {
@@ -26,6 +29,24 @@ export function tauriBackend(): Backend {
         live = false;
       };
     },
+    async upload(file, ondone, signal) {
+      const id = await ask<number>("begin_upload", { name: file.name, mime: file.type === "" ? null : file.type });
+      try {
+        for (let from = 0; from < file.size; from += PIECE_BYTES) {
+          const piece = await file.slice(from, from + PIECE_BYTES).arrayBuffer();
+          signal.throwIfAborted();
+          await invoke("write_upload", piece, { headers: { "landline-upload": String(id) } });
+          ondone(Math.min(file.size, from + PIECE_BYTES));
+        }
+        return await ask<Upload>("finish_upload", { id });
+      } catch (cause) {
+        await ask("drop_upload", { id }).catch(() => undefined);
+        throw BackendError.from(cause);
+      }
+    },
+    async content(attachmentId, part) {
+      return new Blob([await ask<ArrayBuffer>(part === "thumbnail" ? "attachment_thumbnail" : "attachment_content", { attachmentId })]);
+    },
     async openExternal(url) {
       if (isOpenable(url)) await ask("open_external", { url });
     },
@@ -34,6 +55,15 @@ export function tauriBackend(): Backend {
       notificationTest: async () => {
         await ask("notification_test");
       },
+      chooseFiles: () => ask<string[]>("choose_files"),
+      pasteFiles: () => ask<Upload[]>("paste_files"),
+      openAttachment: async (attachmentId) => {
+        await ask("open_attachment", { attachmentId });
+      },
+      showAttachment: async (attachmentId) => {
+        await ask("show_attachment", { attachmentId });
+      },
+      chooseFolder: () => ask<string | null>("choose_folder"),
       setCloseChoice: async (keepRunning) => {
         await ask("set_close_choice", { keepRunning });
       },

@@ -1,6 +1,6 @@
 import { io, type Socket } from "socket.io-client";
 import { BackendError, isOpenable, type Backend, type BackendMessage } from "./backend";
-import type { Args, Change, CommandName, ErrorBody, Result } from "./gen";
+import type { Args, Change, CommandName, ErrorBody, Result, Upload } from "./gen";
 
 /** Where the token of this tab is kept: gone with the tab, never sent by the browser on its own. */
 const TOKEN_KEY = "landline.token";
@@ -69,6 +69,36 @@ export function webBackend(): Backend {
         throw new BackendError({ code: "unreachable", message: "The node cannot be reached." });
       }
       return (await ask(socket, "rpc", { command: name, args })) as Result[K];
+    },
+
+    upload(file, ondone, signal) {
+      const query = new URLSearchParams({ name: file.name, ...(file.type !== "" && { mime: file.type }) });
+      return new Promise<Upload>((resolve, reject) => {
+        // The only way that says how much has gone; the file is read as it is sent.
+        const request = new XMLHttpRequest();
+        request.open("POST", `/api/v1/attachments?${query.toString()}`);
+        request.responseType = "json";
+        request.setRequestHeader("authorization", `Bearer ${sessionStorage.getItem(TOKEN_KEY) ?? ""}`);
+        request.setRequestHeader("content-type", "application/octet-stream");
+        request.upload.onprogress = (event) => ondone(event.loaded);
+        request.onload = () => {
+          const body = request.response as (Upload & { error?: ErrorBody }) | null;
+          if (request.status < 300 && body !== null) resolve(body);
+          else reject(new BackendError(body?.error ?? { code: "internal", message: `The node answered ${request.status}.` }));
+        };
+        request.onerror = () => reject(new BackendError({ code: "unreachable", message: "The node does not answer." }));
+        request.onabort = () => reject(new BackendError({ code: "cancelled", message: "It was taken away." }));
+        signal.addEventListener("abort", () => request.abort());
+        request.send(file);
+      });
+    },
+
+    async content(attachmentId, part) {
+      const path = `/api/v1/attachments/${encodeURIComponent(attachmentId)}${part === "thumbnail" ? "/thumbnail" : ""}`;
+      const reply = await fetch(path, { headers: { authorization: `Bearer ${sessionStorage.getItem(TOKEN_KEY) ?? ""}` } });
+      if (reply.ok) return reply.blob();
+      const body = (await reply.json().catch(() => ({}))) as { error?: ErrorBody };
+      throw new BackendError(body.error ?? { code: "internal", message: `The node answered ${reply.status}.` });
     },
 
     async subscribe(listener) {

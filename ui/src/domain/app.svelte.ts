@@ -1,5 +1,5 @@
 import { BackendError, type Backend, type BackendMessage, type Connection, type ShellInfo } from "../backend/backend";
-import type { Change, Info, Me, Message, Network, Notification, Session, Settings, UpdateSessionArgs, User } from "../backend/gen";
+import type { Attachment, Change, Info, Me, Message, Network, Notification, Session, Settings, Transfer, UpdateSessionArgs, User } from "../backend/gen";
 import type { Day } from "../shared/days";
 import { m, useLanguage } from "../shared/i18n.svelte";
 import { isolate } from "../shared/platform";
@@ -9,9 +9,12 @@ import { Emojis } from "./emojis.svelte";
 import { Find } from "./find.svelte";
 import { Notifications } from "./notifications.svelte";
 import { People, SEARCH_MS } from "./people.svelte";
+import { Pictures } from "./pictures";
 import { Search } from "./search.svelte";
 import { MUTED_ALWAYS, Sessions, isMuted, isUnread } from "./sessions.svelte";
 import { Timeline } from "./timeline.svelte";
+import { Transfers } from "./transfers.svelte";
+import { Tray } from "./tray.svelte";
 
 /** What the main part of the window shows. */
 export type Route =
@@ -19,10 +22,11 @@ export type Route =
   | { page: "session"; sessionId: string }
   | { page: "search" }
   | { page: "notifications" }
+  | { page: "transfers" }
   | { page: "settings"; section: SettingsSection }
   | { page: "why" };
 
-export type SettingsSection = "profile" | "notifications" | "privacy" | "network" | "appearance" | "shortcuts";
+export type SettingsSection = "profile" | "notifications" | "privacy" | "files" | "network" | "appearance" | "shortcuts";
 
 /** A dialog over the window. */
 export type Dialog =
@@ -31,6 +35,7 @@ export type Dialog =
   | { kind: "address" }
   | { kind: "close" }
   | { kind: "date" }
+  | { kind: "pictures"; message: Message; pictures: readonly Attachment[]; at: number }
   | { kind: "block"; user: User }
   | { kind: "failure"; message: Message }
   | { kind: "link"; href: string };
@@ -89,7 +94,11 @@ export class App {
   /** The search in everything; it stays as it was left. */
   readonly search: Search;
   readonly notifications: Notifications;
+  readonly transfers: Transfers;
+  readonly pictures: Pictures;
   readonly announcer = new Announcer((count) => m.announce_burst({ count }));
+  /** What is told of files, apart from messages. */
+  readonly fileAnnouncer = new Announcer((count) => m.announce_files({ count }));
   timeline = $state.raw<Timeline | null>(null);
   /** Finding in the open conversation, while its bar is there. */
   find = $state.raw<Find | null>(null);
@@ -110,7 +119,14 @@ export class App {
   newestCalls = $state(0);
   /** Raised whenever a field that searches should take the focus. */
   searchCalls = $state(0);
+  /** Raised whenever files should be chosen for the message that is being written. */
+  attachCalls = $state(0);
+  /** Files of the desktop are held over the window. */
+  dragging = $state(false);
+  /** Paths that were dropped, until the open conversation takes them. */
+  dropped = $state.raw<readonly string[] | null>(null);
 
+  #trays = new Map<string, Tray>();
   #viewer = crypto.randomUUID();
   #toastId = 0;
   #stop: (() => void) | undefined;
@@ -121,6 +137,8 @@ export class App {
     this.backend = backend;
     this.search = new Search(backend);
     this.notifications = new Notifications(backend);
+    this.transfers = new Transfers(backend);
+    this.pictures = new Pictures(backend);
     this.drafts = new Drafts(async (sessionId, draft) => {
       try {
         this.sessions.apply(await this.backend.call("update_session", { sessionId, draft }));
@@ -180,6 +198,7 @@ export class App {
       call.call("network", {}),
       call.call("info", {}),
       this.notifications.loadStats(),
+      this.transfers.load(),
     ]);
     this.me = me;
     this.#useSettings(settings);
@@ -200,6 +219,11 @@ export class App {
       if (this.phase === "ready") void this.#reload();
     } else if (message.type === "openSession") {
       this.openSession(message.sessionId);
+    } else if (message.type === "filesDragged") {
+      this.dragging = message.over && this.route.page === "session" && this.dialog === null;
+    } else if (message.type === "filesDropped") {
+      this.dragging = false;
+      if (this.route.page === "session" && this.dialog === null) this.dropped = message.paths;
     } else if (message.type === "closeRequested") {
       this.dialog = { kind: "close" };
     } else if (message.type === "connection") {
@@ -224,6 +248,7 @@ export class App {
     switch (change.type) {
       case "messageChanged": {
         const { message, incoming } = change;
+        if (message.deletedAt !== null) this.#forget(message.id);
         this.sessions.applyMessage(message);
         const looking = this.focused && this.timeline?.sessionId === message.sessionId;
         this.timeline?.apply(message, incoming, looking);
@@ -237,6 +262,7 @@ export class App {
         this.sessions.apply(change.session);
         break;
       case "messageRemoved":
+        this.#forget(change.messageId);
         if (this.timeline?.sessionId === change.sessionId) this.timeline.remove(change.messageId);
         break;
       case "typing":
@@ -255,6 +281,9 @@ export class App {
       case "networkChanged":
         this.network = change.network;
         break;
+      case "transferChanged":
+        this.#moved(change.transfer);
+        break;
       case "notificationChanged":
         this.notifications.apply(change.notification);
         break;
@@ -270,6 +299,22 @@ export class App {
         // The shell's: tray and notifications. The window counts from its sessions.
         break;
     }
+  }
+
+  /** A file has moved on; one that has come, or cannot, is told to those who listen. */
+  #moved(transfer: Transfer): void {
+    const before = this.transfers.get(transfer.transferId)?.state;
+    this.transfers.apply(transfer);
+    if (before === undefined || before === transfer.state) return;
+    const name = transfer.name.slice(0, 100);
+    if (transfer.state === "complete") this.fileAnnouncer.message(m.announce_file_here({ name }));
+    else if (transfer.state === "failed" || transfer.state === "gone") this.fileAnnouncer.message(m.announce_file_failed({ name }));
+  }
+
+  /** A message is gone, and with it what searches have found of it. */
+  #forget(messageId: string): void {
+    this.search.drop(messageId);
+    this.find?.search.drop(messageId);
   }
 
   #useSettings(settings: Settings): void {
@@ -438,6 +483,30 @@ export class App {
   #gotUser(user: User): void {
     this.people.apply(user);
     this.sessions.applyUser(user);
+  }
+
+  /** What goes with the message that is being written in a session. */
+  tray(sessionId: string): Tray {
+    let tray = this.#trays.get(sessionId);
+    if (tray === undefined) {
+      tray = new Tray(this.backend);
+      this.#trays.set(sessionId, tray);
+    }
+    return tray;
+  }
+
+  /** Fetches a file that is offered. */
+  async acceptAttachment(attachmentId: string): Promise<void> {
+    await this.attempt(async () => {
+      await this.backend.call("accept_attachment", { attachmentId });
+    });
+  }
+
+  /** Pauses, goes on with, or gives up what is on its way. */
+  async moveTransfer(command: "pause_transfer" | "resume_transfer" | "cancel_transfer", transferId: string): Promise<void> {
+    await this.attempt(async () => {
+      this.transfers.apply(await this.backend.call(command, { transferId }));
+    });
   }
 
   /** Goes to what a notification tells of, and marks it read. */

@@ -2,7 +2,7 @@
 export type CommandId =
   | "switch" | "new" | "regions" | "regionsBack" | "nextSession" | "previousSession" | "nextUnread" | "previousUnread"
   | "session1" | "session2" | "session3" | "session4" | "session5" | "session6" | "session7" | "session8" | "session9"
-  | "find" | "search" | "newest" | "mute" | "settings" | "zoomIn" | "zoomOut" | "zoomReset" | "shortcuts";
+  | "find" | "search" | "attach" | "newest" | "mute" | "settings" | "zoomIn" | "zoomOut" | "zoomReset" | "shortcuts";
 
 /** Which part of the sheet a binding stands in. */
 export type KeyGroup = "general" | "sessions" | "look";
@@ -34,6 +34,7 @@ export const bindings: readonly Binding[] = [
   { id: "previousUnread", group: "sessions", keys: ["Alt+Shift+ArrowUp"] },
   ...numbered,
   { id: "newest", group: "sessions", keys: ["Mod+J"] },
+  { id: "attach", group: "sessions", keys: ["Mod+U"] },
   { id: "mute", group: "sessions", keys: ["Mod+Shift+M"] },
   { id: "zoomIn", group: "look", keys: ["Mod++", "Mod+=", "Mod+Shift++", "Mod+Shift+="] },
   { id: "zoomOut", group: "look", keys: ["Mod+-", "Mod+Shift+-", "Mod+Shift+_"] },

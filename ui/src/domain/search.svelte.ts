@@ -1,5 +1,5 @@
 import { BackendError, type Backend } from "../backend/backend";
-import type { SearchHit } from "../backend/gen";
+import type { MessageType, SearchHit } from "../backend/gen";
 import { addDays, startOf, type Day } from "../shared/days";
 
 /** Hits that are fetched at a time. */
@@ -15,12 +15,13 @@ export interface Filters {
   from: string | null;
   /** The session. */
   in: string | null;
+  type: MessageType | null;
   /** First and last local day. */
   since: Day | null;
   until: Day | null;
 }
 
-export const noFilters: Filters = { from: null, in: null, since: null, until: null };
+export const noFilters: Filters = { from: null, in: null, type: null, since: null, until: null };
 
 /** A search in all that was written, newest first. It answers to the last word that was typed, never to an older one. */
 export class Search {
@@ -97,6 +98,14 @@ export class Search {
     }
   }
 
+  /** A message is gone: what it said must not stay on screen. */
+  drop(messageId: string): void {
+    const left = this.hits.filter((one) => one.message.id !== messageId);
+    if (left.length === this.hits.length) return;
+    this.hits = left;
+    this.total = Math.max(left.length, this.total - 1);
+  }
+
   async #run(): Promise<void> {
     const generation = ++this.#generation;
     this.phase = "searching";
@@ -119,12 +128,13 @@ export class Search {
   }
 
   #ask(before?: string) {
-    const { from, in: session, since, until } = this.filters;
+    const { from, in: session, type, since, until } = this.filters;
     return this.#backend.call("search", {
       ...(this.query.trim() !== "" && { q: this.query.trim() }),
       limit: HITS,
       ...(from !== null && { from }),
       ...(session !== null && { in: session }),
+      ...(type !== null && { type }),
       ...(since !== null && { since: startOf(since).toISOString() }),
       // To the end of that day.
       ...(until !== null && { until: new Date(startOf(addDays(until, 1)).getTime() - 1).toISOString() }),

@@ -1,7 +1,7 @@
 import { tick } from "svelte";
 import { SvelteSet } from "svelte/reactivity";
 import { BackendError, type Backend } from "../backend/backend";
-import type { Message, MessagesArgs, Page, Session } from "../backend/gen";
+import type { Message, MessagesArgs, Page, Session, UploadRef } from "../backend/gen";
 import { startOf, type Day } from "../shared/days";
 
 /** Messages that are loaded at a time. */
@@ -250,11 +250,12 @@ export class Timeline {
   }
 
   /** Sends a text. The row that comes back is the echo; there is no other. */
-  async send(text: string): Promise<Message> {
+  async send(text: string, attachments: readonly UploadRef[] = []): Promise<Message> {
     if (this.moreAfter) await this.toNewest();
     const message = await this.#backend.call("send_message", {
       sessionId: this.sessionId,
       message: text,
+      ...(attachments.length > 0 && { attachments: [...attachments] }),
       tempId: crypto.randomUUID(),
     });
     // The stream may have been quicker, and may know more by now: a row is never set back to an older state.

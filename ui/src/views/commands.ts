@@ -19,6 +19,9 @@ export function runCommand(app: App, command: CommandId): void {
     case "search":
       app.openSearch();
       return;
+    case "attach":
+      app.attachCalls += 1;
+      return;
     case "settings":
       app.go({ page: "settings", section: "profile" });
       return;

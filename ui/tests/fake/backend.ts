@@ -1,7 +1,8 @@
 import { BackendError, type Backend, type BackendMessage, type ShellInfo } from "../../src/backend/backend";
+import { FakeFiles } from "./files";
 import { FakeNotifications } from "./notifications";
 import { searchIn } from "./search";
-import type { Args, Attachment, CommandName, Message, Network, Page, Result, Session, Settings, User } from "../../src/backend/gen";
+import type { Args, CommandName, Message, Network, Page, Result, Session, Settings, User } from "../../src/backend/gen";
 
 /** The machine whose window is under test. */
 export const ME = "landline1me";
@@ -29,29 +30,6 @@ export function person(id: string, name: string, more: Partial<User> = {}): User
   };
 }
 
-/** A file that came with a message and is here. */
-export function attachment(name: string, mime: string, more: Partial<Attachment> = {}): Attachment {
-  return {
-    attachmentId: `attachment-${name}`,
-    index: 0,
-    hash: "ab".repeat(32),
-    name,
-    size: 2_400_000,
-    mime,
-    kind: "file",
-    files: null,
-    width: null,
-    height: null,
-    animated: false,
-    thumbnail: false,
-    state: "complete",
-    failure: null,
-    bytesDone: 2_400_000,
-    path: null,
-    ...more,
-  };
-}
-
 /** A node without a network: it keeps sessions in memory, answers the window's calls and tells its changes. */
 export class FakeBackend implements Backend {
   readonly kind = "tauri" as const;
@@ -61,6 +39,7 @@ export class FakeBackend implements Backend {
   readonly sessions = new Map<string, Session>();
   readonly users = new Map<string, User>();
   readonly notifications = new FakeNotifications(this);
+  readonly files = new FakeFiles(this);
   /** What the next call of a name is refused with. */
   readonly refusals = new Map<CommandName, BackendError>();
   me: Result["me"] = {
@@ -115,6 +94,11 @@ export class FakeBackend implements Backend {
         throw new BackendError({ code: "unavailable", message: this.shellInfo.notifications.reason ?? "" });
       }
     },
+    chooseFiles: async () => this.files.chosen,
+    pasteFiles: async () => this.files.pasted,
+    openAttachment: async (attachmentId: string) => void this.files.opened.push(attachmentId),
+    showAttachment: async (attachmentId: string) => void this.files.opened.push(`folder of ${attachmentId}`),
+    chooseFolder: async () => "/home/bea/Downloads/Landline",
     setCloseChoice: async (keepRunning: boolean) => {
       this.calls.push({ name: "update_settings", args: { closeKeepsRunning: keepRunning } });
     },
@@ -125,6 +109,14 @@ export class FakeBackend implements Backend {
     return () => {
       this.#listener = undefined;
     };
+  }
+
+  async upload(file: File, ondone: (bytes: number) => void, signal: AbortSignal) {
+    return this.files.upload(file, ondone, signal);
+  }
+
+  async content(attachmentId: string, part: "whole" | "thumbnail") {
+    return this.files.content(attachmentId, part);
   }
 
   async openExternal(url: string) {
@@ -198,8 +190,11 @@ export class FakeBackend implements Backend {
       case "messages":
         return this.page(given as unknown as Args["messages"]);
       case "send_message": {
-        const { sessionId, message, tempId } = given as unknown as Args["send_message"];
-        return this.say(sessionId ?? "", ME, message, { state: "queued", tempId: tempId ?? null });
+        const { sessionId, message, tempId, attachments: wanted } = given as unknown as Args["send_message"];
+        const attachments = this.files.attach(wanted);
+        const images = attachments.length > 0 && attachments.every((one) => one.mime.startsWith("image/"));
+        const messageType = images ? "image" : attachments.length > 0 ? "file" : "text";
+        return this.say(sessionId ?? "", ME, message, { state: "queued", tempId: tempId ?? null, attachments, messageType });
       }
       case "retry_message": {
         const message = this.find(given["messageId"] ?? "");
@@ -231,6 +226,18 @@ export class FakeBackend implements Backend {
         return { ok: true };
       case "cleanup_notifications":
         return { count: this.notifications.cleanUp(given as unknown as Args["cleanup_notifications"]) };
+      case "add_file":
+        return this.files.addPath(given as unknown as Args["add_file"]);
+      case "transfers":
+        return page([...this.files.transfers.values()]);
+      case "accept_attachment":
+        return this.files.accept(given as unknown as Args["accept_attachment"]);
+      case "pause_transfer":
+        return this.files.step(given["transferId"] ?? "", "paused");
+      case "resume_transfer":
+        return this.files.step(given["transferId"] ?? "", "transferring");
+      case "cancel_transfer":
+        return this.files.step(given["transferId"] ?? "", "cancelled");
       case "focus":
         return { ok: true };
       default:

@@ -10,6 +10,7 @@ export function searchIn(fake: FakeBackend, args: Args["search"]): SearchPage {
     if (args.in !== undefined && args.in !== sessionId) continue;
     for (const message of messages) {
       if (args.from !== undefined && message.senderUserId !== args.from) continue;
+      if (args.type !== undefined && message.messageType !== args.type) continue;
       if (args.since !== undefined && message.timestamp < args.since) continue;
       if (args.until !== undefined && message.timestamp > args.until) continue;
       const places = words.map((word) => foldedPlaces(message.message, word));

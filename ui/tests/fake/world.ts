@@ -1,4 +1,6 @@
+import type { Attachment } from "../../src/backend/gen";
 import { FakeBackend, ME, START, person } from "./backend";
+import { attachment, picture } from "./files";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -123,5 +125,38 @@ export function hostileWorld(): FakeBackend {
   say("ftp://example.org //example.org file:///etc/passwd vbscript:x mailto:a@example.org http://example.org/\u202Egpj");
   say("\n".repeat(60) + "far below");
   say("ﷺ".repeat(40));
+  return fake;
+}
+
+/** A conversation with files in every state. */
+export function filesWorld(now = Date.now()): FakeBackend {
+  const fake = new FakeBackend();
+  const anna = person("anna", "Anna Sjöberg", { colour: 4 });
+  const id = fake.session(anna).sessionId;
+  fake.now = now - 50 * MINUTE;
+  const send = (from: string, text: string, attachments: Attachment[], direction: "incoming" | "outgoing" = from === ME ? "outgoing" : "incoming") => {
+    fake.now += MINUTE;
+    const messageType = attachments.every((one) => one.width !== null) ? "image" : "file";
+    const message = fake.put(id, from, text, { attachments, messageType });
+    for (const one of attachments) {
+      if (one.state === "complete") continue;
+      const running = one.state === "transferring" ? { bytesPerSecond: 18_000_000, secondsLeft: 12 } : {};
+      fake.files.put(id, message.id, one, { direction, ...running });
+    }
+  };
+  send(anna.userId, "", [picture("harbour.jpg", 1600, 1067)]);
+  send(ME, "Four from Sunday", ["dune.jpg", "pier.jpg", "boat.jpg", "kite.jpg"].map((name, index) => picture(name, 1200, 900 + index)));
+  send(anna.userId, "", [picture("tall.jpg", 800, 2400, { state: "offered", bytesDone: 0, size: 31_000_000 })]);
+  send(anna.userId, "The plans, and all of last year's", [
+    attachment("plans.pdf", "application/pdf"),
+    attachment("Last year", "inode/directory", { kind: "folder", files: 1_204, size: 4_800_000_000, state: "transferring", bytesDone: 2_016_000_000 }),
+    attachment("a very long name of an archive that goes on and on and has its end only here.tar.gz", "application/gzip", { state: "offered", bytesDone: 0, size: 10_737_418_240 }),
+  ]);
+  send(ME, "", [
+    attachment("talk.mov", "video/quicktime", { state: "paused", bytesDone: 900_000_000, size: 2_100_000_000 }),
+    attachment("notes.txt", "text/plain", { state: "gone", bytesDone: 0, size: 812, failure: "It is no longer where it was when it was sent." }),
+  ]);
+  send(anna.userId, "", [attachment("song.flac", "audio/flac", { state: "failed", bytesDone: 12_000_000, size: 30_000_000, failure: "There is no room left on this disk." })]);
+  fake.now = now;
   return fake;
 }

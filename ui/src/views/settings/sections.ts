@@ -1,4 +1,5 @@
 import Bell from "@lucide/svelte/icons/bell";
+import Folder from "@lucide/svelte/icons/folder";
 import Keyboard from "@lucide/svelte/icons/keyboard";
 import Lock from "@lucide/svelte/icons/lock";
 import Network from "@lucide/svelte/icons/network";
@@ -23,6 +24,7 @@ export const sections = [
     icon: Lock,
     holds: [m.visibility_label, m.blocked_title],
   },
+  { id: "files", title: m.settings_files, icon: Folder, holds: [m.files_accept, m.files_folder] },
   { id: "network", title: m.settings_network, icon: Network, holds: [m.network_mdns, m.network_beacon, m.address_title, m.why_title] },
   {
     id: "appearance",

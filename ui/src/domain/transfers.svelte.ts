@@ -1,0 +1,47 @@
+import { SvelteMap } from "svelte/reactivity";
+import type { Backend } from "../backend/backend";
+import type { Attachment, Transfer } from "../backend/gen";
+
+/** Whether something is still to come of it. */
+export function isOpen(transfer: Pick<Transfer, "state">): boolean {
+  return ["offered", "queued", "transferring", "paused"].includes(transfer.state);
+}
+
+/** Files on their way, and those that came or went of late. What changes comes by the stream. */
+export class Transfers {
+  /** The list has been loaded. */
+  ready = $state(false);
+  #byId = new SvelteMap<string, Transfer>();
+  #backend: Backend;
+
+  /** Those under way first, then the newest. */
+  readonly items: readonly Transfer[] = $derived([...this.#byId.values()].sort((a, b) => Number(isOpen(b)) - Number(isOpen(a))));
+  readonly running: readonly Transfer[] = $derived([...this.#byId.values()].filter((one) => one.state === "transferring"));
+  readonly open: readonly Transfer[] = $derived([...this.#byId.values()].filter(isOpen));
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+  }
+
+  async load(): Promise<void> {
+    const page = await this.#backend.call("transfers", {});
+    this.#byId.clear();
+    for (const one of page.items) this.#byId.set(one.transferId, one);
+    this.ready = true;
+  }
+
+  get(transferId: string): Transfer | undefined {
+    return this.#byId.get(transferId);
+  }
+
+  apply(transfer: Transfer): void {
+    this.#byId.set(transfer.transferId, transfer);
+  }
+
+  /** How far an attachment is now: the transfer knows of progress earlier than the message does. */
+  of(attachment: Attachment): Transfer | undefined {
+    if (attachment.state === "complete" || attachment.state === "gone") return undefined;
+    for (const one of this.#byId.values()) if (one.attachmentId === attachment.attachmentId) return one;
+    return undefined;
+  }
+}
