@@ -117,6 +117,11 @@ pub(crate) fn rank(machine: &MachineId) -> i64 {
     i64::from_be_bytes(first) ^ i64::MIN
 }
 
+/// An event's local number, alone in its row.
+pub(crate) fn event_key_list(row: &rusqlite::Row<'_>) -> rusqlite::Result<EventKey> {
+    row.get(0)
+}
+
 /// What is said of a column whose bytes are not what this program wrote.
 pub(crate) fn damaged(index: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(index, Type::Blob, Box::new(error))

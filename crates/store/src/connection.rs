@@ -7,7 +7,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 /// Statements kept prepared in each connection; more than the store has in all.
-const STATEMENTS: usize = 160;
+const STATEMENTS: usize = 220;
 
 /// Pages kept in memory: 1.5 MiB for the writer, 0.5 MiB for each reader. The system's own page cache holds the rest, so a
 /// headless node stays small.
@@ -35,6 +35,8 @@ pub(crate) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // What was deleted is overwritten, not only given free.
+    connection.pragma_update(None, "secure_delete", true)?;
     Ok(connection)
 }
 

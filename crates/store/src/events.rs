@@ -4,7 +4,7 @@
 //! is found by its ID: logs are taken over run by run, so nobody's head, and hence nobody's parent, lies within a run. That
 //! keeps the one index over random bytes small.
 
-use proto::{Epoch, EventId, MachineId, VerifiedRun};
+use proto::{Epoch, Event, EventId, MachineId, VerifiedRun};
 
 use crate::columns::{LogKey, exact, time, unsigned};
 use crate::logs::{self, Head};
@@ -176,6 +176,24 @@ pub fn id_at(
     let Some(head) = logs::head(reader, session, author, epoch)? else { return Ok(None) };
     let sql = "SELECT header FROM events WHERE log = ?1 AND seq = ?2";
     reader.one(sql, (head.key, exact(seq, "seq")?), |row| Ok(EventId::of(row.get_ref(0)?.as_blob()?)))
+}
+
+/// An event of a session by its local number, with when it came.
+///
+/// # Errors
+///
+/// As any read; [`StoreError::Damaged`] when its bytes are not what this program wrote.
+pub fn read(reader: &Reader<'_>, session: SessionKey, key: EventKey) -> Result<Option<(Event, u64)>, StoreError> {
+    let row = reader.one(
+        "SELECT e.header, e.body, e.arrived_ms FROM events e CROSS JOIN logs l ON l.key = e.log
+         WHERE e.key = ?1 AND l.session = ?2",
+        (key, session),
+        |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Option<Vec<u8>>>(1)?, unsigned(row, 2)?)),
+    )?;
+    let Some((header, body, arrived_ms)) = row else { return Ok(None) };
+    let event =
+        Event::decode(header.into(), body.map(Into::into)).map_err(|error| StoreError::Damaged(error.to_string()))?;
+    Ok(Some((event, arrived_ms)))
 }
 
 /// Takes an event's body away, for good. The header stays, so the log's chain stays valid.

@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 
 use proto::event::Order;
 use proto::{Epoch, EventId, MachineId, MessageId, SessionId};
-use rusqlite::Row;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Row, params};
 
 use crate::attachments::Stored;
-use crate::columns::{exact, machine_id, message_id, optional_unsigned, rank, session_id, time, unsigned};
-use crate::{EventKey, Reader, SessionKey, StoreError, Tx, attachments, machines, search};
+use crate::columns::{Fixed, exact, machine_id, message_id, optional_unsigned, rank, session_id, time, unsigned};
+pub use crate::extras::{Quote, Reaction};
+use crate::{EventKey, Reader, SessionKey, StoreError, Tx, extras, machines, operations, removal, search, sessions};
 
 pub(crate) const DDL: &str = "\
 CREATE TABLE messages (
@@ -36,6 +38,21 @@ CREATE UNIQUE INDEX messages_id ON messages (id);
 CREATE INDEX messages_order ON messages (session, lamport, author_rank, epoch, seq);
 CREATE INDEX messages_temp ON messages (session, temp_id) WHERE temp_id IS NOT NULL;";
 
+/// What came with replies, edits and timers.
+pub(crate) const MORE_DDL: &str = "\
+ALTER TABLE messages ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN reply_to BLOB CHECK (length(reply_to) = 16);
+ALTER TABLE messages ADD COLUMN mentions BLOB;
+ALTER TABLE messages ADD COLUMN edited_ms INTEGER;
+ALTER TABLE messages ADD COLUMN deleted_ms INTEGER;
+ALTER TABLE messages ADD COLUMN read_ms INTEGER;
+ALTER TABLE messages ADD COLUMN timer INTEGER;
+ALTER TABLE messages ADD COLUMN expires_ms INTEGER;
+CREATE INDEX messages_expiry ON messages (expires_ms) WHERE expires_ms IS NOT NULL;
+CREATE INDEX messages_timed ON messages (session, lamport, author_rank, epoch, seq)
+    WHERE timer IS NOT NULL AND expires_ms IS NULL;";
+
 pub(crate) const UNREAD_DDL: &str = "\
 CREATE TABLE unread (
     session INTEGER NOT NULL,
@@ -54,6 +71,8 @@ pub enum SendState {
     Queued,
     /// On the other's disk.
     Delivered,
+    /// Seen by the other's person.
+    Read,
     /// Refused by the other side.
     Failed {
         /// Why, as a code or words for the person.
@@ -64,6 +83,38 @@ pub enum SendState {
 const QUEUED: i64 = 0;
 const DELIVERED: i64 = 1;
 const FAILED: i64 = 2;
+pub(crate) const READ: i64 = 3;
+
+/// What a row of the conversation is. Stored as a number that is never reused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// What a person wrote.
+    #[default]
+    Text = 0,
+    /// The line that says that the session's timer was set.
+    Timer = 1,
+}
+
+impl ToSql for MessageKind {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(*self as i64))
+    }
+}
+
+impl FromSql for MessageKind {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_i64()? {
+            0 => Ok(Self::Text),
+            1 => Ok(Self::Timer),
+            other => Err(FromSqlError::OutOfRange(other)),
+        }
+    }
+}
+
+/// Bits of `flags`.
+pub(crate) const FORWARDED: i64 = 1;
+pub(crate) const REACTIONS: i64 = 2;
+pub(crate) const PINNED: i64 = 4;
 
 /// A message. Times in milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +145,30 @@ pub struct Message {
     pub delivered_ms: Option<u64>,
     /// Its files and folders.
     pub attachments: Vec<Stored>,
+    /// What it is.
+    pub kind: MessageKind,
+    /// When the other's person saw it.
+    pub read_ms: Option<u64>,
+    /// When its text was last changed.
+    pub edited_ms: Option<u64>,
+    /// When it was deleted for everyone, or came without its body; its text is empty then.
+    pub deleted_ms: Option<u64>,
+    /// The message that it answers.
+    pub reply_to: Option<MessageId>,
+    /// That message in short, if it is here.
+    pub quote: Option<Box<Quote>>,
+    /// Reactions, in the order of first use.
+    pub reactions: Vec<Reaction>,
+    /// Pinned in its session.
+    pub pinned: bool,
+    /// Written elsewhere first.
+    pub forwarded: bool,
+    /// The machines that it mentions.
+    pub mentions: Vec<MachineId>,
+    /// Seconds after which it disappears; of a timer line, what the timer was set to.
+    pub timer_seconds: Option<u64>,
+    /// When it disappears here, once that is known.
+    pub expires_ms: Option<u64>,
 }
 
 impl Message {
@@ -125,6 +200,25 @@ pub struct NewMessage {
     pub temp_id: Option<String>,
     /// Written here: it begins as queued. Others' messages begin as unread.
     pub own: bool,
+    /// What it is.
+    pub kind: MessageKind,
+    /// The message that it answers.
+    pub reply_to: Option<MessageId>,
+    /// Written elsewhere first.
+    pub forwarded: bool,
+    /// The machines that it mentions.
+    pub mentions: Vec<MachineId>,
+    /// Seconds after which it disappears; of a timer line, what the timer was set to.
+    pub timer_seconds: Option<u64>,
+    /// It came without its body.
+    pub deleted: bool,
+}
+
+impl NewMessage {
+    /// Whether it counts as unread where somebody else wrote it: there is something to read.
+    fn is_news(&self) -> bool {
+        !self.own && !self.deleted && self.kind == MessageKind::Text
+    }
 }
 
 /// Where a page lies.
@@ -159,13 +253,14 @@ pub const PAGE: u32 = 200;
 macro_rules! message_columns {
     () => {
         "m.key, m.id, m.session, m.lamport, a.id, m.epoch, m.seq, m.text, m.wall_ms, m.shown_ms, m.arrived_ms,
-         m.temp_id, m.state, m.failure, m.delivered_ms"
+         m.temp_id, m.state, m.failure, m.delivered_ms, m.kind, m.flags, m.reply_to, m.mentions, m.edited_ms,
+         m.deleted_ms, m.read_ms, m.timer, m.expires_ms"
     };
 }
 pub(crate) use message_columns;
 
 /// How many columns that are.
-const MESSAGE_COLUMNS: usize = 15;
+const MESSAGE_COLUMNS: usize = 24;
 
 pub(crate) const PAGE_BEFORE: &str = concat!(
     "SELECT ",
@@ -211,11 +306,11 @@ const BY_TEMP_ID: &str = concat!(
 );
 
 /// A place as the index has it.
-type Place = (i64, i64, i64, i64);
+pub(crate) type Place = (i64, i64, i64, i64);
 const BEGINNING: Place = (i64::MIN, i64::MIN, i64::MIN, i64::MIN);
-const END: Place = (i64::MAX, i64::MAX, i64::MAX, i64::MAX);
+pub(crate) const END: Place = (i64::MAX, i64::MAX, i64::MAX, i64::MAX);
 
-fn place(order: &Order) -> Result<Place, StoreError> {
+pub(crate) fn place(order: &Order) -> Result<Place, StoreError> {
     Ok((
         exact(order.lamport, "lamport")?,
         rank(&order.author),
@@ -230,7 +325,7 @@ fn place(order: &Order) -> Result<Place, StoreError> {
 ///
 /// As any read.
 pub fn get(reader: &Reader<'_>, id: &MessageId) -> Result<Option<Message>, StoreError> {
-    filled(reader, reader.one(BY_ID, [id.as_bytes()], whole)?)
+    complete(reader, reader.one(BY_ID, [id.as_bytes()], whole)?)
 }
 
 /// The message that was stored with this handle in a session: how a repeated send is recognised, also after a restart.
@@ -239,7 +334,7 @@ pub fn get(reader: &Reader<'_>, id: &MessageId) -> Result<Option<Message>, Store
 ///
 /// As any read.
 pub fn by_temp_id(reader: &Reader<'_>, session: SessionKey, temp_id: &str) -> Result<Option<Message>, StoreError> {
-    filled(reader, reader.one(BY_TEMP_ID, (session, temp_id), whole)?)
+    complete(reader, reader.one(BY_TEMP_ID, (session, temp_id), whole)?)
 }
 
 /// Messages by their events' local numbers; numbers without a message are left out.
@@ -250,9 +345,8 @@ pub fn by_temp_id(reader: &Reader<'_>, session: SessionKey, temp_id: &str) -> Re
 pub fn by_keys(reader: &Reader<'_>, keys: &[EventKey]) -> Result<Vec<Message>, StoreError> {
     let mut messages = Vec::with_capacity(keys.len());
     for key in keys {
-        messages.extend(reader.one(BY_KEY, [key], whole)?);
+        messages.extend(complete(reader, reader.one(BY_KEY, [key], whole)?)?);
     }
-    attachments::fill(reader, messages.iter_mut())?;
     Ok(messages)
 }
 
@@ -262,7 +356,7 @@ pub fn by_keys(reader: &Reader<'_>, keys: &[EventKey]) -> Result<Vec<Message>, S
 ///
 /// As any read.
 pub fn first_unread(reader: &Reader<'_>, session: SessionKey) -> Result<Option<Message>, StoreError> {
-    filled(reader, reader.one(FIRST_UNREAD, [session], whole)?)
+    complete(reader, reader.one(FIRST_UNREAD, [session], whole)?)
 }
 
 /// The latest shown time among messages in the given events (`prev` and parents of one that comes): the lower bound of
@@ -396,7 +490,7 @@ impl Range<'_> {
         let mut messages = self.reader.all(sql, params, |row| message(row, 0, self.session_id))?;
         let more = messages.len() > limit as usize;
         messages.truncate(limit as usize);
-        attachments::fill(self.reader, messages.iter_mut())?;
+        extras::fill(self.reader, messages.iter_mut())?;
         Ok((messages, more))
     }
 }
@@ -410,8 +504,8 @@ impl Range<'_> {
 pub fn insert(tx: &Tx<'_>, session: SessionKey, messages: &[NewMessage]) -> Result<(), StoreError> {
     let mut insert = tx.prepare(
         "INSERT INTO messages (key, id, session, author, lamport, author_rank, epoch, seq, wall_ms, shown_ms,
-             arrived_ms, state, temp_id, text)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             arrived_ms, state, temp_id, text, kind, flags, reply_to, mentions, timer, deleted_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
     )?;
     let mut mark_unread = tx.prepare(
         "INSERT INTO unread (session, lamport, author_rank, epoch, seq, event) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -428,7 +522,7 @@ pub fn insert(tx: &Tx<'_>, session: SessionKey, messages: &[NewMessage]) -> Resu
             }
         };
         let (lamport, rank, epoch, seq) = place(&message.order)?;
-        insert.execute((
+        insert.execute(params![
             message.key,
             message.id.as_bytes(),
             session,
@@ -441,12 +535,19 @@ pub fn insert(tx: &Tx<'_>, session: SessionKey, messages: &[NewMessage]) -> Resu
             time(message.shown_ms),
             time(message.arrived_ms),
             if message.own { QUEUED } else { DELIVERED },
-            &message.temp_id,
-            &message.text,
-        ))?;
+            message.temp_id,
+            message.text,
+            message.kind,
+            if message.forwarded { FORWARDED } else { 0 },
+            message.reply_to.as_ref().map(MessageId::as_bytes),
+            mentions_column(&message.mentions),
+            message.timer_seconds.map(time),
+            message.deleted.then(|| time(message.shown_ms)),
+        ])?;
         if message.own {
             waiting += 1;
-        } else {
+        }
+        if message.is_news() {
             mark_unread.execute((session, lamport, rank, epoch, seq, message.key))?;
             unread += 1;
         }
@@ -460,7 +561,10 @@ pub fn insert(tx: &Tx<'_>, session: SessionKey, messages: &[NewMessage]) -> Resu
          WHERE key = ?1",
         (session, unread, waiting, newest),
     )?;
-    Ok(())
+    for message in messages.iter().filter(|message| message.kind == MessageKind::Timer) {
+        sessions::set_timer(tx, session, message.timer_seconds.unwrap_or(0), place(&message.order)?)?;
+    }
+    operations::catch_up(tx, session, messages)
 }
 
 /// Marks messages read, up to a place (included) or all; how many were unread until now.
@@ -479,20 +583,29 @@ pub fn mark_read(tx: &Tx<'_>, session: SessionKey, upto: Option<&Order>) -> Resu
     let read = tx.execute(MARK_READ, (session, lamport, rank, epoch, seq))?;
     let read = u32::try_from(read).unwrap_or(u32::MAX);
     tx.execute(
-        "UPDATE sessions SET unread_count = unread_count - ?2, read_to = max(read_to, ?3)
-         WHERE key = ?1 AND (?2 > 0 OR read_to < ?3)",
+        "UPDATE sessions SET unread_count = unread_count - ?2, read_to = max(read_to, ?3), marked_unread = 0
+         WHERE key = ?1 AND (?2 > 0 OR read_to < ?3 OR marked_unread)",
         (session, read, read_to.unwrap_or(EventKey::NONE)),
     )?;
     Ok(read)
 }
 
-/// Gives a message another text. The search index follows.
+/// Gives a message another text, as an edit does. The search index follows.
 ///
 /// # Errors
 ///
 /// As any write.
-pub fn set_text(tx: &Tx<'_>, key: EventKey, text: &str) -> Result<(), StoreError> {
-    tx.execute("UPDATE messages SET text = ?2 WHERE key = ?1", (key, text))?;
+pub fn set_text(
+    tx: &Tx<'_>,
+    key: EventKey,
+    text: &str,
+    mentions: &[MachineId],
+    edited_ms: u64,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE messages SET text = ?2, mentions = ?3, edited_ms = ?4 WHERE key = ?1",
+        (key, text, mentions_column(mentions), time(edited_ms)),
+    )?;
     search::changed(tx, key)
 }
 
@@ -502,7 +615,7 @@ pub fn set_text(tx: &Tx<'_>, key: EventKey, text: &str) -> Result<(), StoreError
 ///
 /// As any write.
 pub fn mark_delivered(tx: &Tx<'_>, keys: &[EventKey], wall_ms: u64) -> Result<Vec<EventKey>, StoreError> {
-    change_state(tx, keys, |from| from != DELIVERED, DELIVERED, None, Some(time(wall_ms)))
+    change_state(tx, keys, |from| from != DELIVERED && from != READ, DELIVERED, None, Some(time(wall_ms)))
 }
 
 /// Notes that the other side refused queued messages; those that were queued until now.
@@ -531,7 +644,7 @@ fn change_state(
     failure: Option<&str>,
     delivered_ms: Option<i64>,
 ) -> Result<Vec<EventKey>, StoreError> {
-    let mut look = tx.prepare("SELECT session, state FROM messages WHERE key = ?1")?;
+    let mut look = tx.prepare("SELECT session, state, timer FROM messages WHERE key = ?1")?;
     let mut update = tx.prepare("UPDATE messages SET state = ?2, failure = ?3, delivered_ms = ?4 WHERE key = ?1")?;
     let mut changed = Vec::with_capacity(keys.len());
     let mut waiting: BTreeMap<SessionKey, i64> = BTreeMap::new();
@@ -542,7 +655,11 @@ fn change_state(
         if !changes(from) {
             continue;
         }
+        let timer: Option<i64> = row.get(2)?;
         update.execute((key, to, failure, delivered_ms))?;
+        if let (Some(_), Some(delivered_ms)) = (timer, delivered_ms) {
+            removal::start_timer(tx, *key, delivered_ms)?;
+        }
         *waiting.entry(session).or_default() += i64::from(to == QUEUED) - i64::from(from == QUEUED);
         changed.push(*key);
     }
@@ -552,10 +669,11 @@ fn change_state(
     Ok(changed)
 }
 
-/// A message with its attachments.
-fn filled(reader: &Reader<'_>, mut message: Option<Message>) -> Result<Option<Message>, StoreError> {
-    attachments::fill(reader, message.iter_mut())?;
-    Ok(message)
+/// A message with what stands in other tables.
+fn complete(reader: &Reader<'_>, message: Option<Message>) -> Result<Option<Message>, StoreError> {
+    let Some(mut message) = message else { return Ok(None) };
+    extras::fill(reader, std::iter::once(&mut message))?;
+    Ok(Some(message))
 }
 
 /// A message with its session's ID in the column behind it.
@@ -565,9 +683,11 @@ fn whole(row: &Row<'_>) -> rusqlite::Result<Message> {
 
 /// A message from [`message_columns`], the first of which is column `at`.
 pub(crate) fn message(row: &Row<'_>, at: usize, session_id: SessionId) -> rusqlite::Result<Message> {
+    let flags: i64 = row.get(at + 16)?;
     let state = match row.get(at + 12)? {
         QUEUED => SendState::Queued,
         DELIVERED => SendState::Delivered,
+        READ => SendState::Read,
         FAILED => SendState::Failed { reason: row.get::<_, Option<String>>(at + 13)?.unwrap_or_default() },
         other => return Err(rusqlite::Error::IntegralValueOutOfRange(at + 12, other)),
     };
@@ -591,5 +711,29 @@ pub(crate) fn message(row: &Row<'_>, at: usize, session_id: SessionId) -> rusqli
         delivered_ms: optional_unsigned(row, at + 14)?,
         // Read after the rows: see `attachments::fill`.
         attachments: Vec::new(),
+        kind: row.get(at + 15)?,
+        forwarded: flags & FORWARDED != 0,
+        pinned: flags & PINNED != 0,
+        // Marks that there are some, until they are filled in.
+        reactions: if flags & REACTIONS != 0 { vec![Reaction::PLACE] } else { Vec::new() },
+        reply_to: row.get::<_, Option<Fixed<16>>>(at + 17)?.map(|bytes| MessageId::from_bytes(bytes.0)),
+        quote: None,
+        mentions: mentions(row.get_ref(at + 18)?)?,
+        edited_ms: optional_unsigned(row, at + 19)?,
+        deleted_ms: optional_unsigned(row, at + 20)?,
+        read_ms: optional_unsigned(row, at + 21)?,
+        timer_seconds: optional_unsigned(row, at + 22)?,
+        expires_ms: optional_unsigned(row, at + 23)?,
     })
+}
+
+/// Machine IDs, one after the other; none is NULL.
+fn mentions_column(mentions: &[MachineId]) -> Option<Vec<u8>> {
+    (!mentions.is_empty()).then(|| mentions.iter().flat_map(MachineId::as_bytes).copied().collect())
+}
+
+fn mentions(column: ValueRef<'_>) -> rusqlite::Result<Vec<MachineId>> {
+    let Some(bytes) = column.as_blob_or_null()? else { return Ok(Vec::new()) };
+    let (machines, _) = bytes.as_chunks::<32>();
+    Ok(machines.iter().map(|machine| MachineId::from_bytes(*machine)).collect())
 }

@@ -8,13 +8,13 @@ use rusqlite::Connection;
 
 use crate::inspect::APPLICATION_ID;
 use crate::{
-    addresses, attachments, events, logs, machines, messages, meta, notifications, outbox, registers, search, sessions,
-    settings, sources, tokens,
+    addresses, attachments, events, logs, machines, messages, meta, notifications, operations, outbox, registers,
+    removal, search, sessions, settings, sources, tokens,
 };
 
 /// One step. Steps are never changed once released, only added.
 struct Migration {
-    /// The tables that this step adds, with their SQL.
+    /// The tables that this step adds or changes, with their SQL.
     adds: &'static [(&'static str, &'static str)],
     /// The oldest program, by its schema version, that may open the file afterwards.
     readable_by: u16,
@@ -52,6 +52,19 @@ const MIGRATIONS: &[Migration] = &[
             ("uploads", sources::UPLOADS_DDL),
         ],
         readable_by: 2,
+    },
+    // Earlier programs know no message that was read or deleted.
+    Migration {
+        adds: &[
+            ("messages", messages::MORE_DDL),
+            ("sessions", sessions::MORE_DDL),
+            ("edits", operations::EDITS_DDL),
+            ("reactions", operations::REACTIONS_DDL),
+            ("pins", operations::PINS_DDL),
+            ("awaiting", operations::AWAITING_DDL),
+            ("removed", removal::DDL),
+        ],
+        readable_by: 5,
     },
 ];
 

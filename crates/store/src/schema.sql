@@ -77,7 +77,16 @@ CREATE TABLE sessions (
     draft_ms INTEGER,
     pinned INTEGER NOT NULL DEFAULT 0,
     archived INTEGER NOT NULL DEFAULT 0,
-    muted_until_ms INTEGER
+    muted_until_ms INTEGER,
+    timer INTEGER NOT NULL DEFAULT 0,            -- seconds after which new messages disappear; 0: they stay
+    timer_lamport INTEGER NOT NULL DEFAULT 0,    -- this and the next three are the place of the event that set it
+    timer_rank INTEGER NOT NULL DEFAULT 0,
+    timer_epoch INTEGER NOT NULL DEFAULT 0,
+    timer_seq INTEGER NOT NULL DEFAULT 0,
+    retention_days INTEGER,                      -- NULL: for ever
+    notify INTEGER NOT NULL DEFAULT 0,           -- 0 all, 1 mentions, 2 none
+    marked_unread INTEGER NOT NULL DEFAULT 0,    -- by hand
+    draft_reply_to BLOB CHECK (length(draft_reply_to) = 16)   -- messages.id
 ) STRICT;
 
 CREATE INDEX sessions_list ON sessions (pinned, activity);
@@ -139,11 +148,20 @@ CREATE TABLE messages (
     wall_ms INTEGER NOT NULL,                    -- the author's clock
     shown_ms INTEGER NOT NULL,
     arrived_ms INTEGER NOT NULL,
-    state INTEGER NOT NULL,                      -- 0 queued, 1 delivered (or another's), 2 failed
+    state INTEGER NOT NULL,                      -- 0 queued, 1 delivered (or another's), 2 failed, 3 read
     delivered_ms INTEGER,
     failure TEXT,
     temp_id TEXT,
-    text TEXT NOT NULL
+    text TEXT NOT NULL,                          -- of the newest edit
+    kind INTEGER NOT NULL DEFAULT 0,             -- 0 text, 1 line that says what the timer was set to
+    flags INTEGER NOT NULL DEFAULT 0,            -- bits: 1 forwarded, 2 has reactions, 4 pinned
+    reply_to BLOB CHECK (length(reply_to) = 16), -- messages.id
+    mentions BLOB,                               -- machine IDs, one after the other
+    edited_ms INTEGER,
+    deleted_ms INTEGER,                          -- for everyone: the text is empty
+    read_ms INTEGER,                             -- of an own one, by the other's clock
+    timer INTEGER,                               -- seconds
+    expires_ms INTEGER                           -- NULL: never, or not known yet
 ) STRICT;
 
 CREATE UNIQUE INDEX messages_id ON messages (id);
@@ -151,6 +169,61 @@ CREATE UNIQUE INDEX messages_id ON messages (id);
 CREATE INDEX messages_order ON messages (session, lamport, author_rank, epoch, seq);
 
 CREATE INDEX messages_temp ON messages (session, temp_id) WHERE temp_id IS NOT NULL;
+
+CREATE INDEX messages_expiry ON messages (expires_ms) WHERE expires_ms IS NOT NULL;
+
+CREATE INDEX messages_timed ON messages (session, lamport, author_rank, epoch, seq)
+    WHERE timer IS NOT NULL AND expires_ms IS NULL;
+
+-- Edits that count, in their order.
+CREATE TABLE edits (
+    message INTEGER NOT NULL,                    -- messages.key
+    lamport INTEGER NOT NULL,
+    author_rank INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    event INTEGER NOT NULL,                      -- events.key, which has the text
+    shown_ms INTEGER NOT NULL,
+    PRIMARY KEY (message, lamport, author_rank, epoch, seq)
+) STRICT, WITHOUT ROWID;
+
+-- The last word of each member on each emoji of a message.
+CREATE TABLE reactions (
+    message INTEGER NOT NULL,                    -- messages.key
+    author INTEGER NOT NULL,                     -- machines.key
+    emoji TEXT NOT NULL,
+    lamport INTEGER NOT NULL,
+    author_rank INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    shown_ms INTEGER NOT NULL,
+    active INTEGER NOT NULL,
+    PRIMARY KEY (message, author, emoji)
+) STRICT, WITHOUT ROWID;
+
+-- The last word on whether a message is pinned.
+CREATE TABLE pins (
+    session INTEGER NOT NULL,
+    message INTEGER NOT NULL,                    -- messages.key
+    lamport INTEGER NOT NULL,
+    author_rank INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    active INTEGER NOT NULL,
+    PRIMARY KEY (session, message)
+) STRICT, WITHOUT ROWID;
+
+-- What was said of messages that are not here yet.
+CREATE TABLE awaiting (
+    target BLOB NOT NULL CHECK (length(target) = 16),   -- messages.id to come
+    event INTEGER NOT NULL,                      -- events.key
+    PRIMARY KEY (target, event)
+) STRICT, WITHOUT ROWID;
+
+-- Messages that were here and are gone from this machine: nothing that is said of them later is kept.
+CREATE TABLE removed (
+    id BLOB PRIMARY KEY CHECK (length(id) = 16)
+) STRICT, WITHOUT ROWID;
 
 -- Messages of others not read here, in the order in which they are shown.
 CREATE TABLE unread (

@@ -4,9 +4,9 @@ use proto::{MachineId, MessageId, SessionId};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Row, params};
 
-use crate::columns::{MachineKey, machine_id, message_id, optional_unsigned, session_id, time, unsigned};
-use crate::messages::{self, Message};
-use crate::{EventKey, Reader, SessionKey, StoreError, Tx, attachments, machines};
+use crate::columns::{Fixed, MachineKey, machine_id, message_id, optional_unsigned, session_id, time, unsigned};
+use crate::messages::{self, Message, Place};
+use crate::{EventKey, Reader, SessionKey, StoreError, Tx, extras, machines, operations};
 
 pub(crate) const DDL: &str = "\
 CREATE TABLE sessions (
@@ -28,6 +28,47 @@ CREATE TABLE sessions (
 ) STRICT;
 CREATE INDEX sessions_list ON sessions (pinned, activity);
 CREATE INDEX sessions_peer ON sessions (peer);";
+
+/// What came with timers, retention and more marks.
+pub(crate) const MORE_DDL: &str = "\
+ALTER TABLE sessions ADD COLUMN timer INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN timer_lamport INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN timer_rank INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN timer_epoch INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN timer_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN retention_days INTEGER;
+ALTER TABLE sessions ADD COLUMN notify INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN marked_unread INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN draft_reply_to BLOB CHECK (length(draft_reply_to) = 16);";
+
+/// Which messages of a session raise a notification. Stored as a number that is never reused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Notify {
+    /// All.
+    #[default]
+    All = 0,
+    /// Those that mention this machine.
+    Mentions = 1,
+    /// None.
+    None = 2,
+}
+
+impl ToSql for Notify {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(*self as i64))
+    }
+}
+
+impl FromSql for Notify {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_i64()? {
+            0 => Ok(Self::All),
+            1 => Ok(Self::Mentions),
+            2 => Ok(Self::None),
+            other => Err(FromSqlError::OutOfRange(other)),
+        }
+    }
+}
 
 /// What kind of session. Stored as a number that is never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,6 +127,18 @@ pub struct Session {
     pub archived: bool,
     /// Muted until then.
     pub muted_until_ms: Option<u64>,
+    /// Seconds after which messages written now disappear; 0 when they stay.
+    pub timer_seconds: u64,
+    /// Days for which messages are kept here.
+    pub retention_days: Option<u32>,
+    /// Which messages raise a notification.
+    pub notify: Notify,
+    /// Marked as unread by hand.
+    pub marked_unread: bool,
+    /// The message that the unsent text answers.
+    pub draft_reply_to: Option<MessageId>,
+    /// The pinned messages, the last pinned first.
+    pub pinned_messages: Vec<MessageId>,
 }
 
 /// A row of the session list.
@@ -129,11 +182,12 @@ macro_rules! session_columns {
         "s.key, s.id, s.kind, p.id, s.created_ms, s.activity, s.last_message, s.unread_count,
          (SELECT f.id FROM unread u CROSS JOIN messages f ON f.key = u.event WHERE u.session = s.key
               ORDER BY u.lamport, u.author_rank, u.epoch, u.seq LIMIT 1),
-         s.waiting_count, s.read_to, s.draft, s.draft_ms, s.pinned, s.archived, s.muted_until_ms"
+         s.waiting_count, s.read_to, s.draft, s.draft_ms, s.pinned, s.archived, s.muted_until_ms, s.timer,
+         s.retention_days, s.notify, s.marked_unread, s.draft_reply_to"
     };
 }
 /// How many columns that are.
-const SESSION_COLUMNS: usize = 16;
+const SESSION_COLUMNS: usize = 21;
 
 pub(crate) const LIST: &str = concat!(
     "SELECT ",
@@ -166,7 +220,7 @@ pub fn find(reader: &Reader<'_>, id: &SessionId) -> Result<Option<SessionKey>, S
 ///
 /// As any read.
 pub fn get(reader: &Reader<'_>, key: SessionKey) -> Result<Option<Session>, StoreError> {
-    reader.one(BY_KEY, [key], session)
+    complete(reader, reader.one(BY_KEY, [key], session)?)
 }
 
 /// One session by its ID.
@@ -175,7 +229,7 @@ pub fn get(reader: &Reader<'_>, key: SessionKey) -> Result<Option<Session>, Stor
 ///
 /// As any read.
 pub fn get_by_id(reader: &Reader<'_>, id: &SessionId) -> Result<Option<Session>, StoreError> {
-    reader.one(BY_ID, [id.as_bytes()], session)
+    complete(reader, reader.one(BY_ID, [id.as_bytes()], session)?)
 }
 
 /// The sessions, pinned ones first, then by last activity, newest first; at most `limit`, from the top or after a row.
@@ -197,8 +251,18 @@ pub fn list(reader: &Reader<'_>, after: Option<&ListCursor>, limit: u32) -> Resu
         };
         Ok(Listed { session, last_message })
     })?;
-    attachments::fill(reader, listed.iter_mut().filter_map(|row| row.last_message.as_mut()))?;
+    for row in &mut listed {
+        row.session.pinned_messages = operations::pinned(reader, row.session.key)?;
+    }
+    extras::fill(reader, listed.iter_mut().filter_map(|row| row.last_message.as_mut()))?;
     Ok(listed)
+}
+
+/// A session with what stands in other tables.
+fn complete(reader: &Reader<'_>, session: Option<Session>) -> Result<Option<Session>, StoreError> {
+    let Some(mut session) = session else { return Ok(None) };
+    session.pinned_messages = operations::pinned(reader, session.key)?;
+    Ok(Some(session))
 }
 
 /// The direct sessions with a machine (at most one) and, later, groups that it is in: those to be synchronised with it.
@@ -291,6 +355,68 @@ pub fn set_muted_until(tx: &Tx<'_>, key: SessionKey, wall_ms: Option<u64>) -> Re
     Ok(())
 }
 
+/// Keeps a session's messages for so many days; `None`: for ever.
+///
+/// # Errors
+///
+/// As any write.
+pub fn set_retention(tx: &Tx<'_>, key: SessionKey, days: Option<u32>) -> Result<(), StoreError> {
+    tx.execute("UPDATE sessions SET retention_days = ?2 WHERE key = ?1", (key, days))?;
+    Ok(())
+}
+
+/// Sets which messages raise a notification.
+///
+/// # Errors
+///
+/// As any write.
+pub fn set_notify(tx: &Tx<'_>, key: SessionKey, notify: Notify) -> Result<(), StoreError> {
+    tx.execute("UPDATE sessions SET notify = ?2 WHERE key = ?1", (key, notify))?;
+    Ok(())
+}
+
+/// Marks a session as unread by hand, or no longer. Reading it ends that too.
+///
+/// # Errors
+///
+/// As any write.
+pub fn set_marked_unread(tx: &Tx<'_>, key: SessionKey, marked: bool) -> Result<(), StoreError> {
+    tx.execute("UPDATE sessions SET marked_unread = ?2 WHERE key = ?1", (key, marked))?;
+    Ok(())
+}
+
+/// Keeps which message the unsent text answers.
+///
+/// # Errors
+///
+/// As any write.
+pub fn set_draft_reply_to(tx: &Tx<'_>, key: SessionKey, message: Option<&MessageId>) -> Result<(), StoreError> {
+    let sql = "UPDATE sessions SET draft_reply_to = ?2 WHERE key = ?1";
+    tx.execute(sql, (key, message.map(MessageId::as_bytes)))?;
+    Ok(())
+}
+
+/// Sets the timer of a session, if nothing later in the order did.
+pub(crate) fn set_timer(tx: &Tx<'_>, key: SessionKey, seconds: u64, place: Place) -> Result<(), StoreError> {
+    let (lamport, rank, epoch, seq) = place;
+    tx.execute(
+        "UPDATE sessions SET timer = ?2, timer_lamport = ?3, timer_rank = ?4, timer_epoch = ?5, timer_seq = ?6
+         WHERE key = ?1 AND (timer_lamport, timer_rank, timer_epoch, timer_seq) < (?3, ?4, ?5, ?6)",
+        (key, time(seconds), lamport, rank, epoch, seq),
+    )?;
+    Ok(())
+}
+
+/// Sessions whose messages are kept for some days only.
+///
+/// # Errors
+///
+/// As any read.
+pub fn with_retention(reader: &Reader<'_>) -> Result<Vec<(SessionKey, u32)>, StoreError> {
+    let sql = "SELECT key, retention_days FROM sessions WHERE retention_days IS NOT NULL";
+    reader.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
 fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
     let has_peer = !matches!(row.get_ref(3)?, ValueRef::Null);
     let has_unread = !matches!(row.get_ref(8)?, ValueRef::Null);
@@ -311,5 +437,11 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
         pinned: row.get(13)?,
         archived: row.get(14)?,
         muted_until_ms: optional_unsigned(row, 15)?,
+        timer_seconds: unsigned(row, 16)?,
+        retention_days: row.get(17)?,
+        notify: row.get(18)?,
+        marked_unread: row.get(19)?,
+        draft_reply_to: row.get::<_, Option<Fixed<16>>>(20)?.map(|bytes| MessageId::from_bytes(bytes.0)),
+        pinned_messages: Vec::new(),
     })
 }

@@ -82,7 +82,7 @@ async fn the_text_goes_with_its_message() {
         .store
         .write(move |tx| {
             notifications::arrived(tx, Kind::Message, session, newest, &machine(1), 2, NOW)?;
-            messages::set_text(tx, newest, "")
+            messages::set_text(tx, newest, "", &[], NOW)
         })
         .await
         .unwrap();

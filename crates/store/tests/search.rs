@@ -183,7 +183,7 @@ async fn what_changed_is_followed_and_what_was_deleted_is_gone_from_the_file() {
 
 /// Gives a message another text, as an edit does.
 async fn change(store: &Store, key: EventKey, text: &'static str) {
-    store.write(move |tx| messages::set_text(tx, key, text)).await.unwrap();
+    store.write(move |tx| messages::set_text(tx, key, text, &[], NOW)).await.unwrap();
 }
 
 #[tokio::test]

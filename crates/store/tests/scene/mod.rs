@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use landline_store as store;
 use proto::log::{Head, Local, Parent, RunBuilder};
 use proto::{Body, Epoch, Identity, MachineId, SessionId, VerifiedRun};
-use store::messages::NewMessage;
+use store::messages::{MessageKind, NewMessage};
 use store::{EventKey, SessionKey, Store, StoreError, Tx};
 use tempfile::TempDir;
 
@@ -120,9 +120,18 @@ pub fn write_run(
             arrived_ms: NOW,
             temp_id: None,
             own: recipient.is_some(),
+            kind: MessageKind::Text,
+            reply_to: body.reply_to,
+            forwarded: body.forwarded,
+            mentions: body.mentions,
+            timer_seconds: body.expires_after,
+            deleted: false,
         });
     }
     store::messages::insert(tx, session, &messages)?;
+    for (event, key) in run.events().iter().zip(&keys) {
+        store::operations::apply(tx, session, *key, event, NOW)?;
+    }
     if let Some(recipient) = recipient {
         store::outbox::add(tx, recipient, session, &keys, NOW)?;
     }
