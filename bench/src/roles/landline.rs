@@ -122,6 +122,7 @@ async fn send_one(node: &Node, session: &str) -> Result<Message> {
         attachments: Vec::new(),
         temp_id: None,
         caller: "bench".to_owned(),
+        ..SendRequest::default()
     };
     Ok(node.send_message(request).await?)
 }
@@ -150,6 +151,7 @@ async fn until_accepted(node: &Node, session: &str) -> Result<()> {
         attachments: Vec::new(),
         temp_id: None,
         caller: "bench".to_owned(),
+        ..SendRequest::default()
     };
     let large = node.send_message(request).await?;
     loop {

@@ -8,7 +8,7 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, excerpt};
-use node::view::{MessageType, NotificationKind, Preview, Sound, Theme, Visibility};
+use node::view::{MessageType, NotificationKind, Notify, Preview, Sound, Theme, Visibility};
 
 /// Most characters of an ID, a name or another short argument. The node's own rules are narrower; this keeps a
 /// megabyte from reaching them.
@@ -161,6 +161,24 @@ pub struct UpdateSessionArgs {
     #[ts(optional, type = "string | null")]
     #[schema(value_type = Option<String>)]
     pub draft: Option<Option<String>>,
+    /// The message that the unsent text answers; `null` for none.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "string | null")]
+    #[schema(value_type = Option<String>)]
+    pub draft_reply_to: Option<Option<String>>,
+    /// Marks it as unread by hand, until it is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub marked_unread: Option<bool>,
+    /// Which messages raise a notification.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub notify: Option<Notify>,
+    /// Days for which messages are kept on this machine, 1–3650; `null` for ever.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number | null")]
+    #[schema(value_type = Option<u32>)]
+    pub retention_days: Option<Option<u32>>,
 }
 
 /// Asks for a page of a session's messages. At most one of the cursors; without one, the newest page.
@@ -272,6 +290,114 @@ pub struct SendMessageArgs {
     pub message_type: Option<MessageType>,
     /// The caller's own handle, up to 128 bytes, echoed with the message and its changes on this machine.
     pub temp_id: Option<String>,
+    /// The message of the same session that it answers.
+    pub reply_to: Option<String>,
+    /// Machine IDs of those that it mentions, at most 32.
+    pub mentions: Option<Vec<String>>,
+}
+
+/// Gives an own message another text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[ts(optional_fields)]
+pub struct EditMessageArgs {
+    /// The message.
+    pub message_id: String,
+    /// The text: 1–65,536 bytes, not blank, without NUL.
+    pub message: String,
+    /// Machine IDs of those that it mentions, at most 32; as before when not given.
+    pub mentions: Option<Vec<String>>,
+}
+
+/// From whom a message is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DeleteFor {
+    /// From everyone who has it; only an own one.
+    All,
+    /// From this machine only.
+    Me,
+}
+
+/// Deletes a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeleteMessageArgs {
+    /// The message.
+    pub message_id: String,
+    /// From everyone, or from this machine only.
+    pub r#for: DeleteFor,
+}
+
+/// Reacts to a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[ts(optional_fields)]
+pub struct ReactArgs {
+    /// The message.
+    pub message_id: String,
+    /// One emoji, up to 64 bytes.
+    pub emoji: String,
+    /// Whether to react so, or no longer; true when not given.
+    pub on: Option<bool>,
+}
+
+/// Pins a message in its session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PinMessageArgs {
+    /// The message.
+    pub message_id: String,
+    /// Whether it is pinned from now on.
+    pub on: bool,
+}
+
+/// Sends messages again into other sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ForwardMessageArgs {
+    /// The messages in the order in which they are sent, 1–100.
+    pub message_ids: Vec<String>,
+    /// The sessions, 1–20.
+    pub session_ids: Vec<String>,
+}
+
+/// Says whether this person writes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TypingArgs {
+    /// The session.
+    pub session_id: String,
+    /// Whether they write. It ends by itself after 3 seconds.
+    pub typing: bool,
+}
+
+/// What a person can say of their presence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OwnStatus {
+    /// At the machine.
+    Online,
+    /// Away from it.
+    Away,
+}
+
+/// Says whether this person is at the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetStatusArgs {
+    /// Online or away.
+    pub status: OwnStatus,
+}
+
+/// Sets after how long new messages of a session disappear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetTimerArgs {
+    /// The session.
+    pub session_id: String,
+    /// Seconds, 5 to 31,536,000 (a year); 0: they stay.
+    pub seconds: u32,
 }
 
 /// Names something that was added to be sent.

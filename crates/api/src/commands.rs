@@ -16,15 +16,17 @@ use utoipa::ToSchema;
 
 use crate::args::{
     self, AcceptAttachmentArgs, AddContactArgs, AddFileArgs, CleanupArgs, CreateNotificationArgs, CreateSessionArgs,
-    CreateTokenArgs, FocusArgs, MarkSessionReadArgs, MessageArgs, MessagesArgs, NoArgs, NotificationArgs,
-    NotificationsArgs, Scope, SearchArgs, SendMessageArgs, SessionArgs, TokenArgs, TransferArgs, UpdateMeArgs,
-    UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UsersArgs,
+    CreateTokenArgs, DeleteMessageArgs, EditMessageArgs, FocusArgs, ForwardMessageArgs, MarkSessionReadArgs,
+    MessageArgs, MessagesArgs, NoArgs, NotificationArgs, NotificationsArgs, PinMessageArgs, ReactArgs, Scope,
+    SearchArgs, SendMessageArgs, SessionArgs, SetStatusArgs, SetTimerArgs, TokenArgs, TransferArgs, TypingArgs,
+    UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UsersArgs,
 };
 use crate::door::Call;
 use crate::error::ApiError;
 use crate::handlers;
 use crate::results::{
-    Counted, CreatedSession, CreatedToken, Done, Info, LoginLink, TokenInfo, UnreadCount, UserStatus,
+    Counted, CreatedSession, CreatedToken, Done, Info, LoginLink, MessageHistory, MessageReceipts, TokenInfo,
+    UnreadCount, UserStatus,
 };
 
 /// Looks at each command's types in turn; how the TypeScript and OpenAPI documents are made.
@@ -130,6 +132,28 @@ commands! {
     SendMessage = "send_message" (SendMessageArgs) -> Message, Send, handlers::send_message;
     /// Puts a failed message back into the queue.
     RetryMessage = "retry_message" (MessageArgs) -> Message, Send, handlers::retry_message;
+    /// One message.
+    Message = "message" (MessageArgs) -> Message, Read, handlers::message;
+    /// Gives an own message another text, within 24 hours.
+    EditMessage = "edit_message" (EditMessageArgs) -> Message, Send, handlers::edit_message;
+    /// Deletes an own message for everyone, or any message on this machine only.
+    DeleteMessage = "delete_message" (DeleteMessageArgs) -> Message, Send, handlers::delete_message;
+    /// Reacts to a message with an emoji, or no longer.
+    React = "react" (ReactArgs) -> Message, Send, handlers::react;
+    /// Pins a message in its session for all its members, or no longer.
+    PinMessage = "pin_message" (PinMessageArgs) -> Message, Send, handlers::pin_message;
+    /// Sends messages again into other sessions.
+    ForwardMessage = "forward_message" (ForwardMessageArgs) -> Page<Message>, Send, handlers::forward_message;
+    /// Who of the others has an own message, and who has seen it.
+    MessageReceipts = "message_receipts" (MessageArgs) -> MessageReceipts, Read, handlers::message_receipts;
+    /// All versions of a message's text, the first one first.
+    MessageHistory = "message_history" (MessageArgs) -> MessageHistory, Read, handlers::message_history;
+    /// Tells the others of a session that this person writes, or stopped.
+    Typing = "typing" (TypingArgs) -> Done, Send, handlers::typing;
+    /// Tells contacts whether this person is at the machine.
+    SetStatus = "set_status" (SetStatusArgs) -> Done, Send, handlers::set_status;
+    /// Sets after how long new messages of a session disappear on both sides.
+    SetTimer = "set_timer" (SetTimerArgs) -> Session, Send, handlers::set_timer;
     /// Marks a message and all before it in its session as read.
     MarkMessageRead = "mark_message_read" (MessageArgs) -> Session, Send, handlers::mark_message_read;
     /// Marks a session as read, whole or up to a message.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::door::Caller;
 use crate::private::hide_paths;
+use crate::requests::deletion;
 
 /// An event: its name and what it carries.
 pub(crate) type Event = (&'static str, Value);
@@ -19,8 +20,8 @@ pub(crate) struct Teller {
     presence: HashMap<String, Presence>,
     /// Whether the client learns where files lie on this machine.
     sees_paths: bool,
-    /// Messages with attachments whose delivery was told: what happens to their attachments changes them again and again.
-    told: HashSet<String>,
+    /// Own messages of which it was told how far they have come: reactions, edits and attachments change them again.
+    told: HashSet<(String, MessageState)>,
 }
 
 /// So many are remembered; beyond, one may be told twice.
@@ -46,23 +47,39 @@ impl Teller {
         match change {
             Change::MessageChanged { message, incoming: true } => vec![("new_message", json!(message))],
             Change::MessageChanged { message, incoming: false } => {
-                let mut events = vec![("message_updated", json!({ "message": message }))];
-                if message.sender_user_id == self.own
-                    && message.state == MessageState::Delivered
-                    && self.is_news(message)
-                {
-                    events.push((
-                        "message_delivered",
-                        json!({
-                            "messageId": message.id,
-                            "sessionId": message.session_id,
-                            "userId": message.receiver_user_id,
-                            "deliveredAt": message.delivered_at,
-                            "tempId": message.temp_id,
-                        }),
-                    ));
+                let value = json!(message);
+                let mut events = vec![("message_updated", json!({ "message": value }))];
+                if message.deleted_at.is_some() {
+                    events.push(("message_deleted", deletion(&value)));
+                }
+                if message.sender_user_id == self.own {
+                    let name = match message.state {
+                        MessageState::Delivered => "message_delivered",
+                        MessageState::Read => "message_read",
+                        MessageState::Queued | MessageState::Failed => return events,
+                    };
+                    let receipt = json!({
+                        "messageId": message.id,
+                        "sessionId": message.session_id,
+                        "userId": message.receiver_user_id,
+                        "deliveredAt": message.delivered_at,
+                        "readAt": message.read_at,
+                        "tempId": message.temp_id,
+                    });
+                    if self.is_news(message) {
+                        events.push((name, receipt));
+                    }
                 }
                 events
+            }
+            Change::Reaction { session_id, message_id, user_id, emoji, on } => {
+                let told = json!({
+                    "messageId": message_id, "sessionId": session_id, "userId": user_id, "emoji": emoji, "on": on,
+                });
+                vec![("reaction", told)]
+            }
+            Change::MessageRemoved { session_id, message_id } => {
+                vec![("message_removed", json!({ "messageId": message_id, "sessionId": session_id }))]
             }
             Change::SessionChanged { session, opened: true } => vec![("new_chat_session", json!(session))],
             Change::UserChanged { user } => {
@@ -89,16 +106,15 @@ impl Teller {
             | Change::NetworkChanged { .. }
             | Change::NoticeRaised { .. }
             | Change::NoticeWithdrawn { .. }
-            | Change::MessageRemoved { .. }
             | Change::NotificationChanged { .. } => Vec::new(),
         }
     }
 
-    /// Whether the delivery of a message has not been told.
+    /// Whether it has not been told how far a message has come.
     fn is_news(&mut self, message: &Message) -> bool {
         if self.told.len() >= TOLD {
             self.told.clear();
         }
-        message.attachments.is_empty() || self.told.insert(message.id.clone())
+        self.told.insert((message.id.clone(), message.state))
     }
 }

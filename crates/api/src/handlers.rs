@@ -1,15 +1,17 @@
 //! The commands' handlers: arguments in, one call to the node, its answer out.
 
 use crate::args::{
-    AcceptAttachmentArgs, AddContactArgs, AddFileArgs, CleanupArgs, CreateNotificationArgs, CreateSessionArgs,
-    CreateTokenArgs, FocusArgs, MarkSessionReadArgs, MessageArgs, MessagesArgs, NoArgs, NotificationArgs,
-    NotificationsArgs, Scope, SearchArgs, SendMessageArgs, SessionArgs, TokenArgs, TransferArgs, UpdateMeArgs,
-    UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UserFilter, UsersArgs,
+    self, AcceptAttachmentArgs, AddContactArgs, AddFileArgs, CleanupArgs, CreateNotificationArgs, CreateSessionArgs,
+    CreateTokenArgs, DeleteMessageArgs, EditMessageArgs, FocusArgs, ForwardMessageArgs, MarkSessionReadArgs,
+    MessageArgs, MessagesArgs, NoArgs, NotificationArgs, NotificationsArgs, OwnStatus, PinMessageArgs, ReactArgs,
+    Scope, SearchArgs, SendMessageArgs, SessionArgs, SetStatusArgs, SetTimerArgs, TokenArgs, TransferArgs, TypingArgs,
+    UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UserFilter, UsersArgs,
 };
 use crate::door::Call;
 use crate::error::ApiError;
 use crate::results::{
-    Counted, CreatedSession, CreatedToken, Done, Info, LoginLink, TokenInfo, UnreadCount, UserStatus,
+    Counted, CreatedSession, CreatedToken, Done, Info, LoginLink, MessageHistory, MessageReceipts, TokenInfo,
+    UnreadCount, UserStatus,
 };
 use axum::http::StatusCode;
 use node::view::{
@@ -131,8 +133,20 @@ pub(crate) async fn session(call: &Call<'_>, args: SessionArgs) -> Answer<Sessio
 }
 
 pub(crate) async fn update_session(call: &Call<'_>, args: UpdateSessionArgs) -> Answer<Session> {
-    let UpdateSessionArgs { session_id, pinned, archived, muted_until, draft } = args;
-    Ok(call.door.node.update_session(&session_id, SessionPatch { pinned, archived, muted_until, draft }).await?)
+    let UpdateSessionArgs {
+        session_id,
+        pinned,
+        archived,
+        muted_until,
+        draft,
+        draft_reply_to,
+        marked_unread,
+        notify,
+        retention_days,
+    } = args;
+    let patch =
+        SessionPatch { pinned, archived, muted_until, draft, draft_reply_to, marked_unread, notify, retention_days };
+    Ok(call.door.node.update_session(&session_id, patch).await?)
 }
 
 pub(crate) async fn messages(call: &Call<'_>, args: MessagesArgs) -> Answer<Page<Message>> {
@@ -147,7 +161,16 @@ pub(crate) async fn search(call: &Call<'_>, args: SearchArgs) -> Answer<SearchPa
 }
 
 pub(crate) async fn send_message(call: &Call<'_>, args: SendMessageArgs) -> Answer<Message> {
-    let SendMessageArgs { session_id, receiver_user_id, message, attachments, message_type, temp_id } = args;
+    let SendMessageArgs {
+        session_id,
+        receiver_user_id,
+        message,
+        attachments,
+        message_type,
+        temp_id,
+        reply_to,
+        mentions,
+    } = args;
     let attachments: Vec<String> =
         attachments.unwrap_or_default().into_iter().map(|attachment| attachment.upload_id).collect();
     if message_type == Some(MessageType::System) {
@@ -167,8 +190,67 @@ pub(crate) async fn send_message(call: &Call<'_>, args: SendMessageArgs) -> Answ
             return Err(ApiError::invalid("receiverUserId", "Give sessionId or receiverUserId, not both."));
         }
     };
-    let request = SendRequest { session, message, attachments, temp_id, caller: call.caller.id.clone() };
-    Ok(call.door.node.send_message(request).await?)
+    let (caller, mentions) = (call.caller.id.clone(), mentions.unwrap_or_default());
+    let answers = reply_to.is_some();
+    let request = SendRequest { session, message, attachments, temp_id, caller, reply_to, mentions };
+    call.door.node.send_message(request).await.map_err(|error| {
+        let mut error = ApiError::from(error);
+        if answers && error.body.code == "message_not_found" {
+            error.body.field = Some("replyTo".to_owned());
+        }
+        error
+    })
+}
+
+pub(crate) async fn message(call: &Call<'_>, args: MessageArgs) -> Answer<Message> {
+    Ok(call.door.node.message(&args.message_id).await?)
+}
+
+pub(crate) async fn edit_message(call: &Call<'_>, args: EditMessageArgs) -> Answer<Message> {
+    let EditMessageArgs { message_id, message, mentions } = args;
+    Ok(call.door.node.edit_message(&message_id, &message, mentions.as_deref()).await?)
+}
+
+pub(crate) async fn delete_message(call: &Call<'_>, args: DeleteMessageArgs) -> Answer<Message> {
+    let from = match args.r#for {
+        args::DeleteFor::All => node::DeleteFor::All,
+        args::DeleteFor::Me => node::DeleteFor::Me,
+    };
+    Ok(call.door.node.delete_message(&args.message_id, from).await?)
+}
+
+pub(crate) async fn react(call: &Call<'_>, args: ReactArgs) -> Answer<Message> {
+    Ok(call.door.node.react(&args.message_id, &args.emoji, args.on.unwrap_or(true)).await?)
+}
+
+pub(crate) async fn pin_message(call: &Call<'_>, args: PinMessageArgs) -> Answer<Message> {
+    Ok(call.door.node.pin_message(&args.message_id, args.on).await?)
+}
+
+pub(crate) async fn forward_message(call: &Call<'_>, args: ForwardMessageArgs) -> Answer<Page<Message>> {
+    Ok(whole(call.door.node.forward_messages(&args.message_ids, &args.session_ids).await?))
+}
+
+pub(crate) async fn message_receipts(call: &Call<'_>, args: MessageArgs) -> Answer<MessageReceipts> {
+    Ok(MessageReceipts { items: call.door.node.message_receipts(&args.message_id).await? })
+}
+
+pub(crate) async fn message_history(call: &Call<'_>, args: MessageArgs) -> Answer<MessageHistory> {
+    Ok(MessageHistory { items: call.door.node.message_history(&args.message_id).await? })
+}
+
+pub(crate) async fn typing(call: &Call<'_>, args: TypingArgs) -> Answer<Done> {
+    call.door.node.set_typing(&args.session_id, args.typing).await?;
+    Ok(Done::DONE)
+}
+
+pub(crate) async fn set_status(call: &Call<'_>, args: SetStatusArgs) -> Answer<Done> {
+    call.door.node.set_away(args.status == OwnStatus::Away);
+    Ok(Done::DONE)
+}
+
+pub(crate) async fn set_timer(call: &Call<'_>, args: SetTimerArgs) -> Answer<Session> {
+    Ok(call.door.node.set_timer(&args.session_id, args.seconds).await?)
 }
 
 pub(crate) async fn retry_message(call: &Call<'_>, args: MessageArgs) -> Answer<Message> {

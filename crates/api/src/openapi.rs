@@ -188,10 +188,9 @@ fn operation(route: &Route, schemas: &Schemas, error: &Value) -> Value {
     }
     let id = if route.path_arguments().count() == 0 && command == Command::SendMessage {
         "send_message_to".to_owned()
-    } else if route.implied.is_empty() {
-        command.name().to_owned()
     } else {
-        format!("{}_online", command.name())
+        let implied = route.implied.iter().map(|(_, value)| value.word());
+        std::iter::once(command.name()).chain(implied).collect::<Vec<_>>().join("_")
     };
     let mut operation = json!({
         "operationId": id,

@@ -39,6 +39,12 @@ enum Request {
     Register,
     CreateSession,
     Send,
+    Edit,
+    Delete,
+    React,
+    StartTyping,
+    StopTyping,
+    SetStatus,
     MarkMessageRead,
     MarkSessionRead,
     OnlineUsers,
@@ -53,6 +59,13 @@ const NAMES: &[(&str, Request)] = &[
     ("joinChat", Request::CreateSession),
     ("send_message", Request::Send),
     ("sendMessage", Request::Send),
+    ("edit_message", Request::Edit),
+    ("delete_message", Request::Delete),
+    ("react", Request::React),
+    ("typing_start", Request::StartTyping),
+    ("typing", Request::StartTyping),
+    ("typing_stop", Request::StopTyping),
+    ("set_status", Request::SetStatus),
     ("mark_message_read", Request::MarkMessageRead),
     ("markMessageRead", Request::MarkMessageRead),
     ("message_read", Request::MarkMessageRead),
@@ -77,6 +90,18 @@ pub(crate) async fn answer(door: &Door, caller: &Caller, event: &str, data: Valu
             .await
             .map(|created| Answer::done("session_created", created)),
         Request::Send => send(door, caller, data).await,
+        Request::Edit => {
+            let changed = door.call(caller, Command::EditMessage, data).await;
+            changed.map(|message| Answer::done("message_updated", json!({ "message": message })))
+        }
+        Request::Delete => {
+            let deleted = door.call(caller, Command::DeleteMessage, data).await;
+            deleted.map(|message| Answer::done("message_deleted", deletion(&message)))
+        }
+        Request::React => react(door, caller, data).await,
+        Request::StartTyping => typing(door, caller, data, true).await,
+        Request::StopTyping => typing(door, caller, data, false).await,
+        Request::SetStatus => door.call(caller, Command::SetStatus, data).await.map(Answer::quiet),
         Request::MarkMessageRead => mark(door, caller, Command::MarkMessageRead, data).await,
         Request::MarkSessionRead => mark(door, caller, Command::MarkSessionRead, data).await,
         Request::OnlineUsers => door
@@ -106,8 +131,14 @@ fn error_event(request: Request) -> &'static str {
     match request {
         Request::Register => "registration_error",
         Request::CreateSession => "session_error",
-        Request::Send => "message_error",
-        Request::MarkMessageRead | Request::MarkSessionRead | Request::OnlineUsers | Request::Rpc => "error",
+        Request::Send | Request::Edit | Request::Delete | Request::React => "message_error",
+        Request::StartTyping
+        | Request::StopTyping
+        | Request::SetStatus
+        | Request::MarkMessageRead
+        | Request::MarkSessionRead
+        | Request::OnlineUsers
+        | Request::Rpc => "error",
     }
 }
 
@@ -156,6 +187,39 @@ async fn send(door: &Door, caller: &Caller, data: Value) -> Result<Answer, ApiEr
         answer.events.push(("receiver_unavailable", notice));
     }
     Ok(answer)
+}
+
+/// What is told of a message that was deleted.
+pub(crate) fn deletion(message: &Value) -> Value {
+    json!({
+        "messageId": message.get("id"),
+        "sessionId": message.get("sessionId"),
+        "deletedAt": message.get("deletedAt"),
+    })
+}
+
+async fn react(door: &Door, caller: &Caller, data: Value) -> Result<Answer, ApiError> {
+    let emoji = data.get("emoji").cloned().unwrap_or_default();
+    let on = data.get("on").cloned().unwrap_or(Value::Bool(true));
+    let message = door.call(caller, Command::React, data).await?;
+    let told = json!({
+        "messageId": message.get("id"),
+        "sessionId": message.get("sessionId"),
+        "userId": door.node.machine_id().to_string(),
+        "emoji": emoji,
+        "on": on,
+    });
+    Ok(Answer::done("reaction", told))
+}
+
+/// Programs of the prior systems say `isTyping` beside the session, or nothing at all.
+async fn typing(door: &Door, caller: &Caller, data: Value, started: bool) -> Result<Answer, ApiError> {
+    let Value::Object(mut fields) = data else {
+        return Err(ApiError::malformed("The arguments must be one JSON object."));
+    };
+    let given = fields.remove("isTyping").or_else(|| fields.remove("typing"));
+    fields.insert("typing".to_owned(), given.filter(|_| started).unwrap_or(Value::Bool(started)));
+    door.call(caller, Command::Typing, Value::Object(fields)).await.map(Answer::quiet)
 }
 
 async fn mark(door: &Door, caller: &Caller, command: Command, data: Value) -> Result<Answer, ApiError> {

@@ -17,7 +17,7 @@ use crate::commands::Command;
 use crate::door::Caller;
 use crate::error::ApiError;
 use crate::results::{Info, LoginArgs};
-use crate::routes::{Kind, ROUTES, Reply, Route, Verb};
+use crate::routes::{Implied, Kind, ROUTES, Reply, Route, Verb};
 use crate::server::Served;
 use crate::{attachments, metrics, openapi, sse};
 
@@ -50,6 +50,7 @@ pub(crate) fn router() -> Router<Arc<Served>> {
         let method: MethodRouter<Arc<Served>> = match route.verb {
             Verb::Get => get(handler),
             Verb::Post => post(handler),
+            Verb::Put => axum::routing::put(handler),
             Verb::Patch => axum::routing::patch(handler),
             Verb::Delete => axum::routing::delete(handler),
         };
@@ -139,7 +140,11 @@ async fn arguments(route: &Route, path: &RawPathParams, request: Request) -> Res
         arguments.insert(name.to_owned(), Value::from(value));
     }
     for (name, value) in route.implied {
-        arguments.insert((*name).to_owned(), Value::from(*value));
+        let value = match value {
+            Implied::Text(text) => Value::from(*text),
+            Implied::Flag(flag) => Value::from(*flag),
+        };
+        arguments.insert((*name).to_owned(), value);
     }
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let Some((_, kind)) = route.query.iter().find(|(known, _)| *known == name) else {

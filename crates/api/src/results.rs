@@ -1,7 +1,7 @@
 //! What commands answer, where the node has no shape of its own for it.
 
 use node::TokenRecord;
-use node::view::{Presence, Session};
+use node::view::{Presence, Receipt, Session, Version};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 use utoipa::ToSchema;
@@ -56,6 +56,22 @@ pub struct UnreadCount {
 pub struct Counted {
     /// So many.
     pub count: u32,
+}
+
+/// How far the others have come with a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageReceipts {
+    /// One of each; none for a message of another.
+    pub items: Vec<Receipt>,
+}
+
+/// All versions of a message's text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageHistory {
+    /// The first one first; none of a deleted message.
+    pub items: Vec<Version>,
 }
 
 /// A token of this node, without its secret part.

@@ -7,6 +7,7 @@ use crate::commands::Command;
 pub(crate) enum Verb {
     Get,
     Post,
+    Put,
     Patch,
     Delete,
 }
@@ -16,6 +17,7 @@ impl Verb {
         match self {
             Self::Get => "get",
             Self::Post => "post",
+            Self::Put => "put",
             Self::Patch => "patch",
             Self::Delete => "delete",
         }
@@ -29,6 +31,24 @@ pub(crate) enum Kind {
     Number,
     /// `true` or `false`.
     Flag,
+}
+
+/// An argument that a path implies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Implied {
+    Text(&'static str),
+    Flag(bool),
+}
+
+impl Implied {
+    /// In a word, for the name of the operation.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Text(text) => text,
+            Self::Flag(true) => "on",
+            Self::Flag(false) => "off",
+        }
+    }
 }
 
 /// How a success is answered.
@@ -51,7 +71,7 @@ pub(crate) struct Route {
     /// Arguments that the query may give.
     pub(crate) query: &'static [(&'static str, Kind)],
     /// Arguments that the path implies.
-    pub(crate) implied: &'static [(&'static str, &'static str)],
+    pub(crate) implied: &'static [(&'static str, Implied)],
     pub(crate) reply: Reply,
 }
 
@@ -76,7 +96,7 @@ impl Route {
         Self { query, ..self }
     }
 
-    const fn implied(self, implied: &'static [(&'static str, &'static str)]) -> Self {
+    const fn implied(self, implied: &'static [(&'static str, Implied)]) -> Self {
         Self { implied, ..self }
     }
 
@@ -102,7 +122,7 @@ pub(crate) const ROUTES: &[Route] = &[
     get("/me", Command::Me),
     patch("/me", Command::UpdateMe),
     get("/users", Command::Users).query(&[("filter", Kind::Text)]),
-    get("/users/online", Command::Users).implied(&[("filter", "online")]),
+    get("/users/online", Command::Users).implied(&[("filter", Implied::Text("online"))]),
     get("/users/{userId}", Command::User),
     get("/users/{userId}/status", Command::UserStatus),
     get("/users/{userId}/sessions", Command::UserSessions),
@@ -123,7 +143,21 @@ pub(crate) const ROUTES: &[Route] = &[
     ]),
     post("/sessions/{sessionId}/messages", Command::SendMessage).reply(Reply::Created),
     post("/sessions/{sessionId}/read", Command::MarkSessionRead),
+    post("/sessions/{sessionId}/typing", Command::Typing),
+    post("/sessions/{sessionId}/timer", Command::SetTimer),
+    post("/me/status", Command::SetStatus),
     post("/messages", Command::SendMessage).reply(Reply::Created),
+    get("/messages/{messageId}", Command::Message),
+    patch("/messages/{messageId}", Command::EditMessage),
+    route(Verb::Delete, "/messages/{messageId}", Command::DeleteMessage).query(&[("for", Kind::Text)]),
+    route(Verb::Put, "/messages/{messageId}/reactions/{emoji}", Command::React).implied(&[("on", Implied::Flag(true))]),
+    route(Verb::Delete, "/messages/{messageId}/reactions/{emoji}", Command::React)
+        .implied(&[("on", Implied::Flag(false))]),
+    route(Verb::Put, "/messages/{messageId}/pin", Command::PinMessage).implied(&[("on", Implied::Flag(true))]),
+    route(Verb::Delete, "/messages/{messageId}/pin", Command::PinMessage).implied(&[("on", Implied::Flag(false))]),
+    get("/messages/{messageId}/receipts", Command::MessageReceipts),
+    get("/messages/{messageId}/history", Command::MessageHistory),
+    post("/messages/forward", Command::ForwardMessage).reply(Reply::Created),
     post("/messages/{messageId}/read", Command::MarkMessageRead),
     post("/messages/{messageId}/retry", Command::RetryMessage),
     get("/search", Command::Search).query(&[

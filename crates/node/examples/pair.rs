@@ -100,6 +100,7 @@ async fn send(node: &Node, session: &str) -> String {
         attachments: Vec::new(),
         temp_id: None,
         caller: "pair".to_owned(),
+        ..SendRequest::default()
     };
     node.send_message(request).await.unwrap().id
 }

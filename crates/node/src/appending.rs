@@ -1,10 +1,10 @@
 //! The transaction that writes what was ordered: per session one signed run (or a few, when one is full), its messages and
 //! its outbox rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use proto::event::{Body, MessageBody};
-use proto::id::{MachineId, SessionId};
+use proto::event::{Body, MessageBody, ReactionBody};
+use proto::id::{MachineId, MessageId, SessionId};
 use proto::identity::Identity;
 use proto::log::{AppendError, Local, Parent, RunBuilder};
 use proto::run::Run;
@@ -13,12 +13,15 @@ use store::messages::Message;
 use store::{EventKey, SessionKey, StoreError, Tx};
 
 use crate::files::Sharing;
+use crate::operating::{self, Judged, Operation};
 use crate::people::Person;
 use crate::{NodeError, ledger};
 
 /// What an order asks of the transaction.
 pub(crate) enum Ask {
-    Send { session: SessionId, text: String, uploads: Vec<[u8; 16]>, temp_id: Option<String> },
+    Send { session: SessionId, message: MessageBody, uploads: Vec<[u8; 16]>, temp_id: Option<String> },
+    Operate { message: MessageId, operation: Operation },
+    Timer { session: SessionId, seconds: u64 },
     Open { peer: MachineId, person: Option<Box<Person>> },
 }
 
@@ -31,6 +34,13 @@ pub(crate) enum Came {
     },
     /// A message that was there before.
     Old(Box<Message>, Option<MachineId>),
+    /// A message of which something was said, by session and local number.
+    Changed {
+        session: SessionId,
+        key: EventKey,
+    },
+    /// It was so already.
+    Unchanged,
     Opened(bool),
     Refused(NodeError),
 }
@@ -54,6 +64,9 @@ pub(crate) struct Wrote {
     pub(crate) peer: Option<MachineId>,
     pub(crate) runs: Vec<Run>,
     pub(crate) messages: Vec<Message>,
+    /// Earlier messages of which something was said, as they are now.
+    pub(crate) changed: Vec<Message>,
+    pub(crate) reactions: Vec<(MachineId, ReactionBody)>,
     pub(crate) accepted: bool,
 }
 
@@ -75,6 +88,10 @@ struct Open {
     /// How many of them are in runs that were written.
     written: usize,
     messages: usize,
+    /// Seconds after which messages disappear that are written now.
+    timer: u64,
+    /// Messages of which the batch says something, with the keys of those that changed.
+    named: BTreeSet<EventKey>,
     wrote: Wrote,
 }
 
@@ -94,13 +111,19 @@ impl<'a> Batch<'a> {
         let mut came = Vec::with_capacity(asks.len());
         for ask in asks {
             came.push(match ask {
-                Ask::Send { session, text, uploads, temp_id } => self.send(tx, session, text, &uploads, temp_id)?,
+                Ask::Send { session, message, uploads, temp_id } => {
+                    self.send(tx, session, message, &uploads, temp_id)?
+                }
+                Ask::Operate { message, operation } => self.operate(tx, &message, &operation)?,
+                Ask::Timer { session, seconds } => self.set_timer(tx, session, seconds)?,
                 Ask::Open { peer, person } => self.open(tx, peer, person.as_deref())?,
             });
         }
         let mut sessions = Vec::with_capacity(self.sessions.len());
         for (_, mut open) in std::mem::take(&mut self.sessions) {
             self.flush(tx, &mut open)?;
+            let named: Vec<EventKey> = open.named.into_iter().collect();
+            open.wrote.changed = store::messages::by_keys(tx, &named)?;
             sessions.push(open.wrote);
         }
         Ok(Done { came, sessions })
@@ -110,26 +133,34 @@ impl<'a> Batch<'a> {
         &mut self,
         tx: &Tx<'_>,
         session: SessionId,
-        text: String,
+        mut message: MessageBody,
         uploads: &[[u8; 16]],
         temp_id: Option<String>,
     ) -> Result<Came, StoreError> {
-        let mut attachments = Vec::with_capacity(uploads.len());
         for id in uploads {
             match store::sources::upload(tx, id)? {
-                Some(upload) => attachments.push(upload.attachment),
+                Some(upload) => message.attachments.push(upload.attachment),
                 None => return Ok(Came::Refused(no_upload(id))),
             }
         }
-        let open = match self.sessions.remove(&session) {
+        self.within(tx, session, |batch, open| batch.send_in(tx, open, message, temp_id))
+    }
+
+    /// Does something in a session, which is looked up at the first time.
+    fn within(
+        &mut self,
+        tx: &Tx<'_>,
+        session: SessionId,
+        act: impl FnOnce(&Self, &mut Open) -> Result<Came, StoreError>,
+    ) -> Result<Came, StoreError> {
+        let mut open = match self.sessions.remove(&session) {
             Some(open) => open,
             None => match self.begin(tx, session)? {
                 Ok(open) => open,
                 Err(refusal) => return Ok(Came::Refused(refusal)),
             },
         };
-        let body = MessageBody { text, attachments, ..MessageBody::default() };
-        let (came, open) = self.send_in(tx, open, body, temp_id)?;
+        let came = act(self, &mut open)?;
         self.sessions.insert(session, open);
         Ok(came)
     }
@@ -137,26 +168,75 @@ impl<'a> Batch<'a> {
     fn send_in(
         &self,
         tx: &Tx<'_>,
-        mut open: Open,
-        body: MessageBody,
+        open: &mut Open,
+        message: MessageBody,
         temp_id: Option<String>,
-    ) -> Result<(Came, Open), StoreError> {
+    ) -> Result<Came, StoreError> {
         if temp_id.is_some() {
             let same = open.pushed.iter().find(|pushed| pushed.temp_id == temp_id).and_then(|pushed| pushed.message);
             if let Some(index) = same {
-                return Ok((Came::New { session: open.wrote.session, index }, open));
+                return Ok(Came::New { session: open.wrote.session, index });
             }
             if let Some(id) = &temp_id
                 && let Some(old) = store::messages::by_temp_id(tx, open.key, id)?
             {
-                return Ok((Came::Old(Box::new(old), open.peer), open));
+                return Ok(Came::Old(Box::new(old), open.peer));
             }
         }
+        if let Some(answered) = &message.reply_to
+            && store::messages::get(tx, answered)?.is_none_or(|answered| answered.session != open.key)
+        {
+            return Ok(Came::Refused(operating::no_answered(answered)));
+        }
+        let message = MessageBody { expires_after: Some(open.timer).filter(|seconds| *seconds > 0), ..message };
+        self.push_row(tx, open, &Body::Message(message), temp_id)
+    }
+
+    /// Writes something that is a row of the conversation.
+    fn push_row(&self, tx: &Tx<'_>, open: &mut Open, body: &Body, temp_id: Option<String>) -> Result<Came, StoreError> {
         let index = open.messages;
-        self.push(tx, &mut open, &Body::Message(body))?;
+        self.push(tx, open, body)?;
         open.pushed.push(Pushed { temp_id, message: Some(index) });
         open.messages += 1;
-        Ok((Came::New { session: open.wrote.session, index }, open))
+        Ok(Came::New { session: open.wrote.session, index })
+    }
+
+    fn set_timer(&mut self, tx: &Tx<'_>, session: SessionId, seconds: u64) -> Result<Came, StoreError> {
+        self.within(tx, session, |batch, open| {
+            if open.timer == seconds {
+                return Ok(Came::Unchanged);
+            }
+            open.timer = seconds;
+            batch.push_row(tx, open, &Body::Timer { seconds }, None)
+        })
+    }
+
+    /// Says something of a message, unless a rule forbids it or it is so already.
+    fn operate(&mut self, tx: &Tx<'_>, id: &MessageId, operation: &Operation) -> Result<Came, StoreError> {
+        let Some(message) = store::messages::get(tx, id)? else {
+            return Ok(Came::Refused(operating::no_message(id)));
+        };
+        self.within(tx, message.session_id, |batch, open| {
+            let (key, session) = (message.key, open.wrote.session);
+            let message = if open.named.contains(&key) {
+                // What this batch says of it comes first.
+                batch.flush(tx, open)?;
+                store::messages::by_keys(tx, &[key])?.pop().unwrap_or(message)
+            } else {
+                message
+            };
+            let me = &batch.local.machine;
+            match operating::judge(tx, me, &message, operation, batch.now_ms)? {
+                Judged::Refused(error) => return Ok(Came::Refused(error)),
+                Judged::SoAlready => {}
+                Judged::Say => {
+                    batch.push(tx, open, &operation.body(*id))?;
+                    open.pushed.push(Pushed { temp_id: None, message: None });
+                }
+            }
+            open.named.insert(key);
+            Ok(Came::Changed { session, key })
+        })
     }
 
     fn open(&mut self, tx: &Tx<'_>, peer: MachineId, person: Option<&Person>) -> Result<Came, StoreError> {
@@ -205,8 +285,19 @@ impl<'a> Batch<'a> {
             }
             store::machines::set_initiated(tx, &peer)?;
         }
-        let wrote = Wrote { session, peer: row.peer, runs: Vec::new(), messages: Vec::new(), accepted };
-        Ok(Ok(Open { key: row.key, peer: row.peer, builder: None, pushed: Vec::new(), written: 0, messages: 0, wrote }))
+        let (runs, messages, changed, reactions) = Default::default();
+        let wrote = Wrote { session, peer: row.peer, runs, messages, changed, reactions, accepted };
+        Ok(Ok(Open {
+            key: row.key,
+            peer: row.peer,
+            builder: None,
+            pushed: Vec::new(),
+            written: 0,
+            messages: 0,
+            timer: row.timer_seconds,
+            named: BTreeSet::new(),
+            wrote,
+        }))
     }
 
     fn push(&self, tx: &Tx<'_>, open: &mut Open, body: &Body) -> Result<(), StoreError> {
@@ -256,6 +347,8 @@ impl<'a> Batch<'a> {
             store::outbox::add(tx, peer, open.key, &written.keys, self.now_ms)?;
         }
         open.written += count;
+        open.named.extend(written.changed);
+        open.wrote.reactions.extend(written.reactions);
         open.wrote.messages.extend(written.messages);
         open.wrote.runs.push(run.into_run());
         Ok(())

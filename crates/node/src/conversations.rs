@@ -1,8 +1,9 @@
 //! The commands about sessions and messages.
 
-use proto::event::Order as Place;
+use proto::event::{MessageBody, Order as Place};
 use proto::id::{MachineId, MessageId, SessionId};
 use proto::limits;
+use proto::register::ReceiptKind;
 use proto::text;
 use store::messages::{Cursor, SendState};
 use store::{Reader, SessionKey, StoreError};
@@ -11,15 +12,18 @@ use tokio::sync::oneshot;
 use crate::error::text_error;
 use crate::node::{Node, parse_machine};
 use crate::outgoing::Order;
-use crate::view::{Change, Message, Page, Session};
+use crate::view::{Change, Message, Notify, Page, Session};
 use crate::views::Sides;
-use crate::{NodeError, PageRequest, SendRequest, SessionPatch, files, times, views};
+use crate::{NodeError, PageRequest, SendRequest, SessionPatch, files, reads, times, views};
 
 /// Longest handle of a sender's own, in bytes.
 const TEMP_ID_BYTES: usize = 128;
 
 /// Rows of a page when the caller does not say.
 const PAGE: u32 = 50;
+
+/// For how many days messages may be kept.
+const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 1..=3_650;
 
 /// Sessions read at once for the list.
 const LIST_PART: u32 = 500;
@@ -94,12 +98,35 @@ impl Node {
         {
             return Err(too_long("draft", draft.len()));
         }
+        let draft_reply_to = match &patch.draft_reply_to {
+            Some(Some(message)) => Some(Some(parse_message("draftReplyTo", message)?)),
+            Some(None) => Some(None),
+            None => None,
+        };
+        if let Some(Some(days)) = patch.retention_days
+            && !RETENTION_DAYS.contains(&days)
+        {
+            let message = format!("retentionDays must be {} to {}", RETENTION_DAYS.start(), RETENTION_DAYS.end());
+            return Err(NodeError::Invalid { code: "invalid_retention", field: "retentionDays", message });
+        }
         let now_ms = self.core().clock.wall_ms();
         let found = self
             .core()
             .store
             .write(move |tx| {
                 let Some(key) = store::sessions::find(tx, &id)? else { return Ok(false) };
+                if let Some(message) = &draft_reply_to {
+                    store::sessions::set_draft_reply_to(tx, key, message.as_ref())?;
+                }
+                if let Some(marked) = patch.marked_unread {
+                    store::sessions::set_marked_unread(tx, key, marked)?;
+                }
+                if let Some(notify) = patch.notify {
+                    store::sessions::set_notify(tx, key, stored_notify(notify))?;
+                }
+                if let Some(days) = patch.retention_days {
+                    store::sessions::set_retention(tx, key, days)?;
+                }
                 if let Some(pinned) = patch.pinned {
                     store::sessions::set_pinned(tx, key, pinned)?;
                 }
@@ -120,6 +147,9 @@ impl Node {
         }
         if muted_until.flatten().is_some_and(|until| until > now_ms) {
             self.core().notices.settle(self.core(), id);
+        }
+        if patch.retention_days.flatten().is_some() {
+            self.core().expiry.notify_one();
         }
         self.core().hub.mark(id);
         self.session_view(id).await
@@ -158,7 +188,7 @@ impl Node {
             code: "message_not_found",
             message: "the message that the page was asked around is not in this session".to_owned(),
         })?;
-        let sides = Sides::of(&self.machine_id(), peer.as_ref());
+        let sides = Sides::of(self.core(), peer.as_ref());
         let cursor = |message: Option<&store::messages::Message>, more: bool| {
             message.filter(|_| more).map(|message| message.order.to_string())
         };
@@ -175,7 +205,7 @@ impl Node {
     /// When the ID is malformed or not known here.
     pub async fn message(&self, message: &str) -> Result<Message, NodeError> {
         let (row, peer) = self.stored_message(message).await?;
-        Ok(Sides::of(&self.machine_id(), peer.as_ref()).message(&row))
+        Ok(Sides::of(self.core(), peer.as_ref()).message(&row))
     }
 
     /// Judges a message without sending it, so that a caller can refuse it before it opens a session for it.
@@ -215,9 +245,12 @@ impl Node {
         let session = parse_session(&request.session)?;
         Self::check_message(&request.message, &request.attachments, request.temp_id.as_deref())?;
         let uploads = request.attachments.iter().map(|id| files::parse_upload(id)).collect::<Result<_, _>>()?;
+        let reply_to = request.reply_to.as_deref().map(|id| parse_message("replyTo", id)).transpose()?;
+        let mentions = parse_mentions(&request.mentions)?;
+        let message = MessageBody { text: request.message, reply_to, mentions, ..MessageBody::default() };
         let temp_id = request.temp_id.map(|temp_id| views::kept_temp_id(&request.caller, &temp_id));
         let (reply, answer) = oneshot::channel();
-        self.order(Order::Send { session, text: request.message, uploads, temp_id, reply }).await?;
+        self.order(Order::Send { session, message, uploads, temp_id, reply }).await?;
         answer.await.map_err(|_| shutting_down())?
     }
 
@@ -244,7 +277,7 @@ impl Node {
             })
             .await?;
         let row = rows.first().ok_or_else(|| no_message(message))?;
-        let view = Sides::of(&self.machine_id(), peer.as_ref()).message(row);
+        let view = Sides::of(self.core(), peer.as_ref()).message(row);
         self.core().hub.publish(Change::MessageChanged { message: view.clone(), incoming: false });
         self.core().hub.mark(id);
         if let Some(link) = peer.and_then(|peer| self.core().links.get(&peer)) {
@@ -295,30 +328,49 @@ impl Node {
     }
 
     async fn mark_read(&self, id: SessionId, key: SessionKey, up_to: Option<Place>) -> Result<Session, NodeError> {
-        let (read, noted) = self
-            .core()
+        let core = self.core();
+        let peer = core.store.read(move |reader| store::sessions::get(reader, key)).await?.and_then(|row| row.peer);
+        let told = peer.filter(|peer| reads::shared_with(core, peer));
+        let (identity, now_ms) = (core.identity.clone(), core.clock.wall_ms());
+        let (read, timed, receipt, noted) = core
             .store
             .write(move |tx| {
                 let read = store::messages::mark_read(tx, key, up_to.as_ref())?;
+                let timed = store::removal::start_timers(tx, key, up_to.as_ref(), now_ms)?;
+                let receipt = match told {
+                    Some(_) => reads::sign(tx, &identity, id, key, up_to.as_ref(), now_ms)?,
+                    None => None,
+                };
                 let all = store::sessions::get(tx, key)?.is_none_or(|session| session.unread_count == 0);
                 let noted = if all { store::notifications::read_session(tx, key)? } else { Vec::new() };
-                Ok((read, noted))
+                Ok((read, store::messages::by_keys(tx, &timed)?, receipt, noted))
             })
             .await?;
         for key in noted {
-            self.core().hub.note(key);
+            core.hub.note(key);
+        }
+        if let (Some(receipt), Some(link)) = (receipt, told.and_then(|peer| core.links.get(&peer))) {
+            link.with(|pending| drop(pending.receipts.insert((id, ReceiptKind::Read), receipt)));
+        }
+        if !timed.is_empty() {
+            let sides = Sides::of(core, peer.as_ref());
+            for row in &timed {
+                core.hub.publish(Change::MessageChanged { message: sides.message(row), incoming: false });
+            }
+            core.expiry.notify_one();
         }
         let session = self.session_view(id).await?;
         if session.unread_count == 0 {
-            self.core().notices.settle(self.core(), id);
+            core.notices.settle(core, id);
         }
-        if read > 0 {
-            self.core().hub.mark(id);
+        // Also when nothing was unread: the session may have been marked so by hand.
+        if read > 0 || up_to.is_none() {
+            core.hub.mark(id);
         }
         Ok(session)
     }
 
-    async fn session_view(&self, id: SessionId) -> Result<Session, NodeError> {
+    pub(crate) async fn session_view(&self, id: SessionId) -> Result<Session, NodeError> {
         let found = self
             .core()
             .store
@@ -332,12 +384,11 @@ impl Node {
         Ok(views::session(self.core(), &row, last.as_ref()))
     }
 
-    async fn stored_message(&self, id: &str) -> Result<(store::messages::Message, Option<MachineId>), NodeError> {
-        let parsed: MessageId = id.parse().map_err(|error| NodeError::Invalid {
-            code: "invalid_id",
-            field: "messageId",
-            message: format!("messageId {error}"),
-        })?;
+    pub(crate) async fn stored_message(
+        &self,
+        id: &str,
+    ) -> Result<(store::messages::Message, Option<MachineId>), NodeError> {
+        let parsed = parse_message("messageId", id)?;
         let found = self
             .core()
             .store
@@ -350,7 +401,7 @@ impl Node {
         found.ok_or_else(|| no_message(id))
     }
 
-    async fn order(&self, order: Order) -> Result<(), NodeError> {
+    pub(crate) async fn order(&self, order: Order) -> Result<(), NodeError> {
         self.core().outgoing.send(order).await.map_err(|_| shutting_down())
     }
 }
@@ -415,11 +466,41 @@ fn parse_place(field: &'static str, text: &str) -> Result<At, NodeError> {
     })
 }
 
-fn parse_session(text: &str) -> Result<SessionId, NodeError> {
+pub(crate) fn parse_session(text: &str) -> Result<SessionId, NodeError> {
     text.parse().map_err(|error| {
         let message = format!("sessionId {error}");
         NodeError::Invalid { code: "invalid_id", field: "sessionId", message }
     })
+}
+
+pub(crate) fn parse_message(field: &'static str, text: &str) -> Result<MessageId, NodeError> {
+    text.parse().map_err(|error| {
+        let message = format!("{field} {error}");
+        NodeError::Invalid { code: "invalid_id", field, message }
+    })
+}
+
+pub(crate) fn parse_mentions(mentions: &[String]) -> Result<Vec<MachineId>, NodeError> {
+    if mentions.len() > limits::MENTIONS {
+        let (limit, actual) = (limits::MENTIONS as u64, mentions.len() as u64);
+        let message = format!("a message can mention {limit} machines; this one has {actual}");
+        return Err(NodeError::TooLarge { code: "too_many_mentions", field: "mentions", limit, actual, message });
+    }
+    let parse = |text: &String| {
+        text.parse().map_err(|error| {
+            let message = format!("mentions: {error}");
+            NodeError::Invalid { code: "invalid_id", field: "mentions", message }
+        })
+    };
+    mentions.iter().map(parse).collect()
+}
+
+fn stored_notify(notify: Notify) -> store::sessions::Notify {
+    match notify {
+        Notify::All => store::sessions::Notify::All,
+        Notify::Mentions => store::sessions::Notify::Mentions,
+        Notify::None => store::sessions::Notify::None,
+    }
 }
 
 fn check_temp_id(temp_id: &str) -> Result<(), NodeError> {
@@ -441,14 +522,14 @@ fn too_long(field: &'static str, actual: usize) -> NodeError {
     NodeError::TooLarge { code: "text_too_long", field, limit, actual, message }
 }
 
-fn no_session(id: &SessionId) -> NodeError {
+pub(crate) fn no_session(id: &SessionId) -> NodeError {
     NodeError::NotFound { code: "session_not_found", message: format!("there is no session {id} here") }
 }
 
-fn no_message(id: &str) -> NodeError {
+pub(crate) fn no_message(id: &str) -> NodeError {
     NodeError::NotFound { code: "message_not_found", message: format!("there is no message {id} here") }
 }
 
-fn shutting_down() -> NodeError {
+pub(crate) fn shutting_down() -> NodeError {
     NodeError::Unavailable { code: "shutting_down", message: "the node is shutting down".to_owned() }
 }

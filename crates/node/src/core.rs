@@ -13,7 +13,7 @@ use proto::identity::Identity;
 use proto::log::Local;
 use store::search::Search;
 use store::{EventKey, Store, StoreError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::dispatch::Links;
 use crate::files::Files;
@@ -23,6 +23,7 @@ use crate::outgoing::Order;
 use crate::people::People;
 use crate::profile::OwnProfile;
 use crate::settings::Kept;
+use crate::signals::Signals;
 use crate::view::{Change, User};
 
 /// Shared by the handle and all tasks. Its parts guard themselves; no lock is held across an await.
@@ -36,6 +37,11 @@ pub(crate) struct Core {
     pub(crate) people: People,
     pub(crate) links: Links,
     pub(crate) notices: Notices,
+    pub(crate) signals: Signals,
+    /// Wakes the task that lets messages disappear: a timer began to run, or the clock made a leap.
+    pub(crate) expiry: Notify,
+    /// When that task looks again; it is woken for what is earlier.
+    pub(crate) expiry_at: AtomicU64,
     pub(crate) profile: OwnProfile,
     pub(crate) files: Files,
     /// To the one task that appends to this machine's own logs.
@@ -82,6 +88,9 @@ impl Core {
             people: parts.people,
             links: Links::default(),
             notices: Notices::default(),
+            signals: Signals::default(),
+            expiry: Notify::new(),
+            expiry_at: AtomicU64::new(u64::MAX),
             profile: parts.profile,
             files: parts.files,
             outgoing: parts.outgoing,
@@ -137,6 +146,13 @@ impl Core {
     pub(crate) fn kept(&self) -> MutexGuard<'_, Kept> {
         // Replaced as a whole, so a panic elsewhere leaves it whole.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A message disappears at this time: the task that sees to it looks no later.
+    pub(crate) fn expires(&self, at_ms: u64) {
+        if at_ms < self.expiry_at.load(Ordering::Acquire) {
+            self.expiry.notify_one();
+        }
     }
 
     /// Whether the other side of a session keeps no more until its owner accepts.

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use proto::frame::{Frame, HoldReason, RejectCode};
+use proto::frame::{Frame, HoldReason, PresenceStatus, RejectCode};
 use proto::id::{MachineId, SessionId};
 use proto::limits;
-use proto::register::{SignedProfile, SignedReceipt};
+use proto::register::{ReceiptKind, SignedProfile, SignedReceipt};
 use proto::run::Run;
 use proto::vector::VersionVector;
 use tokio::sync::Notify;
@@ -52,6 +52,11 @@ impl Links {
         self.lock().values().cloned().collect()
     }
 
+    /// All links, with their machines.
+    pub(crate) fn by_machine(&self) -> Vec<(MachineId, Arc<Dispatch>)> {
+        self.lock().iter().map(|(machine, link)| (*machine, link.clone())).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<MachineId, Arc<Dispatch>>> {
         self.by_machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,7 +90,7 @@ pub(crate) struct Pending {
     /// The digests that the peer said. Apart from what it asked for, because neither takes the other's place.
     pub(crate) theirs: BTreeMap<SessionId, [u8; 32]>,
     /// Own receipts to send.
-    pub(crate) receipts: BTreeMap<SessionId, SignedReceipt>,
+    pub(crate) receipts: BTreeMap<(SessionId, ReceiptKind), SignedReceipt>,
     /// Sessions whose vector to send.
     pub(crate) vectors: BTreeSet<SessionId>,
     /// Sessions whose digest to send.
@@ -96,6 +101,10 @@ pub(crate) struct Pending {
     pub(crate) rejects: BTreeMap<SessionId, (RejectCode, String)>,
     /// What is to be said of blobs.
     pub(crate) blobs: Vec<Frame>,
+    /// Whether this side's person writes, by session.
+    pub(crate) typing: BTreeMap<SessionId, bool>,
+    /// Whether this side's person is there, when that changed.
+    pub(crate) presence: Option<PresenceStatus>,
     /// The own profile, when it changed.
     pub(crate) profile: Option<SignedProfile>,
     /// Runs just appended here.
@@ -118,6 +127,8 @@ impl Pending {
             && self.rejects.is_empty()
             && self.blobs.is_empty()
             && self.profile.is_none()
+            && self.typing.is_empty()
+            && self.presence.is_none()
             && self.live.is_empty()
             && self.skipped.is_empty()
             && !self.ended

@@ -22,7 +22,7 @@ use crate::dispatch::{Asked, Dispatch};
 use crate::intake::{Job, Took};
 use crate::view::Change;
 use crate::views::Sides;
-use crate::{centre, files, membership, outgoing, refusals, views};
+use crate::{centre, files, membership, outgoing, refusals, signals, views};
 
 /// Frames taken into one batch at most: what the link's queue holds, twice.
 const BATCH_FRAMES: usize = 16;
@@ -75,7 +75,7 @@ pub(crate) async fn run(core: Arc<Core>, conn: Conn, mut frames: mpsc::Receiver<
 }
 
 impl Arrived {
-    fn take(&mut self, core: &Core, peer: &MachineId, dispatch: &Dispatch, frame: Frame) -> Result<(), Broken> {
+    fn take(&mut self, core: &Arc<Core>, peer: &MachineId, dispatch: &Dispatch, frame: Frame) -> Result<(), Broken> {
         let shared = |session: &SessionId| membership::shared(&core.me, peer, session);
         match frame {
             Frame::Events { session, runs } => {
@@ -119,9 +119,11 @@ impl Arrived {
                 dispatch.with(|pending| drop(pending.asked.insert(session, Asked::Stop)));
                 self.refused.insert(session, (code, detail));
             }
-            Frame::Vector { .. } | Frame::Hold { .. } | Frame::Reject { .. } => return Err(Broken::ForeignSession),
-            // Signals; a node that shows none takes no notice of them.
-            Frame::Typing { .. } | Frame::Presence { .. } => {}
+            Frame::Typing { session, on } if shared(&session) => signals::heard_typing(core, *peer, session, on),
+            Frame::Presence { status } => signals::heard_presence(core, peer, status),
+            Frame::Vector { .. } | Frame::Hold { .. } | Frame::Reject { .. } | Frame::Typing { .. } => {
+                return Err(Broken::ForeignSession);
+            }
             Frame::BlobWant { hash, from } => self.wants.push((hash, from)),
             Frame::BlobState { hash, state } => self.blobs.push((hash, state)),
             // The link deals with these itself.
@@ -168,6 +170,7 @@ async fn batch(
         watched: core.hub.watched(),
         on_screen: core.notices.on_screen(),
         fetched_up_to: core.kept().settings.auto_accept_bytes,
+        reads: core.kept().settings.read_receipts,
     };
     let local = job.local;
     // Receipts are told again on each link, so what they clear need not survive a power cut.
@@ -178,6 +181,9 @@ async fn batch(
         Ok(outcome) => {
             let lost = outcome.sessions.iter().find(|(_, took)| took.lost_own).map(|(session, _)| *session);
             *rooms = outcome.rooms;
+            if let Some(at) = outcome.expires {
+                core.expires(at);
+            }
             publish(core, peer, dispatch, outcome.sessions);
             delivered(core, peer, outcome.delivered).await;
             if let Some(session) = lost {
@@ -233,7 +239,7 @@ fn publish(core: &Arc<Core>, peer: MachineId, dispatch: &Dispatch, sessions: BTr
         }
         dispatch.with(|pending| {
             if let Some(receipt) = receipt {
-                pending.receipts.insert(session, receipt);
+                pending.receipts.insert((session, ReceiptKind::Delivered), receipt);
             }
             if let Some(reject) = took.reject {
                 pending.rejects.insert(session, reject);
@@ -254,11 +260,14 @@ fn publish(core: &Arc<Core>, peer: MachineId, dispatch: &Dispatch, sessions: BTr
             core.hub.publish(Change::SessionChanged { session, opened: true });
         }
         let watched = core.hub.watched();
-        let sides = Sides::of(&core.me, Some(&peer));
+        let sides = Sides::of(core, Some(&peer));
+        if took.messages.iter().any(|message| *message.author() == peer) {
+            core.signals.stopped_typing(core, &session);
+        }
         let mut news = false;
         for message in &took.messages {
             let incoming = *message.author() != core.me;
-            news |= incoming;
+            news |= incoming && message.is_news();
             if !message.attachments.is_empty() {
                 core.files.stir();
             }
@@ -267,8 +276,21 @@ fn publish(core: &Arc<Core>, peer: MachineId, dispatch: &Dispatch, sessions: BTr
                 core.hub.publish(Change::MessageChanged { message, incoming });
             }
         }
-        if took.requested || !took.messages.is_empty() {
+        for message in took.changed.iter().filter(|message| message.deleted_ms.is_some()) {
+            core.files.gone(&message.id);
+        }
+        for message in took.changed.iter().filter(|_| watched) {
+            let message = sides.message(message);
+            core.hub.publish(Change::MessageChanged { message, incoming: false });
+        }
+        for (author, reaction) in took.reactions.iter().filter(|_| watched) {
+            core.hub.publish(views::reaction(session, author, reaction));
+        }
+        if took.requested || !took.messages.is_empty() || !took.changed.is_empty() {
             core.hub.mark(session);
+        }
+        if !took.changed.is_empty() {
+            core.notices.changed(session);
         }
         if news {
             core.notices.arrived(session);
@@ -289,7 +311,7 @@ async fn delivered(core: &Core, peer: MachineId, delivered: BTreeMap<SessionId, 
         // The sender lives as long as the core.
         let _ = core.untold.subscribe().wait_for(|untold| newest < *untold).await;
     }
-    let sides = Sides::of(&core.me, Some(&peer));
+    let sides = Sides::of(core, Some(&peer));
     for (session, rows) in delivered {
         for message in &rows {
             let message = sides.message(message);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use proto::event::ReactionBody;
 use proto::frame::RejectCode;
 use proto::id::{MachineId, SessionId};
 use proto::limits;
@@ -30,12 +31,16 @@ pub(crate) struct Job {
     pub(crate) on_screen: BTreeSet<SessionId>,
     /// The largest attachment that is fetched from an accepted machine without asking.
     pub(crate) fetched_up_to: u64,
+    /// Whether this side takes notice of what the other's person has seen.
+    pub(crate) reads: bool,
 }
 
 pub(crate) struct Outcome {
     pub(crate) rooms: BTreeMap<SessionId, WaitingRoom>,
     pub(crate) sessions: BTreeMap<SessionId, Took>,
     pub(crate) delivered: BTreeMap<SessionId, Vec<Message>>,
+    /// When the next message disappears, if something was delivered: the timers of own messages run from then on.
+    pub(crate) expires: Option<u64>,
 }
 
 /// What was taken of one session, and what to answer.
@@ -47,6 +52,10 @@ pub(crate) struct Took {
     pub(crate) messages: Vec<Message>,
     /// Records of the notification centre that tell of it.
     pub(crate) noted: Vec<NotificationKey>,
+    /// Earlier messages of which something was said, as they are now.
+    pub(crate) changed: Vec<Message>,
+    /// Reactions that count, with who reacted.
+    pub(crate) reactions: Vec<(MachineId, ReactionBody)>,
     /// Something is held, new or again: say so.
     pub(crate) acknowledge: bool,
     pub(crate) receipt: Option<(u64, VersionVector)>,
@@ -80,7 +89,8 @@ impl Job {
         for receipt in receipts {
             self.receipt(tx, receipt, &mut delivered)?;
         }
-        Ok(Outcome { rooms: self.rooms, sessions, delivered })
+        let expires = if delivered.is_empty() { None } else { store::removal::next_expiry(tx)? };
+        Ok(Outcome { rooms: self.rooms, sessions, delivered, expires })
     }
 
     fn take(
@@ -181,6 +191,10 @@ impl Job {
         let own = run.author() == self.local.machine;
         let sharing = Sharing { peer: Some(self.peer), fetched_up_to: (!stranger).then_some(self.fetched_up_to) };
         let written = ledger::write(tx, key, run, own, self.now_ms, &sharing, |_| None)?;
+        let changed = store::messages::by_keys(tx, &written.changed)?;
+        took.changed.retain(|earlier| !written.changed.contains(&earlier.key));
+        took.changed.extend(changed);
+        took.reactions.extend(written.reactions);
         if own {
             // Own events of a former epoch come back from someone who has them: they are delivered.
             let keys: Vec<_> = written.messages.iter().map(|message| message.key).collect();
@@ -202,7 +216,8 @@ impl Job {
         trust: Trust,
         took: &mut Took,
     ) -> Result<(), StoreError> {
-        let news = took.messages.iter().filter(|message| *message.author() != self.local.machine);
+        let me = &self.local.machine;
+        let news = took.messages.iter().filter(|message| message.author() != me && message.is_news());
         let (count, newest) = (news.clone().count(), news.max_by_key(|message| message.key));
         if let Some(newest) = newest
             && !self.on_screen.contains(&session)
@@ -240,15 +255,28 @@ impl Job {
     ) -> Result<(), StoreError> {
         let receipt = signed.receipt();
         let Some(key) = store::sessions::find(tx, &receipt.session)? else { return Ok(()) };
-        if receipt.kind != ReceiptKind::Delivered {
+        if receipt.kind == ReceiptKind::Read && !self.reads {
             return Ok(());
         }
+        let before = match receipt.kind {
+            ReceiptKind::Read => store::registers::get(tx, key, &self.peer, ReceiptKind::Read)?,
+            ReceiptKind::Delivered => None,
+        };
         store::registers::put_latest(tx, key, signed)?;
-        // Also by a receipt that is not the newest: what was once on the other's disk is delivered.
+        // Also by a receipt that is not the newest: what was once on the other's disk is delivered. What was seen is on it.
         let cleared = store::outbox::covered_by(tx, &self.peer, key, &receipt.vector)?;
-        let changed = store::messages::mark_delivered(tx, &cleared, self.now_ms)?;
+        let mut changed = store::messages::mark_delivered(tx, &cleared, self.now_ms)?;
+        if receipt.kind == ReceiptKind::Read {
+            let before = before.as_ref().map(|before| &before.receipt().vector);
+            let read_ms = receipt.wall_ms.unwrap_or(self.now_ms);
+            let me = &self.local.machine;
+            let read = store::reading::mark_read_by_other(tx, key, me, &receipt.vector, before, read_ms, self.now_ms)?;
+            changed.retain(|key| !read.contains(key));
+            changed.extend(read);
+        }
+        let touched = !cleared.is_empty() || !changed.is_empty();
         let rows = if self.watched { store::messages::by_keys(tx, &changed)? } else { Vec::new() };
-        if !cleared.is_empty() {
+        if touched {
             delivered.entry(receipt.session).or_default().extend(rows);
         }
         Ok(())

@@ -1,10 +1,11 @@
 //! How runs enter the database: what admission asks of it, and the writing of events with their messages.
 
-use proto::event::{Body, Event, MessageBody};
-use proto::id::{Epoch, EventId, MachineId, SessionId};
+use proto::attachment::Attachment;
+use proto::event::{Body, Event, Kind, MessageBody, ReactionBody};
+use proto::id::{Epoch, EventId, MachineId, MessageId, SessionId};
 use proto::log::{Head, Known, shown_ms};
 use proto::run::VerifiedRun;
-use store::messages::{Message, NewMessage, SendState};
+use store::messages::{Message, MessageKind, NewMessage, SendState};
 use store::{EventKey, Reader, SessionKey, StoreError, Tx};
 
 use crate::files::{self, Sharing};
@@ -59,10 +60,14 @@ pub(crate) struct Written {
     pub(crate) keys: Vec<EventKey>,
     /// The messages among them, as they are stored.
     pub(crate) messages: Vec<Message>,
+    /// Earlier messages of which it says something.
+    pub(crate) changed: Vec<EventKey>,
+    /// Reactions that count, with who reacted.
+    pub(crate) reactions: Vec<(MachineId, ReactionBody)>,
 }
 
-/// Writes a run that was admitted or made here, with the messages in it. `temp_id` gives the sender's handle of an own
-/// event by its place in the run.
+/// Writes a run that was admitted or made here, with the messages in it and what it says of others. `temp_id` gives the
+/// sender's handle of an own event by its place in the run.
 pub(crate) fn write(
     tx: &Tx<'_>,
     session: SessionKey,
@@ -74,39 +79,65 @@ pub(crate) fn write(
 ) -> Result<Written, StoreError> {
     let mut follows = shown_before(tx, session, run)?;
     let keys = store::events::append(tx, session, run, now_ms)?;
-    let (mut rows, mut attached) = (Vec::new(), Vec::new());
+    // Whether the rows are as they were put together here, and need not be read back.
+    let mut settled = true;
+    let (mut rows, mut operations) = (Vec::new(), Vec::new());
     for (index, (event, key)) in run.events().iter().zip(&keys).enumerate() {
         let shown = shown_ms(event.header().wall_ms, follows, now_ms);
         follows = Some(shown);
-        if let Some(message) = message(event) {
-            attached.push((*key, event.message_id(), message.attachments));
-            let text = message.text;
-            rows.push(NewMessage {
-                key: *key,
-                id: event.message_id(),
-                order: event.header().order(),
-                text,
-                wall_ms: event.header().wall_ms,
-                shown_ms: shown,
-                arrived_ms: now_ms,
-                temp_id: temp_id(index),
-                own,
-            });
+        match read(event) {
+            Said::Row(said) => {
+                if !said.attachments.is_empty() {
+                    files::attach(tx, (*key, &event.message_id()), &said.attachments, own, sharing)?;
+                    settled = false;
+                }
+                rows.push(NewMessage {
+                    key: *key,
+                    id: event.message_id(),
+                    order: event.header().order(),
+                    text: said.text,
+                    wall_ms: event.header().wall_ms,
+                    shown_ms: shown,
+                    arrived_ms: now_ms,
+                    temp_id: temp_id(index),
+                    own,
+                    kind: said.kind,
+                    reply_to: said.reply_to,
+                    forwarded: said.forwarded,
+                    mentions: said.mentions,
+                    timer_seconds: said.timer_seconds,
+                    deleted: said.deleted,
+                });
+            }
+            Said::Operation => operations.push((*key, event)),
+            Said::Nothing => {}
         }
     }
+    settled &= rows.iter().all(|row| row.reply_to.is_none());
     if !rows.is_empty() {
-        store::messages::insert(tx, session, &rows)?;
+        settled &= !store::messages::insert(tx, session, &rows)?;
     }
-    let state = if own { SendState::Queued } else { SendState::Delivered };
-    let mut messages: Vec<Message> =
-        rows.into_iter().map(|row| stored(row, session, run.session(), state.clone())).collect();
-    for ((key, id, attachments), message) in attached.into_iter().zip(&mut messages) {
-        if !attachments.is_empty() {
-            files::attach(tx, (key, &id), &attachments, own, sharing)?;
-            message.attachments = store::attachments::of_message(tx, key)?;
+    let mut changed = Vec::new();
+    let mut reactions = Vec::new();
+    for (key, event) in operations {
+        let Some(of) = store::operations::apply(tx, session, key, event, now_ms)? else { continue };
+        changed.push(of);
+        if let Ok(Some(Body::Reaction(reaction))) = event.decode_body() {
+            reactions.push((event.header().author, reaction));
         }
     }
-    Ok(Written { keys, messages })
+    let new: Vec<EventKey> = rows.iter().map(|row| row.key).collect();
+    settled &= changed.iter().all(|key| !new.contains(key));
+    changed.retain(|key| !new.contains(key));
+    let messages = if settled {
+        let state = if own { SendState::Queued } else { SendState::Delivered };
+        rows.into_iter().map(|row| stored(row, session, run.session(), state.clone())).collect()
+    } else {
+        store::messages::by_keys(tx, &new)?
+    };
+    changed.sort_unstable();
+    changed.dedup();
+    Ok(Written { keys, messages, changed, reactions })
 }
 
 /// The latest shown time of what a run follows: the event before it, and its parents.
@@ -122,11 +153,42 @@ fn shown_before(tx: &Tx<'_>, session: SessionKey, run: &VerifiedRun) -> Result<O
     Ok(messages.iter().map(|message| message.shown_ms).max())
 }
 
-/// What a message says; `None` for events of other kinds.
-fn message(event: &Event) -> Option<MessageBody> {
+/// What an event says, for the conversation.
+enum Said {
+    /// A row of it.
+    Row(Row),
+    /// Something of a row.
+    Operation,
+    /// Nothing that is shown.
+    Nothing,
+}
+
+#[derive(Default)]
+struct Row {
+    text: String,
+    kind: MessageKind,
+    reply_to: Option<MessageId>,
+    attachments: Vec<Attachment>,
+    forwarded: bool,
+    mentions: Vec<MachineId>,
+    timer_seconds: Option<u64>,
+    deleted: bool,
+}
+
+fn read(event: &Event) -> Said {
     match event.decode_body() {
-        Ok(Some(Body::Message(message))) => Some(message),
-        _ => None,
+        Ok(Some(Body::Message(body))) => {
+            let MessageBody { text, reply_to, attachments, forwarded, expires_after, mentions } = body;
+            let timer_seconds = expires_after;
+            Said::Row(Row { text, reply_to, attachments, forwarded, mentions, timer_seconds, ..Row::default() })
+        }
+        Ok(Some(Body::Timer { seconds })) => {
+            Said::Row(Row { kind: MessageKind::Timer, timer_seconds: Some(seconds), ..Row::default() })
+        }
+        Ok(Some(Body::Edit(_) | Body::Delete { .. } | Body::Reaction(_) | Body::Pin { .. })) => Said::Operation,
+        // Whoever had it has deleted it.
+        Ok(None) if event.header().kind == Kind::MESSAGE => Said::Row(Row { deleted: true, ..Row::default() }),
+        _ => Said::Nothing,
     }
 }
 
@@ -146,5 +208,17 @@ fn stored(row: NewMessage, session: SessionKey, session_id: SessionId, state: Se
         state,
         delivered_ms: None,
         attachments: Vec::new(),
+        kind: row.kind,
+        read_ms: None,
+        edited_ms: None,
+        deleted_ms: row.deleted.then_some(row.shown_ms),
+        reply_to: row.reply_to,
+        quote: None,
+        reactions: Vec::new(),
+        pinned: false,
+        forwarded: row.forwarded,
+        mentions: row.mentions,
+        timer_seconds: row.timer_seconds,
+        expires_ms: None,
     }
 }

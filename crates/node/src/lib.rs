@@ -13,6 +13,7 @@ mod conversations;
 mod core;
 mod dispatch;
 mod error;
+mod expiring;
 mod files;
 mod hub;
 mod identity_store;
@@ -21,21 +22,25 @@ mod indexing;
 mod intake;
 mod ledger;
 mod membership;
+mod messaging;
 mod neighbours;
 mod networks;
 mod node;
 mod notices;
 mod notify;
+mod operating;
 mod outgoing;
 mod people;
 mod profile;
 mod profile_dir;
 mod publishing;
+mod reads;
 mod refusals;
 mod request;
 mod searching;
 mod sending;
 mod settings;
+mod signals;
 mod start;
 mod sync;
 mod times;
@@ -50,6 +55,6 @@ pub use files::{Content, Uploading};
 pub use link::tasks::{self, Spawner, Task, Tasks};
 pub use node::Node;
 pub use request::{
-    FocusState, KeyStorage, MePatch, NewNotification, NewToken, NotificationsRequest, PageRequest, SearchRequest,
-    SendRequest, SessionPatch, TokenRecord, UserFilter,
+    DeleteFor, FocusState, KeyStorage, MePatch, NewNotification, NewToken, NotificationsRequest, PageRequest,
+    SearchRequest, SendRequest, SessionPatch, TokenRecord, UserFilter,
 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use link::{Conn, DiscoveryState, Hint, HintSource, LinkEvent};
 use proto::frame::{ByeReason, Frame, Hello};
-use proto::id::MachineId;
+use proto::id::{MachineId, SessionId};
 use store::StoreError;
 use store::machines::Trust;
 use tokio::sync::mpsc;
@@ -29,6 +29,7 @@ pub(crate) async fn run(core: Arc<Core>, mut events: mpsc::Receiver<LinkEvent>, 
         let now = reading(&core);
         if now.0.saturating_sub(before.0) > now.1.saturating_sub(before.1) + SLEPT {
             core.notices.woke(now.1);
+            core.expiry.notify_one();
         }
         before = now;
         match event {
@@ -41,6 +42,7 @@ pub(crate) async fn run(core: Arc<Core>, mut events: mpsc::Receiver<LinkEvent>, 
                 core.files.down(&peer, conn_id);
                 let now_ms = core.clock.wall_ms();
                 if let Some(user) = core.people.down(&peer, conn_id, now_ms) {
+                    core.signals.stopped_typing(&core, &SessionId::direct(&core.me, &peer));
                     core.publish_user(&peer, user);
                     remember_seen(&core, peer, now_ms);
                 }

@@ -15,7 +15,9 @@ use crate::outgoing::Order;
 use crate::profile_dir::ProfileDir;
 use crate::start;
 use crate::view::{Change, Me, Network, Notice, Settings, Status, User, Visibility};
-use crate::{Changes, Config, FocusState, KeyStorage, MePatch, NodeError, StartError, UserFilter, contacts, networks};
+use crate::{
+    Changes, Config, FocusState, KeyStorage, MePatch, NodeError, StartError, UserFilter, contacts, networks, signals,
+};
 
 /// A running node. Cheap to clone; it ends by [`Node::shutdown`], or at once when the last clone is dropped.
 #[derive(Clone)]
@@ -254,7 +256,10 @@ impl Node {
         let stored = kept.clone();
         core.store.write(move |tx| stored.store(tx)).await?;
         let settings = kept.settings.clone();
-        *core.kept() = kept;
+        let before = std::mem::replace(&mut *core.kept(), kept).settings;
+        if before.share_presence != settings.share_presence {
+            signals::sharing_changed(core, settings.share_presence);
+        }
         if let Some(link) = core.link() {
             link.set_visibility(visibility(settings.visibility));
         }
@@ -281,6 +286,7 @@ impl Node {
     /// The computer woke up or its network changed: links are probed at once, notices gather for a moment.
     pub fn wake(&self) {
         self.core().notices.woke(self.core().clock.monotonic());
+        self.core().expiry.notify_one();
         if let Some(link) = self.core().link() {
             link.wake();
         }

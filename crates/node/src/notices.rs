@@ -49,6 +49,16 @@ impl Notices {
         self.wake.notify_one();
     }
 
+    /// Messages of a session were edited or deleted: a notice that stands says so.
+    pub(crate) fn changed(&self, session: SessionId) {
+        let mut state = self.lock();
+        if state.standing.contains_key(&session) {
+            state.rules.arrived(session);
+            drop(state);
+            self.wake.notify_one();
+        }
+    }
+
     /// A session was read, muted or blocked: its notice goes.
     pub(crate) fn settle(&self, core: &Core, session: SessionId) {
         self.lock().settle(core, session);

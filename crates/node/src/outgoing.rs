@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use proto::id::{Epoch, MachineId, SessionId};
+use proto::event::MessageBody;
+use proto::id::{Epoch, MachineId, MessageId, SessionId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::appending::{Ask, Batch, Came, Done};
 use crate::core::{Core, NOTHING};
-use crate::views::Sides;
+use crate::operating::Operation;
+use crate::views::{self, Sides};
 use crate::{NodeError, contacts, view};
 
 /// Orders that may wait; a caller beyond that waits itself. Two batches.
@@ -28,14 +30,32 @@ pub(crate) enum Order {
     Send {
         /// The session.
         session: SessionId,
-        /// The text.
-        text: String,
+        /// What it says. Its timer is filled in as it is written.
+        message: MessageBody,
         /// What is attached.
         uploads: Vec<[u8; 16]>,
         /// The handle as it is stored, which tells a repeated order.
         temp_id: Option<String>,
         /// Who waits.
         reply: oneshot::Sender<Result<view::Message, NodeError>>,
+    },
+    /// Something to be said of a message, already checked as far as the message is not needed for that.
+    Operate {
+        /// The message.
+        message: MessageId,
+        /// What.
+        operation: Operation,
+        /// Who waits: the message as it is then.
+        reply: oneshot::Sender<Result<view::Message, NodeError>>,
+    },
+    /// After how long messages of a session disappear.
+    Timer {
+        /// The session.
+        session: SessionId,
+        /// Seconds; 0 when they stay.
+        seconds: u64,
+        /// Who waits.
+        reply: oneshot::Sender<Result<(), NodeError>>,
     },
     /// The direct session with a machine.
     Open {
@@ -57,7 +77,8 @@ pub(crate) enum Order {
 
 /// Who waits for it.
 enum Waiter {
-    Send(oneshot::Sender<Result<view::Message, NodeError>>),
+    Message(oneshot::Sender<Result<view::Message, NodeError>>),
+    Timer(oneshot::Sender<Result<(), NodeError>>),
     Open(oneshot::Sender<Result<bool, NodeError>>),
 }
 
@@ -88,9 +109,17 @@ async fn serve(core: &Arc<Core>, batch: Vec<Order>) -> bool {
     let (mut asks, mut waiters) = (Vec::new(), Vec::new());
     for order in batch {
         match order {
-            Order::Send { session, text, uploads, temp_id, reply } => {
-                asks.push(Ask::Send { session, text, uploads, temp_id });
-                waiters.push(Waiter::Send(reply));
+            Order::Send { session, message, uploads, temp_id, reply } => {
+                asks.push(Ask::Send { session, message, uploads, temp_id });
+                waiters.push(Waiter::Message(reply));
+            }
+            Order::Operate { message, operation, reply } => {
+                asks.push(Ask::Operate { message, operation });
+                waiters.push(Waiter::Message(reply));
+            }
+            Order::Timer { session, seconds, reply } => {
+                asks.push(Ask::Timer { session, seconds });
+                waiters.push(Waiter::Timer(reply));
             }
             Order::Open { peer, reply } => {
                 let person = core.people.get(&peer).map(Box::new);
@@ -133,28 +162,49 @@ async fn commit(core: &Arc<Core>, asks: Vec<Ask>, waiters: Vec<Waiter>) {
 /// Tells the stream, the callers and the links.
 fn publish(core: &Arc<Core>, done: Done, waiters: Vec<Waiter>) {
     let watched = core.hub.watched();
-    let mut views: BTreeMap<SessionId, Vec<view::Message>> = BTreeMap::new();
+    let mut rows_of: BTreeMap<SessionId, Vec<view::Message>> = BTreeMap::new();
+    let mut changed: BTreeMap<String, view::Message> = BTreeMap::new();
     for wrote in &done.sessions {
         if let (true, Some(peer)) = (wrote.accepted, wrote.peer) {
             contacts::accepted(core, peer, wrote.session);
         }
-        let sides = Sides::of(&core.me, wrote.peer.as_ref());
+        let sides = Sides::of(core, wrote.peer.as_ref());
         let rows: Vec<_> = wrote.messages.iter().map(|message| sides.message(message)).collect();
         for message in rows.iter().filter(|_| watched) {
             core.hub.publish(view::Change::MessageChanged { message: message.clone(), incoming: false });
         }
+        for message in &wrote.changed {
+            if message.deleted_ms.is_some() {
+                core.files.gone(&message.id);
+            }
+            let message = sides.message(message);
+            if watched {
+                core.hub.publish(view::Change::MessageChanged { message: message.clone(), incoming: false });
+            }
+            changed.insert(message.id.clone(), message);
+        }
+        for (author, reaction) in wrote.reactions.iter().filter(|_| watched) {
+            core.hub.publish(views::reaction(wrote.session, author, reaction));
+        }
         core.hub.mark(wrote.session);
-        views.insert(wrote.session, rows);
+        rows_of.insert(wrote.session, rows);
     }
     for (came, waiter) in done.came.into_iter().zip(waiters) {
         match (came, waiter) {
             (Came::Refused(error), waiter) => waiter.refuse(error),
             (Came::Opened(made), Waiter::Open(reply)) => drop(reply.send(Ok(made))),
-            (Came::Old(message, peer), Waiter::Send(reply)) => {
-                drop(reply.send(Ok(Sides::of(&core.me, peer.as_ref()).message(&message))));
+            (Came::New { .. } | Came::Unchanged, Waiter::Timer(reply)) => drop(reply.send(Ok(()))),
+            (Came::Changed { session, key }, Waiter::Message(reply)) => {
+                let wrote = done.sessions.iter().find(|wrote| wrote.session == session);
+                let row = wrote.and_then(|wrote| wrote.changed.iter().find(|message| message.key == key));
+                let view = row.and_then(|row| changed.get(&row.id.to_string())).cloned();
+                drop(reply.send(view.ok_or_else(|| internal("a message was lost on its way from the disk"))));
             }
-            (Came::New { session, index }, Waiter::Send(reply)) => {
-                let view = views.get(&session).and_then(|rows| rows.get(index)).cloned();
+            (Came::Old(message, peer), Waiter::Message(reply)) => {
+                drop(reply.send(Ok(Sides::of(core, peer.as_ref()).message(&message))));
+            }
+            (Came::New { session, index }, Waiter::Message(reply)) => {
+                let view = rows_of.get(&session).and_then(|rows| rows.get(index)).cloned();
                 drop(reply.send(view.ok_or_else(|| internal("a message was lost on its way to the disk"))));
             }
             (_, waiter) => waiter.refuse(internal("an order got another's answer")),
@@ -174,7 +224,8 @@ impl Waiter {
     fn refuse(self, error: NodeError) {
         // Who no longer waits needs no answer.
         match self {
-            Self::Send(reply) => drop(reply.send(Err(error))),
+            Self::Message(reply) => drop(reply.send(Err(error))),
+            Self::Timer(reply) => drop(reply.send(Err(error))),
             Self::Open(reply) => drop(reply.send(Err(error))),
         }
     }

@@ -52,6 +52,8 @@ pub(crate) struct Person {
     /// Where it was last linked.
     pub(crate) addr: Option<SocketAddr>,
     hinted: bool,
+    /// It says that its person is away. Ends with the link.
+    away: bool,
     skew_seconds: Option<i64>,
 }
 
@@ -67,6 +69,7 @@ impl Person {
             link: None,
             addr: None,
             hinted: false,
+            away: false,
             skew_seconds: None,
         }
     }
@@ -189,6 +192,7 @@ impl People {
         let mut known = self.lock();
         let person = known.persons.entry(machine).or_insert_with(Person::stranger);
         person.link = Some(conn);
+        person.away = false;
         person.addr = Some(addr);
         person.last_seen_ms = Some(now_ms);
         let ahead = (i128::from(their_wall_ms) - i128::from(now_ms)) / 1_000;
@@ -204,8 +208,19 @@ impl People {
             return None;
         }
         person.link = None;
+        person.away = false;
         person.last_seen_ms = Some(now_ms);
         known.shown_then_forgotten(machine)
+    }
+
+    /// A linked contact's person is away or there. Gives how it is shown now, when that changed.
+    pub(crate) fn set_away(&self, machine: &MachineId, away: bool) -> Option<User> {
+        let mut known = self.lock();
+        let person = known.persons.get_mut(machine)?;
+        if !person.accepted() || !person.online() || std::mem::replace(&mut person.away, away) == away {
+            return None;
+        }
+        known.persons.get(machine).map(|person| known.view(machine, person))
     }
 
     /// Takes a machine's own profile if it is newer. Gives the machines that are shown differently now: itself, and
@@ -288,7 +303,11 @@ impl Known {
             status_text: person.profile.status_text.clone(),
             colour: person.profile.colour,
             key_tag: machine.tag(),
-            status: if person.online() { Presence::Online } else { Presence::Offline },
+            status: match (person.online(), person.away) {
+                (false, _) => Presence::Offline,
+                (true, true) => Presence::Away,
+                (true, false) => Presence::Online,
+            },
             last_seen: person.last_seen_ms.map(times::text),
             trust: trust_view(person.trust),
             path: if person.online() { Path::Direct } else { Path::None },

@@ -35,7 +35,7 @@ pub(crate) async fn fail_waiting(core: &Arc<Core>, peer: MachineId, session: Ses
         .await;
     match failed {
         Ok(rows) => {
-            let sides = Sides::of(&core.me, Some(&peer));
+            let sides = Sides::of(core, Some(&peer));
             for message in &rows {
                 let message = sides.message(message);
                 core.hub.publish(Change::MessageChanged { message, incoming: false });

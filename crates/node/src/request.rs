@@ -1,6 +1,6 @@
 //! What the commands take. IDs and times cross as text and are checked here, in one place.
 
-use crate::view::{MessageType, NotificationKind};
+use crate::view::{MessageType, NotificationKind, Notify};
 
 /// A message to send.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +16,19 @@ pub struct SendRequest {
     pub temp_id: Option<String>,
     /// Who calls (`window`, a token's ID), so that the handles of two programs do not mix.
     pub caller: String,
+    /// The message of the same session that it answers.
+    pub reply_to: Option<String>,
+    /// The machines that it mentions, at most 32.
+    pub mentions: Vec<String>,
+}
+
+/// From whom a message is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteFor {
+    /// From everyone who has it.
+    All,
+    /// From this machine only.
+    Me,
 }
 
 /// Which page of a session. At most one of `before`, `after`, `around` and `date`; none gives the newest page.
@@ -106,6 +119,14 @@ pub struct SessionPatch {
     pub muted_until: Option<Option<String>>,
     /// Unsent text, at most 64 KiB; `null` or empty clears it.
     pub draft: Option<Option<String>>,
+    /// The message that the unsent text answers; `null` for none.
+    pub draft_reply_to: Option<Option<String>>,
+    /// Marked as unread by hand.
+    pub marked_unread: Option<bool>,
+    /// Which messages raise a notification.
+    pub notify: Option<Notify>,
+    /// Days for which messages are kept on this machine, 1–3650; `null` for ever.
+    pub retention_days: Option<Option<u32>>,
 }
 
 /// What one viewer (a window, a browser page) shows now.

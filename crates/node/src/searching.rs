@@ -43,7 +43,7 @@ impl Node {
             let peer = peers.iter().find(|(known, _)| *known == id).and_then(|(_, peer)| *peer);
             let title = peer.and_then(|peer| core.people.user(&peer)).map(|user| user.name).unwrap_or_default();
             items.push(SearchHit {
-                message: Sides::of(&core.me, peer.as_ref()).message(&hit.message),
+                message: Sides::of(core, peer.as_ref()).message(&hit.message),
                 session: FoundIn { session_id: id.to_string(), title },
                 ranges: hit.ranges.iter().map(|(from, to)| [*from, *to]).collect(),
             });

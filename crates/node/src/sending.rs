@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 use crate::core::Core;
 use crate::dispatch::{Asked, Dispatch, Pending};
-use crate::refusals;
 use crate::sync::{Live, Sync};
+use crate::{reads, refusals, signals};
 
 /// Why the sending side ends.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,9 @@ impl Sending {
     async fn serve(&mut self, redigest: Duration) -> Result<(), Ended> {
         self.say_digests(None).await?;
         self.say_receipts().await?;
+        if let Some(status) = signals::presence_for(&self.core, &self.peer) {
+            self.conn.send(Frame::Presence { status }).await?;
+        }
         let mut again = Instant::now() + redigest;
         loop {
             if let Some(pending) = self.dispatch.take() {
@@ -90,6 +93,12 @@ impl Sending {
         }
         if let Some(profile) = pending.profile {
             self.conn.send(Frame::Profile(profile)).await?;
+        }
+        for (session, on) in pending.typing {
+            self.conn.send(Frame::Typing { session, on }).await?;
+        }
+        if let Some(status) = pending.presence {
+            self.conn.send(Frame::Presence { status }).await?;
         }
         for session in pending.vectors {
             let vector = self.vector(session).await?;
@@ -170,28 +179,33 @@ impl Sending {
         Ok(())
     }
 
-    /// Says of each shared session what is on this disk: a receipt may have been lost with an earlier link.
+    /// Says of each shared session what is on this disk, and what was seen of it: a receipt may have been lost with an
+    /// earlier link.
     async fn say_receipts(&self) -> Result<(), Ended> {
-        let peer = self.peer;
-        let state = self
+        let (peer, me) = (self.peer, self.core.me);
+        let reads = reads::shared_with(&self.core, &peer);
+        let (state, seen) = self
             .core
             .store
             .read(move |reader| {
-                let mut state = Vec::new();
+                let (mut state, mut seen) = (Vec::new(), Vec::new());
                 for (key, session) in store::sessions::with_peer(reader, &peer)? {
                     let version = store::logs::last_event(reader, key)?.as_u64();
                     state.push((session, version, store::logs::vector(reader, key)?));
+                    if reads {
+                        seen.extend(store::registers::get(reader, key, &me, ReceiptKind::Read)?);
+                    }
                 }
-                Ok(state)
+                Ok((state, seen))
             })
             .await?;
-        let receipts = state
+        let delivered = state
             .into_iter()
             .filter(|(_, _, vector)| vector.iter().any(|(author, _, _)| *author == peer))
             .map(|(session, version, vector)| {
                 SignedReceipt::sign(&self.core.identity, session, ReceiptKind::Delivered, version, vector, None)
-            })
-            .collect();
+            });
+        let receipts = delivered.chain(seen).collect();
         self.send_receipts(receipts).await
     }
 

@@ -12,7 +12,7 @@ mod notification;
 mod settings;
 mod transfer;
 
-pub use message::{Message, MessageState, MessageType, Quote, Reaction, Receipts, SystemLine};
+pub use message::{Message, MessageState, MessageType, Quote, Reaction, Receipt, Receipts, SystemLine, Version};
 pub use notification::{DayCount, Notice, Notification, NotificationKind, NotificationStats};
 pub use settings::{Preview, Settings, Sound, Theme, Visibility};
 pub use transfer::{Attachment, AttachmentKind, Direction, Transfer, TransferState, Upload};
@@ -355,6 +355,19 @@ pub enum Change {
         user_id: String,
         /// Whether they write.
         typing: bool,
+    },
+    /// Somebody reacted to a message, or no longer does. The message comes beside it, as changed.
+    Reaction {
+        /// Its session.
+        session_id: String,
+        /// The message.
+        message_id: String,
+        /// Who.
+        user_id: String,
+        /// The emoji.
+        emoji: String,
+        /// Whether they react so from now on.
+        on: bool,
     },
     /// A message is no longer on this machine: deleted for this side, or disappeared.
     MessageRemoved {

@@ -1,15 +1,17 @@
 //! From what is stored to what is shown.
 
-use proto::event::Order;
-use proto::id::{Epoch, MachineId};
+use proto::event::{Order, ReactionBody};
+use proto::id::{Epoch, MachineId, SessionId};
 use store::attachments::Stored;
 use store::machines::Trust;
-use store::messages::SendState;
+use store::messages::{MessageKind, SendState};
 use store::search::Kind;
 use store::sessions::SessionKind;
 
 use crate::core::Core;
-use crate::view::{self, Message, MessageState, MessageType, Notify, Receipts, Session};
+use crate::view::{
+    self, Change, Message, MessageState, MessageType, Notify, Quote, Reaction, Receipts, Session, SystemLine,
+};
 use crate::{files, times};
 
 /// Between a caller and its own handle, so that the handles of two callers do not mix. No caller's name holds it.
@@ -27,11 +29,19 @@ pub(crate) struct Sides {
     my_id: String,
     /// The other machine of a direct session.
     peer_id: Option<String>,
+    /// Whether it is shown what the other's person has seen.
+    reads: bool,
 }
 
 impl Sides {
-    pub(crate) fn of(me: &MachineId, peer: Option<&MachineId>) -> Self {
-        Self { me: *me, my_id: me.to_string(), peer_id: peer.map(ToString::to_string) }
+    pub(crate) fn of(core: &Core, peer: Option<&MachineId>) -> Self {
+        let reads = core.kept().settings.read_receipts;
+        Self { me: core.me, my_id: core.me.to_string(), peer_id: peer.map(ToString::to_string), reads }
+    }
+
+    /// A machine's ID as text.
+    fn id(&self, machine: &MachineId) -> String {
+        if *machine == self.me { self.my_id.clone() } else { machine.to_string() }
     }
 
     /// A message as it is shown.
@@ -46,7 +56,8 @@ impl Sides {
         };
         let (state, failure) = match &message.state {
             SendState::Queued => (MessageState::Queued, None),
-            SendState::Delivered => (MessageState::Delivered, None),
+            SendState::Read if self.reads => (MessageState::Read, None),
+            SendState::Delivered | SendState::Read => (MessageState::Delivered, None),
             SendState::Failed { reason } => (MessageState::Failed, Some(reason.clone())),
         };
         let temp_id = message.temp_id.as_deref().and_then(|kept| kept.split_once(CALLER_END));
@@ -56,28 +67,77 @@ impl Sides {
             sender_user_id: sender,
             receiver_user_id: receiver,
             message: message.text.clone(),
-            message_type: type_of(&message.attachments),
+            message_type: message_type(message.kind, &message.attachments),
             timestamp: times::text(message.shown_ms),
             state,
             failure,
             temp_id: temp_id.map(|(_, temp_id)| temp_id.to_owned()),
             delivered_at: message.delivered_ms.map(times::text),
             order: message.order.to_string(),
-            read_at: None,
-            edited_at: None,
-            deleted_at: None,
-            reply_to: None,
-            quote: None,
-            reactions: Vec::new(),
-            pinned: false,
-            forwarded: false,
-            expires_at: None,
+            read_at: message.read_ms.filter(|_| self.reads).map(times::text),
+            edited_at: message.edited_ms.map(times::text),
+            deleted_at: message.deleted_ms.map(times::text),
+            reply_to: message.reply_to.map(|id| id.to_string()),
+            quote: message.quote.as_deref().map(|quote| self.quote(quote)),
+            reactions: message.reactions.iter().map(|reaction| self.reaction(reaction)).collect(),
+            pinned: message.pinned,
+            forwarded: message.forwarded,
+            expires_at: message.expires_ms.map(times::text),
             attachments: message.attachments.iter().map(files::view).collect(),
-            mentions: Vec::new(),
-            receipts: Receipts { delivered: u32::from(own && message.state == SendState::Delivered), read: 0, of: 1 },
-            system: None,
+            mentions: message.mentions.iter().map(|machine| self.id(machine)).collect(),
+            receipts: Receipts {
+                delivered: u32::from(own && matches!(state, MessageState::Delivered | MessageState::Read)),
+                read: u32::from(own && state == MessageState::Read),
+                of: 1,
+            },
+            system: match message.kind {
+                MessageKind::Text => None,
+                MessageKind::Timer => Some(SystemLine::Timer { seconds: seconds(message.timer_seconds.unwrap_or(0)) }),
+            },
         }
     }
+
+    fn quote(&self, quote: &store::messages::Quote) -> Quote {
+        Quote {
+            id: quote.id.to_string(),
+            sender_user_id: self.id(&quote.author),
+            message: quote.text.clone(),
+            message_type: message_type(quote.kind, &quote.attachments),
+            deleted: quote.deleted,
+            attachment: quote.attachments.first().map(|stored| stored.attachment.name.clone()),
+        }
+    }
+
+    fn reaction(&self, reaction: &store::messages::Reaction) -> Reaction {
+        Reaction {
+            emoji: reaction.emoji.clone(),
+            user_id: self.id(&reaction.author),
+            at: times::text(reaction.shown_ms),
+        }
+    }
+}
+
+/// What the stream is told of a reaction.
+pub(crate) fn reaction(session: SessionId, author: &MachineId, reaction: &ReactionBody) -> Change {
+    Change::Reaction {
+        session_id: session.to_string(),
+        message_id: reaction.target.to_string(),
+        user_id: author.to_string(),
+        emoji: reaction.emoji.clone(),
+        on: reaction.on,
+    }
+}
+
+fn message_type(kind: MessageKind, attachments: &[Stored]) -> MessageType {
+    match kind {
+        MessageKind::Text => type_of(attachments),
+        MessageKind::Timer => MessageType::System,
+    }
+}
+
+/// Seconds of a timer, which are at most a year.
+fn seconds(seconds: u64) -> u32 {
+    u32::try_from(seconds).unwrap_or(u32::MAX)
 }
 
 fn type_of(attachments: &[Stored]) -> MessageType {
@@ -109,7 +169,7 @@ pub(crate) fn session(
         participants: participants.iter().map(ToString::to_string).collect(),
         peer: user,
         created_at: times::text(session.created_ms),
-        last_message: last_message.map(|last| Sides::of(&core.me, peer).message(last)),
+        last_message: last_message.map(|last| Sides::of(core, peer).message(last)),
         unread_count: session.unread_count,
         waiting_count: session.waiting_count,
         pinned: session.pinned,
@@ -119,13 +179,17 @@ pub(crate) fn session(
         first_unread: session.first_unread.map(|id| id.to_string()),
         request,
         held: core.is_held(&session.id),
-        typing: Vec::new(),
-        timer_seconds: 0,
-        retention_days: None,
-        notify: Notify::All,
-        marked_unread: false,
-        draft_reply_to: None,
-        pinned_messages: Vec::new(),
+        typing: core.signals.typing_in(&session.id).iter().map(ToString::to_string).collect(),
+        timer_seconds: seconds(session.timer_seconds),
+        retention_days: session.retention_days,
+        notify: match session.notify {
+            store::sessions::Notify::All => Notify::All,
+            store::sessions::Notify::Mentions => Notify::Mentions,
+            store::sessions::Notify::None => Notify::None,
+        },
+        marked_unread: session.marked_unread,
+        draft_reply_to: session.draft_reply_to.map(|id| id.to_string()),
+        pinned_messages: session.pinned_messages.iter().map(ToString::to_string).collect(),
     }
 }
 

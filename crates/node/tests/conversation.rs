@@ -65,6 +65,7 @@ async fn what_two_people_see() {
 
     bob.node().accept(&alice.id()).await.unwrap();
     bob.node().mark_session_read(&session.session_id, None).await.unwrap();
+    alice.sees_state(&first, MessageState::Read).await;
     let answer = bob.say(&session, "Hi Alice").await;
     bob.sees_state(&answer, MessageState::Delivered).await;
     alice.until("a notice", async |node| (!node.notices().is_empty()).then_some(())).await;
@@ -228,6 +229,7 @@ async fn the_same_handle_is_the_same_message() {
         attachments: Vec::new(),
         temp_id: Some("t1".to_owned()),
         caller: caller.to_owned(),
+        ..SendRequest::default()
     };
     let node = alice.node();
     let (first, second) = tokio::join!(node.send_message(request("window")), node.send_message(request("window")));

@@ -53,6 +53,7 @@ async fn send(person: &Person, session: &Session, text: &str, uploads: &[&Upload
         attachments: uploads.iter().map(|upload| upload.upload_id.clone()).collect(),
         temp_id: None,
         caller: "test".to_owned(),
+        ..SendRequest::default()
     };
     person.node().send_message(request).await.unwrap()
 }
@@ -331,6 +332,7 @@ async fn uploads_come_in_pieces_and_are_kept() {
         attachments: vec!["00000000-0000-4000-8000-000000000000".to_owned()],
         temp_id: None,
         caller: "test".to_owned(),
+        ..SendRequest::default()
     };
     let refused = anna.node().send_message(unknown).await.unwrap_err();
     assert_eq!((refused.code(), refused.field()), ("upload_not_found", Some("attachments")));

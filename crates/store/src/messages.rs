@@ -177,6 +177,12 @@ impl Message {
     pub fn author(&self) -> &MachineId {
         &self.order.author
     }
+
+    /// Whether there is something in it to be read: it is no line of the session's own, and not deleted.
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        self.kind == MessageKind::Text && self.deleted_ms.is_none()
+    }
 }
 
 /// A message to be stored, next to its event.
@@ -496,12 +502,12 @@ impl Range<'_> {
 }
 
 /// Stores messages of one session, next to their events, and brings the session's counts, last message and activity
-/// up to date.
+/// up to date. True when something that was said of one of them came before it and was applied now.
 ///
 /// # Errors
 ///
 /// As any write; [`StoreError::Missing`] for an unknown author.
-pub fn insert(tx: &Tx<'_>, session: SessionKey, messages: &[NewMessage]) -> Result<(), StoreError> {
+pub fn insert(tx: &Tx<'_>, session: SessionKey, messages: &[NewMessage]) -> Result<bool, StoreError> {
     let mut insert = tx.prepare(
         "INSERT INTO messages (key, id, session, author, lamport, author_rank, epoch, seq, wall_ms, shown_ms,
              arrived_ms, state, temp_id, text, kind, flags, reply_to, mentions, timer, deleted_ms)

@@ -109,10 +109,11 @@ pub fn apply(
 }
 
 /// Applies what came before its message. Costs one look at an empty table in the usual case.
-pub(crate) fn catch_up(tx: &Tx<'_>, session: SessionKey, messages: &[NewMessage]) -> Result<(), StoreError> {
+pub(crate) fn catch_up(tx: &Tx<'_>, session: SessionKey, messages: &[NewMessage]) -> Result<bool, StoreError> {
     if tx.one("SELECT 1 FROM awaiting LIMIT 1", [], |_| Ok(()))?.is_none() {
-        return Ok(());
+        return Ok(false);
     }
+    let mut applied = false;
     for message in messages {
         let waiting: Vec<EventKey> =
             tx.all("SELECT event FROM awaiting WHERE target = ?1 ORDER BY event", [message.id.as_bytes()], |row| {
@@ -124,11 +125,11 @@ pub(crate) fn catch_up(tx: &Tx<'_>, session: SessionKey, messages: &[NewMessage]
         tx.execute("DELETE FROM awaiting WHERE target = ?1", [message.id.as_bytes()])?;
         for key in waiting {
             if let Some((event, arrived_ms)) = events::read(tx, session, key)? {
-                apply(tx, session, key, &event, arrived_ms)?;
+                applied |= apply(tx, session, key, &event, arrived_ms)?.is_some();
             }
         }
     }
-    Ok(())
+    Ok(applied)
 }
 
 /// The message that an operation names.

@@ -1,11 +1,11 @@
 //! How far the members of a session have read.
 
 use proto::event::Order;
-use proto::{MachineId, VersionVector};
+use proto::{MachineId, SignedReceipt, VersionVector};
 
 use crate::columns::{LogKey, exact, time};
 use crate::messages::{self, Place, READ};
-use crate::{EventKey, Reader, SessionKey, StoreError, Tx, logs};
+use crate::{EventKey, Reader, SessionKey, StoreError, Tx, logs, machines, registers};
 
 /// The events of others up to a place of the session's order (included), as a vector: for each of their logs the last one.
 ///
@@ -29,6 +29,16 @@ pub fn upto(
         vector.set_max(head.author, head.epoch, seq);
     }
     Ok(vector)
+}
+
+/// Keeps this machine's own receipt of what was read here.
+///
+/// # Errors
+///
+/// As any write.
+pub fn put_own(tx: &Tx<'_>, session: SessionKey, signed: &SignedReceipt, now_ms: u64) -> Result<(), StoreError> {
+    machines::ensure(tx, &signed.receipt().member, now_ms)?;
+    registers::put_latest(tx, session, signed).map(drop)
 }
 
 /// The last event of a log up to a place. Lamport times rise along a log, so it is found by halving.

@@ -11,7 +11,7 @@ use landline_store::{EventKey, SessionKey, Store, events, operations, reading, r
 use proptest::prelude::*;
 use proto::event::{EditBody, ReactionBody};
 use proto::{Body, Event, MessageBody, MessageId, VerifiedRun, VersionVector, limits};
-use scene::{Author, NOW, Scene, machine, pair, write_run};
+use scene::{Author, NOW, Scene, pair, write_run};
 
 /// Two people who write into one session; this machine is the first one's.
 struct Talk {
@@ -170,7 +170,7 @@ async fn a_message_without_its_body_is_shown_as_deleted() {
     talk.store()
         .write(move |tx| {
             let keys = events::append(tx, session, &run, NOW)?;
-            messages::insert(tx, session, &[messages::NewMessage { key: keys[0], ..new }])
+            messages::insert(tx, session, &[messages::NewMessage { key: keys[0], ..new }]).map(drop)
         })
         .await
         .unwrap();
@@ -323,13 +323,12 @@ proptest! {
                 _ => Body::message(format!("message {number}")),
             };
             let (author, place) = if of_one { (&mut one, 0) } else { (&mut two, 1) };
-            let run = author.run(&[body.clone()], &[]);
+            let run = author.run(std::slice::from_ref(&body), &[]);
             if matches!(body, Body::Message(_)) {
                 ids.push(run.events()[0].message_id());
             }
             runs[place].push(run);
         }
-        let _ = machine(1);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let in_turn = runtime.block_on(play(runs.clone(), &turns));
         let one_after_the_other = runtime.block_on(play(runs.clone(), &[]));

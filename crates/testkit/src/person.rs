@@ -211,6 +211,7 @@ impl Person {
                 attachments: Vec::new(),
                 temp_id: None,
                 caller: "test".to_owned(),
+                ..SendRequest::default()
             })
             .await
     }
@@ -341,7 +342,16 @@ fn summary(change: &Change) -> String {
     match change {
         Change::MessageChanged { message, incoming } => {
             let text: String = message.message.chars().take(40).collect();
-            format!("message {text:?} {:?}{}", message.state, if *incoming { ", incoming" } else { "" })
+            let reactions: Vec<&str> = message.reactions.iter().map(|reaction| reaction.emoji.as_str()).collect();
+            format!(
+                "message {text:?} {:?}{}{}{}{}{}",
+                message.state,
+                if *incoming { ", incoming" } else { "" },
+                if message.edited_at.is_some() { ", edited" } else { "" },
+                if message.deleted_at.is_some() { ", deleted" } else { "" },
+                if message.pinned { ", pinned" } else { "" },
+                if reactions.is_empty() { String::new() } else { format!(", {}", reactions.join("")) },
+            )
         }
         Change::SessionChanged { session, opened } => format!(
             "session with {}{}: {} unread, {} waiting{}{}",
@@ -368,6 +378,7 @@ fn summary(change: &Change) -> String {
         ),
         Change::NoticeWithdrawn { .. } => "notice withdrawn".to_owned(),
         Change::Typing { typing, .. } => format!("somebody {}", if *typing { "writes" } else { "stopped writing" }),
+        Change::Reaction { emoji, on, .. } => format!("reaction {emoji}{}", if *on { "" } else { " taken back" }),
         Change::MessageRemoved { .. } => "message removed".to_owned(),
         Change::TransferChanged { transfer } => format!("transfer {:?} {:?}", transfer.name, transfer.state),
         Change::NotificationChanged { notification } => format!("notification {:?}", notification.title),

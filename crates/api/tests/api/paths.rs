@@ -18,12 +18,13 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Calls `path`, a template whose places are filled from `places`.
     async fn call(&mut self, method: &str, path: &str, places: &[&str], body: Option<Value>) -> Answer {
-        let bare = path.split('?').next().unwrap();
+        let (bare, query) =
+            path.split_once('?').map_or((path, String::new()), |(bare, query)| (bare, format!("?{query}")));
         self.walked.insert((method.to_lowercase(), bare.to_owned()));
         let mut places = places.iter();
         let filled: Vec<&str> =
-            path.split('/').map(|part| if part.starts_with('{') { places.next().unwrap() } else { part }).collect();
-        self.desk.call(method, &filled.join("/"), body).await
+            bare.split('/').map(|part| if part.starts_with('{') { places.next().unwrap() } else { part }).collect();
+        self.desk.call(method, &(filled.join("/") + &query), body).await
     }
 
     async fn ok(
@@ -163,6 +164,7 @@ async fn every_path_does_what_it_says() {
 
     let read = walk.ok("POST", "/messages/{messageId}/read", &[&reply.id], None, StatusCode::OK).await;
     assert_eq!(read["unreadCount"], 0);
+    say_of_messages(&mut walk, s, sent["id"].as_str().unwrap(), &reply.id).await;
     let read = walk.ok("POST", "/sessions/{sessionId}/read", &[s], Some(json!({})), StatusCode::OK).await;
     assert_eq!(read["unreadCount"], 0);
     assert_eq!(walk.get("/unread-count", &[]).await["total"], 0);
@@ -224,6 +226,68 @@ async fn every_path_does_what_it_says() {
     }
     assert!(missing.is_empty(), "because every path that is documented is tried: {missing:?}");
     desk.end(net).await;
+}
+
+/// What can be said of messages: an own one and another's.
+async fn say_of_messages(walk: &mut Walk<'_>, session: &str, own: &str, others: &str) {
+    let path = "/messages/{messageId}";
+    let edited = walk.ok("PATCH", path, &[own], Some(json!({ "message": "Hello, Bob" })), StatusCode::OK).await;
+    assert_eq!((edited["message"].as_str(), edited["editedAt"].is_string()), (Some("Hello, Bob"), true));
+    assert_eq!(walk.get(path, &[own]).await["message"], "Hello, Bob");
+    let history = walk.get("/messages/{messageId}/history", &[own]).await;
+    assert_eq!(history["items"][0], json!({ "message": "Hello", "editedAt": null }));
+    assert_eq!(
+        (&history["items"][1]["message"], history["items"][1]["editedAt"].is_string()),
+        (&json!("Hello, Bob"), true)
+    );
+    let forbidden = walk.call("PATCH", path, &[others], Some(json!({ "message": "no" }))).await;
+    forbidden.refused(403, "not_your_message");
+
+    let reactions = "/messages/{messageId}/reactions/{emoji}";
+    let reacted = walk.ok("PUT", reactions, &[others, "%F0%9F%91%8D"], None, StatusCode::OK).await;
+    assert_eq!(reacted["reactions"][0]["emoji"], "👍");
+    let ended = walk.ok("DELETE", reactions, &[others, "%F0%9F%91%8D"], None, StatusCode::OK).await;
+    assert_eq!(ended["reactions"], json!([]));
+    walk.call("PUT", reactions, &[others, "ok"], None).await.refused_field(422, "invalid_emoji", "emoji");
+    let pin = "/messages/{messageId}/pin";
+    assert_eq!(walk.ok("PUT", pin, &[others], None, StatusCode::OK).await["pinned"], true);
+    assert_eq!(walk.get("/sessions/{sessionId}", &[session]).await["pinnedMessages"], json!([others]));
+    assert_eq!(walk.ok("DELETE", pin, &[others], None, StatusCode::OK).await["pinned"], false);
+    let receipts = walk.get("/messages/{messageId}/receipts", &[own]).await;
+    assert!(receipts["items"][0]["deliveredAt"].is_string(), "{receipts}");
+
+    let answer = json!({ "message": "Good", "replyTo": others });
+    let messages = "/sessions/{sessionId}/messages";
+    let answer = walk.ok("POST", messages, &[session], Some(answer), StatusCode::CREATED).await;
+    assert_eq!((&answer["replyTo"], &answer["quote"]["message"]), (&json!(others), &json!("Yes")));
+    let unknown = json!({ "message": "?", "replyTo": "01900000-0000-7000-8000-000000000000" });
+    let unknown = walk.call("POST", messages, &[session], Some(unknown)).await;
+    unknown.refused_field(404, "message_not_found", "replyTo");
+    let forward = json!({ "messageIds": [others], "sessionIds": [session] });
+    let forwarded = walk.ok("POST", "/messages/forward", &[], Some(forward), StatusCode::CREATED).await;
+    assert_eq!((&forwarded["items"][0]["message"], &forwarded["items"][0]["forwarded"]), (&json!("Yes"), &json!(true)));
+
+    let mine = walk.ok("DELETE", "/messages/{messageId}?for=all", &[own], None, StatusCode::OK).await;
+    assert_eq!((mine["message"].as_str(), mine["deletedAt"].is_string()), (Some(""), true));
+    walk.ok("DELETE", "/messages/{messageId}?for=me", &[others], None, StatusCode::OK).await;
+    walk.call("GET", path, &[others], None).await.refused(404, "message_not_found");
+    walk.call("DELETE", path, &[own], None).await.refused_field(422, "invalid_value", "for");
+
+    let typing = Some(json!({ "typing": true }));
+    let done = walk.ok("POST", "/sessions/{sessionId}/typing", &[session], typing, StatusCode::OK).await;
+    assert_eq!(done, json!({ "ok": true }));
+    let away = Some(json!({ "status": "away" }));
+    assert_eq!(walk.ok("POST", "/me/status", &[], away, StatusCode::OK).await["ok"], true);
+    let timer = Some(json!({ "seconds": 3600 }));
+    let row = walk.ok("POST", "/sessions/{sessionId}/timer", &[session], timer, StatusCode::OK).await;
+    assert_eq!((&row["timerSeconds"], &row["lastMessage"]["messageType"]), (&json!(3600), &json!("system")));
+    assert_eq!(row["lastMessage"]["system"], json!({ "kind": "timer", "seconds": 3600 }));
+    let off = Some(json!({ "seconds": 0 }));
+    walk.ok("POST", "/sessions/{sessionId}/timer", &[session], off, StatusCode::OK).await;
+    let patch = json!({ "retentionDays": 30, "notify": "mentions", "markedUnread": true, "draftReplyTo": null });
+    let row = walk.ok("PATCH", "/sessions/{sessionId}", &[session], Some(patch), StatusCode::OK).await;
+    let expected = (&json!(30), &json!("mentions"), &json!(true));
+    assert_eq!((&row["retentionDays"], &row["notify"], &row["markedUnread"]), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

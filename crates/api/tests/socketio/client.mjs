@@ -120,6 +120,29 @@ const scenarios = {
       assert.equal((await ask(b, alias, { messageId: heard.id })).messageId, heard.id);
     }
 
+    const seen = await hears(a, "message_read");
+    assert.deepEqual([seen.messageId, seen.userId, typeof seen.readAt], [heard.id, bob.id, "string"]);
+
+    assert.equal((await ask(b, "typing_start", { sessionId })).ok, true);
+    assert.deepEqual(await hears(a, "user_typing"), { sessionId, userId: bob.id, isTyping: true });
+    assert.equal((await ask(b, "typing_stop", { sessionId })).ok, true);
+    assert.equal((await hears(a, "user_typing")).isTyping, false);
+    assert.equal((await ask(b, "set_status", { status: "away" })).ok, true);
+    assert.equal((await hears(a, "user_status", (user) => user.status === "away")).userId, bob.id);
+
+    const reaction = { messageId: heard.id, sessionId, userId: bob.id, emoji: "🎉", on: true };
+    assert.deepEqual(await ask(b, "react", { messageId: heard.id, emoji: "🎉" }), reaction);
+    assert.deepEqual(await hears(a, "reaction"), reaction);
+    const edited = await ask(a, "edit_message", { messageId: heard.id, message: "Hello!" });
+    assert.equal(edited.message.message, "Hello!");
+    const updated = await hears(b, "message_updated", ({ message }) => message.message === "Hello!");
+    assert.equal(updated.message.reactions[0].emoji, "🎉");
+    assert.equal((await ask(b, "edit_message", { messageId: heard.id, message: "?" })).error.code, "not_your_message");
+    const brief = await ask(a, "send_message", { sessionId, message: "Brief", replyTo: heard.id });
+    assert.equal((await hears(b, "new_message", (message) => message.message === "Brief")).quote.message, "Hello!");
+    const gone = await ask(a, "delete_message", { messageId: brief.message.id, for: "all" });
+    assert.equal((await hears(b, "message_deleted")).messageId, gone.messageId);
+
     // Fired off without waiting, they arrive in the order in which they were sent.
     const texts = Array.from({ length: 100 }, (_, number) => `number ${number}`);
     const answers = texts.map((message) => ask(a, "sendMessage", { receiverUserId: bob.id, message }));
@@ -171,7 +194,7 @@ const scenarios = {
     assert.equal(unknown.error.code, "unknown_event");
     assert.equal((await hears(a, "error")).code, "unknown_event");
     a.emit("typing_start", { sessionId: "x" });
-    assert.equal((await hears(a, "error")).code, "unknown_event");
+    assert.equal((await hears(a, "error")).code, "invalid_id");
 
     for (const bad of [undefined, null, 7, "text", true, [], [1, 2], {}, deep]) {
       const answer = await ask(a, "send_message", ...(bad === undefined ? [] : [bad]));

@@ -31,6 +31,7 @@ use link::ConnId;
 use link::blob::{BlobError, Sink};
 use proto::attachment::Blob;
 use proto::id::{MachineId, MessageId};
+use proto::limits;
 use store::attachments::AttachmentId;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -143,6 +144,14 @@ impl Files {
     /// Something may be to be fetched or removed.
     pub(crate) fn stir(&self) {
         self.wake.notify_one();
+    }
+
+    /// A message was deleted: what of it is on its way ends, and its files go.
+    pub(crate) fn gone(&self, message: &MessageId) {
+        for place in 0..u32::try_from(limits::ATTACHMENTS).unwrap_or(u32::MAX) {
+            self.end(id_of(message, place));
+        }
+        self.stir();
     }
 
     fn way(&self, peer: &MachineId) -> Option<Way> {

@@ -69,7 +69,7 @@ pub(crate) async fn publish(core: &Core, id: AttachmentId) {
         Ok(Some((stored, message))) => {
             let running = core.files.running(id);
             core.hub.publish(Change::TransferChanged { transfer: transfer(&stored, running.as_ref()) });
-            let message = Sides::of(&core.me, Some(&stored.peer)).message(&message);
+            let message = Sides::of(core, Some(&stored.peer)).message(&message);
             core.hub.publish(Change::MessageChanged { message, incoming: false });
         }
         Ok(None) | Err(StoreError::Closed) => {}

@@ -21,7 +21,7 @@ pub enum MessageType {
 }
 
 /// How far a message has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MessageState {
     /// On this disk, not yet on the other.
@@ -141,4 +141,26 @@ pub enum SystemLine {
         /// After how many seconds; 0 when they stay.
         seconds: u32,
     },
+}
+
+/// One version of a message's text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Version {
+    /// The text.
+    pub message: String,
+    /// When it was written; absent for the first one.
+    pub edited_at: Option<String>,
+}
+
+/// How far one of the others has come with a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    /// Who.
+    pub user_id: String,
+    /// When their disk had it.
+    pub delivered_at: Option<String>,
+    /// When they saw it.
+    pub read_at: Option<String>,
 }

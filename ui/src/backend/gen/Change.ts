@@ -68,7 +68,27 @@ userId: string,
 /**
  * Whether they write.
  */
-typing: boolean, } | { "type": "messageRemoved", 
+typing: boolean, } | { "type": "reaction", 
+/**
+ * Its session.
+ */
+sessionId: string, 
+/**
+ * The message.
+ */
+messageId: string, 
+/**
+ * Who.
+ */
+userId: string, 
+/**
+ * The emoji.
+ */
+emoji: string, 
+/**
+ * Whether they react so from now on.
+ */
+on: boolean, } | { "type": "messageRemoved", 
 /**
  * Its session.
  */

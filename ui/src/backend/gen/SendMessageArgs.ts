@@ -29,4 +29,12 @@ messageType?: MessageType,
 /**
  * The caller's own handle, up to 128 bytes, echoed with the message and its changes on this machine.
  */
-tempId?: string, };
+tempId?: string, 
+/**
+ * The message of the same session that it answers.
+ */
+replyTo?: string, 
+/**
+ * Machine IDs of those that it mentions, at most 32.
+ */
+mentions?: Array<string>, };

@@ -11,14 +11,19 @@ import type { CreateSessionArgs } from "./CreateSessionArgs";
 import type { CreateTokenArgs } from "./CreateTokenArgs";
 import type { CreatedSession } from "./CreatedSession";
 import type { CreatedToken } from "./CreatedToken";
+import type { DeleteMessageArgs } from "./DeleteMessageArgs";
 import type { Done } from "./Done";
+import type { EditMessageArgs } from "./EditMessageArgs";
 import type { FocusArgs } from "./FocusArgs";
+import type { ForwardMessageArgs } from "./ForwardMessageArgs";
 import type { Info } from "./Info";
 import type { LoginLink } from "./LoginLink";
 import type { MarkSessionReadArgs } from "./MarkSessionReadArgs";
 import type { Me } from "./Me";
 import type { Message } from "./Message";
 import type { MessageArgs } from "./MessageArgs";
+import type { MessageHistory } from "./MessageHistory";
+import type { MessageReceipts } from "./MessageReceipts";
 import type { MessagesArgs } from "./MessagesArgs";
 import type { Network } from "./Network";
 import type { NoArgs } from "./NoArgs";
@@ -28,17 +33,22 @@ import type { NotificationArgs } from "./NotificationArgs";
 import type { NotificationStats } from "./NotificationStats";
 import type { NotificationsArgs } from "./NotificationsArgs";
 import type { Page } from "./Page";
+import type { PinMessageArgs } from "./PinMessageArgs";
+import type { ReactArgs } from "./ReactArgs";
 import type { SearchArgs } from "./SearchArgs";
 import type { SearchPage } from "./SearchPage";
 import type { SendMessageArgs } from "./SendMessageArgs";
 import type { Session } from "./Session";
 import type { SessionArgs } from "./SessionArgs";
+import type { SetStatusArgs } from "./SetStatusArgs";
+import type { SetTimerArgs } from "./SetTimerArgs";
 import type { Settings } from "./Settings";
 import type { Status } from "./Status";
 import type { TokenArgs } from "./TokenArgs";
 import type { TokenInfo } from "./TokenInfo";
 import type { Transfer } from "./Transfer";
 import type { TransferArgs } from "./TransferArgs";
+import type { TypingArgs } from "./TypingArgs";
 import type { UnreadCount } from "./UnreadCount";
 import type { UpdateMeArgs } from "./UpdateMeArgs";
 import type { UpdateSessionArgs } from "./UpdateSessionArgs";
@@ -71,6 +81,17 @@ export interface Args {
   search: SearchArgs;
   send_message: SendMessageArgs;
   retry_message: MessageArgs;
+  message: MessageArgs;
+  edit_message: EditMessageArgs;
+  delete_message: DeleteMessageArgs;
+  react: ReactArgs;
+  pin_message: PinMessageArgs;
+  forward_message: ForwardMessageArgs;
+  message_receipts: MessageArgs;
+  message_history: MessageArgs;
+  typing: TypingArgs;
+  set_status: SetStatusArgs;
+  set_timer: SetTimerArgs;
   mark_message_read: MessageArgs;
   mark_session_read: MarkSessionReadArgs;
   add_file: AddFileArgs;
@@ -140,6 +161,28 @@ export interface Result {
   send_message: Message;
   /** Puts a failed message back into the queue. */
   retry_message: Message;
+  /** One message. */
+  message: Message;
+  /** Gives an own message another text, within 24 hours. */
+  edit_message: Message;
+  /** Deletes an own message for everyone, or any message on this machine only. */
+  delete_message: Message;
+  /** Reacts to a message with an emoji, or no longer. */
+  react: Message;
+  /** Pins a message in its session for all its members, or no longer. */
+  pin_message: Message;
+  /** Sends messages again into other sessions. */
+  forward_message: Page<Message>;
+  /** Who of the others has an own message, and who has seen it. */
+  message_receipts: MessageReceipts;
+  /** All versions of a message's text, the first one first. */
+  message_history: MessageHistory;
+  /** Tells the others of a session that this person writes, or stopped. */
+  typing: Done;
+  /** Tells contacts whether this person is at the machine. */
+  set_status: Done;
+  /** Sets after how long new messages of a session disappear on both sides. */
+  set_timer: Session;
   /** Marks a message and all before it in its session as read. */
   mark_message_read: Session;
   /** Marks a session as read, whole or up to a message. */
