@@ -161,6 +161,11 @@ async fn batch(
     }
     let (runs, receipts) = check(core, arrived.runs, arrived.receipts).await?;
     let sessions: Vec<SessionId> = runs.iter().map(|run| run.session()).collect();
+    // One look: the guard of a second one in the same statement would wait for the first.
+    let (fetched_up_to, reads) = {
+        let kept = core.kept();
+        (kept.settings.auto_accept_bytes, kept.settings.read_receipts)
+    };
     let job = Job {
         peer,
         local: core.local(),
@@ -169,8 +174,8 @@ async fn batch(
         profile: core.people.get(&peer).and_then(|person| person.signed),
         watched: core.hub.watched(),
         on_screen: core.notices.on_screen(),
-        fetched_up_to: core.kept().settings.auto_accept_bytes,
-        reads: core.kept().settings.read_receipts,
+        fetched_up_to,
+        reads,
     };
     let local = job.local;
     // Receipts are told again on each link, so what they clear need not survive a power cut.
