@@ -369,8 +369,39 @@ const screens: readonly Screen[] = [
     go: async (page) => {
       await session(0)(page);
       await message(page, "message-7").hover();
-      await message(page, "message-7").getByRole("button", { name: "More about this message" }).click();
+      await message(page, "message-7").getByTestId("message-menu").click();
       await page.getByRole("menu").waitFor();
+    },
+  },
+  {
+    name: "quick-reactions",
+    query: "world=rich",
+    go: async (page) => {
+      await session(0)(page);
+      await message(page, "message-9").hover();
+      await message(page, "message-9").getByTestId("message-react").click();
+      await page.getByTestId("quick-reactions").waitFor();
+    },
+  },
+  {
+    name: "reply",
+    query: "world=rich",
+    go: async (page) => {
+      await session(0)(page);
+      await message(page, "message-9").hover();
+      await message(page, "message-9").getByTestId("message-reply").click();
+      await page.getByTestId("composer-context").waitFor();
+      await page.evaluate(() => window.types("session-landline1anna", "landline1anna", true));
+      await page.getByTestId("typing").first().waitFor();
+    },
+  },
+  {
+    name: "edit",
+    query: "world=rich",
+    go: async (page) => {
+      await session(0)(page);
+      await page.keyboard.press("ArrowUp");
+      await page.getByTestId("composer-context").waitFor();
     },
   },
   {
@@ -411,12 +442,76 @@ const screens: readonly Screen[] = [
     },
   },
   {
+    name: "selection",
+    query: "world=rich",
+    go: async (page) => {
+      await session(0)(page);
+      await message(page, "message-9").focus();
+      await page.keyboard.press("x");
+      await message(page, "message-11").click({ modifiers: ["Shift"] });
+      await page.getByTestId("selection-bar").waitFor();
+    },
+  },
+  ...(["delete", "forward", "history"] as const).map(
+    (what): Screen => ({
+      name: `${what}-dialog`,
+      query: "world=rich",
+      go: async (page) => {
+        await session(0)(page);
+        await message(page, "message-13").hover();
+        await message(page, "message-13").getByTestId("message-menu").click();
+        await page.getByTestId(`menu-${what}`).click();
+        await page.getByTestId(`${what}-dialog`).waitFor();
+      },
+    }),
+  ),
+  {
+    name: "reactions-dialog",
+    query: "world=rich",
+    go: async (page) => {
+      await session(0)(page);
+      await message(page, "message-7").getByTestId("reaction").first().click({ button: "right" });
+      await page.getByTestId("reactions-dialog").waitFor();
+    },
+  },
+  {
     name: "link-dialog",
     query: "world=rich",
     go: async (page) => {
       await session(0)(page);
+      await page.getByRole("link", { name: "the plan" }).scrollIntoViewIfNeeded();
       await page.getByRole("link", { name: "the plan" }).click();
       await page.getByTestId("link-dialog").waitFor();
+    },
+  },
+  {
+    name: "timer-dialog",
+    query: "world=rich",
+    go: async (page) => {
+      await session(0)(page);
+      await page.getByTestId("timer-badge").click();
+      await page.getByTestId("timer-dialog").waitFor();
+    },
+  },
+  {
+    name: "small-selection",
+    query: "world=rich",
+    viewport: small,
+    go: async (page) => {
+      await session(0)(page);
+      await message(page, "message-13").focus();
+      await page.keyboard.press("x");
+      await page.getByTestId("selection-bar").waitFor();
+    },
+  },
+  {
+    name: "small-emojis",
+    query: "world=rich",
+    viewport: small,
+    go: async (page) => {
+      await session(0)(page);
+      await page.getByTestId("emoji-open").click();
+      await page.getByTestId("emoji").first().waitFor();
     },
   },
   { name: "small-rich", query: "world=rich", viewport: small, go: session(0) },

@@ -26,8 +26,9 @@ test("two people meet, one asks, the other accepts, both write; a node goes and 
   await b.page.getByTestId("request-accept").click();
   await write(b.page, "Hello Anna");
   await bubble(a.page, "Hello Anna").waitFor();
-  await a.page.locator("[data-testid=message][data-own=true][data-state=delivered]").waitFor();
-  await b.page.locator("[data-testid=message][data-own=true][data-state=delivered]").waitFor();
+  // Both look at the conversation.
+  await a.page.locator("[data-testid=message][data-own=true][data-state=read]").waitFor();
+  await b.page.locator("[data-testid=message][data-own=true][data-state=read]").waitFor();
   await isAccessible(a.page, "conversation");
 
   // Bea's node ends; Anna's window says so of Bea, Bea's page of its node.

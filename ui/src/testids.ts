@@ -38,21 +38,57 @@ export const testid = {
   messageState: "message-state",
   messageRetry: "message-retry",
   messageDetails: "message-details",
-  /** Parts of a message: what is left of a deleted one, its mark of having been edited, code; a line of the session. */
+  messageReact: "message-react",
+  messageReply: "message-reply",
+  messageMenu: "message-menu",
+  messageSelect: "message-select",
+  /** Parts of a message: its quote (`data-quoted`), a reaction (`data-emoji`), what is left of a deleted one. */
+  quote: "quote",
+  reaction: "reaction",
   edited: "edited",
   tombstone: "tombstone",
   copyCode: "copy-code",
   systemLine: "system-line",
+  /** The menu of a message. */
+  menuReact: "menu-react",
+  menuReply: "menu-reply",
+  menuEdit: "menu-edit",
+  menuForward: "menu-forward",
+  menuSelect: "menu-select",
+  menuPin: "menu-pin",
+  menuHistory: "menu-history",
+  menuDelete: "menu-delete",
+  /** What is done with messages: dialogs, and the bar for several. */
+  deleteDialog: "delete-dialog",
+  deleteHere: "delete-here",
+  deleteEverywhere: "delete-everywhere",
+  forwardDialog: "forward-dialog",
+  forwardTarget: "forward-target",
+  forwardSend: "forward-send",
+  historyDialog: "history-dialog",
+  reactionsDialog: "reactions-dialog",
+  selectionBar: "selection-bar",
+  selectionCopy: "selection-copy",
+  selectionForward: "selection-forward",
+  selectionDelete: "selection-delete",
   /** Asked before a link is opened that leads elsewhere than it says. */
   linkDialog: "link-dialog",
   linkOpen: "link-open",
+  pinBar: "pin-bar",
+  pinRemove: "pin-remove",
+  timerOpen: "timer-open",
+  timerBadge: "timer-badge",
+  timerDialog: "timer-dialog",
+  timerSave: "timer-save",
   /** Who types: in the head and above the composer. */
   typing: "typing",
-  /** Emojis: its button, the picker, one in it (`data-emoji`). */
+  /** Emojis: its button, the picker, one in it (`data-emoji`), the quick ones. */
   emojiOpen: "emoji-open",
   emojiPicker: "emoji-picker",
   emojiSearch: "emoji-search",
   emoji: "emoji",
+  quickReactions: "quick-reactions",
+  moreEmojis: "more-emojis",
   unreadDivider: "unread-divider",
   newPill: "new-pill",
   details: "details",
@@ -61,6 +97,8 @@ export const testid = {
   /** The composer, its button and the line above it. */
   composer: "composer",
   composerHint: "composer-hint",
+  /** What the composer is about: `data-kind` reply or edit, `data-id` the message. */
+  composerContext: "composer-context",
   /** What the text before the caret can become. */
   suggestions: "suggestions",
   suggestion: "suggestion",

@@ -58,33 +58,48 @@ describe("reading", () => {
 });
 
 describe("drafts", () => {
+  const none = { draft: null, draftReplyTo: null };
+  const kept = { draft: "kept", draftReplyTo: null };
+
   test("are saved within 300 ms, once for many keys, and cleared by an empty text", () => {
     const save = vi.fn(async () => undefined);
     const drafts = new Drafts(save);
-    drafts.set("a", "h");
-    drafts.set("a", "he");
-    drafts.set("a", "hello");
+    drafts.set("a", { draft: "h" });
+    drafts.set("a", { draft: "he" });
+    drafts.set("a", { draft: "hello" });
     vi.advanceTimersByTime(DRAFT_SAVE_MS);
     expect(DRAFT_SAVE_MS).toBeLessThanOrEqual(300);
-    expect(save).toHaveBeenCalledExactlyOnceWith("a", "hello");
-    drafts.set("a", "");
+    expect(save).toHaveBeenCalledExactlyOnceWith("a", { draft: "hello" });
+    drafts.set("a", { draft: "" });
     vi.advanceTimersByTime(DRAFT_SAVE_MS);
-    expect(save).toHaveBeenLastCalledWith("a", null);
+    expect(save).toHaveBeenLastCalledWith("a", { draft: null });
   });
 
   test("belong to their session; what is typed here is newer than what is kept", () => {
     const drafts = new Drafts(async () => undefined);
-    expect(drafts.get("a", "kept")).toBe("kept");
-    drafts.set("a", "typed");
-    expect(drafts.get("a", "kept")).toBe("typed");
-    expect(drafts.get("b", null)).toBe("");
+    expect(drafts.get("a", kept).draft).toBe("kept");
+    drafts.set("a", { draft: "typed" });
+    expect(drafts.get("a", kept).draft).toBe("typed");
+    expect(drafts.get("b", none).draft).toBeNull();
+  });
+
+  test("know what they answer, also without a text", () => {
+    const save = vi.fn(async () => undefined);
+    const drafts = new Drafts(save);
+    expect(drafts.start("a", { draft: "so", draftReplyTo: "m1" })).toEqual({ draft: "so", draftReplyTo: "m1" });
+    drafts.set("a", { draft: "so", draftReplyTo: "m2" });
+    vi.advanceTimersByTime(DRAFT_SAVE_MS);
+    expect(save, "because only what changed is saved").toHaveBeenLastCalledWith("a", { draftReplyTo: "m2" });
+    drafts.set("a", { draft: "", draftReplyTo: null });
+    vi.advanceTimersByTime(DRAFT_SAVE_MS);
+    expect(save).toHaveBeenLastCalledWith("a", { draft: null, draftReplyTo: null });
   });
 
   test("what is not saved yet is saved at once when the session is left", async () => {
     const save = vi.fn(async () => undefined);
     const drafts = new Drafts(save);
-    drafts.set("a", "one");
-    drafts.set("b", "two");
+    drafts.set("a", { draft: "one" });
+    drafts.set("b", { draft: "two" });
     await drafts.flush();
     expect(save).toHaveBeenCalledTimes(2);
     vi.advanceTimersByTime(1_000);
@@ -94,9 +109,9 @@ describe("drafts", () => {
   test("what was typed and sent before it was saved is not saved as nothing", async () => {
     const save = vi.fn(async () => undefined);
     const drafts = new Drafts(save);
-    drafts.start("a", null);
-    drafts.set("a", "quick");
-    drafts.set("a", "");
+    drafts.start("a", none);
+    drafts.set("a", { draft: "quick" });
+    drafts.set("a", { draft: "" });
     await drafts.flush();
     vi.advanceTimersByTime(1_000);
     expect(save).not.toHaveBeenCalled();
@@ -105,8 +120,8 @@ describe("drafts", () => {
   test("opening a session without typing saves nothing", () => {
     const save = vi.fn(async () => undefined);
     const drafts = new Drafts(save);
-    drafts.start("a", "kept");
-    drafts.set("a", "kept");
+    drafts.start("a", kept);
+    drafts.set("a", { draft: "kept", draftReplyTo: null });
     vi.advanceTimersByTime(1_000);
     expect(save).not.toHaveBeenCalled();
   });
@@ -198,7 +213,6 @@ describe("what is said of a message", () => {
     expect(shownState(message, { ...session, peer: { ...anna, status: "offline" } })).toBe("waiting");
     expect(shownState(message, { ...session, held: true })).toBe("held");
     expect(shownState(message, { ...session, peer: { ...anna, trust: "blocked" } })).toBe("blocked");
-    expect(shownState({ ...message, state: "read" }, { ...session, held: true })).toBe("read");
     expect(shownState({ ...message, state: "delivered" }, { ...session, held: true })).toBe("delivered");
     expect(shownState({ ...message, state: "failed" }, session)).toBe("failed");
   });

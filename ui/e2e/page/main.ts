@@ -7,6 +7,7 @@ import Root from "../../src/views/Root.svelte";
 import type { FakeBackend } from "../../tests/fake/backend";
 import { person } from "../../tests/fake/backend";
 import { attachment, picture } from "../../tests/fake/files";
+import { types } from "../../tests/fake/operations";
 import { richWorld } from "../../tests/fake/rich";
 import { busyWorld, filesWorld, freshWorld, hostileWorld, longWorld } from "../../tests/fake/world";
 
@@ -16,6 +17,8 @@ declare global {
     person: typeof person;
     attachment: typeof attachment;
     picture: typeof picture;
+    /** Somebody begins or ends to type. */
+    types: (sessionId: string, userId: string, typing: boolean) => void;
     /** Lets the next call of a command fail. */
     refuse: (name: CommandName, message: string) => void;
   }
@@ -36,6 +39,7 @@ window.fake = fake;
 window.person = person;
 window.attachment = attachment;
 window.picture = picture;
+window.types = (sessionId, userId, typing) => types(fake, sessionId, userId, typing);
 window.refuse = (name, message) => fake.refusals.set(name, new BackendError({ code: "refused", message }));
 const target = document.getElementById("app");
 if (target !== null) mount(Root, { target, props: { backend: fake } });

@@ -8,6 +8,7 @@ import { Drafts } from "./drafts";
 import { Emojis } from "./emojis.svelte";
 import { Find } from "./find.svelte";
 import { Notifications } from "./notifications.svelte";
+import { Operations } from "./operations";
 import { People, SEARCH_MS } from "./people.svelte";
 import { Pictures } from "./pictures";
 import { Search } from "./search.svelte";
@@ -15,6 +16,7 @@ import { MUTED_ALWAYS, Sessions, isMuted, isUnread } from "./sessions.svelte";
 import { Timeline } from "./timeline.svelte";
 import { Transfers } from "./transfers.svelte";
 import { Tray } from "./tray.svelte";
+import { quoteOf } from "./writing.svelte";
 
 /** What the main part of the window shows. */
 export type Route =
@@ -38,7 +40,12 @@ export type Dialog =
   | { kind: "pictures"; message: Message; pictures: readonly Attachment[]; at: number }
   | { kind: "block"; user: User }
   | { kind: "failure"; message: Message }
-  | { kind: "link"; href: string };
+  | { kind: "link"; href: string }
+  | { kind: "delete"; messages: readonly Message[] }
+  | { kind: "forward"; messages: readonly Message[] }
+  | { kind: "history"; message: Message }
+  | { kind: "reactions"; messageId: string }
+  | { kind: "timer"; sessionId: string };
 
 /** A short notice at the foot of the window. */
 export interface Toast {
@@ -91,6 +98,7 @@ export class App {
   readonly people = new People();
   readonly drafts: Drafts;
   readonly emojis = new Emojis();
+  readonly operations: Operations;
   /** The search in everything; it stays as it was left. */
   readonly search: Search;
   readonly notifications: Notifications;
@@ -139,9 +147,10 @@ export class App {
     this.notifications = new Notifications(backend);
     this.transfers = new Transfers(backend);
     this.pictures = new Pictures(backend);
-    this.drafts = new Drafts(async (sessionId, draft) => {
+    this.operations = new Operations(backend, (job) => this.attempt(job));
+    this.drafts = new Drafts(async (sessionId, changed) => {
       try {
-        this.sessions.apply(await this.backend.call("update_session", { sessionId, draft }));
+        this.sessions.apply(await this.backend.call("update_session", { sessionId, ...changed }));
       } catch {
         // Said by the connection banner; the text stays in the composer and is saved with the next key.
       }
@@ -459,6 +468,35 @@ export class App {
       this.toast(BackendError.from(cause).message, "error");
       return false;
     }
+  }
+
+  /** Begins an answer to a message of the open conversation. */
+  reply(message: Message): void {
+    this.timeline?.writing.reply(quoteOf(message));
+    this.composerCalls += 1;
+  }
+
+  /** Begins to change an own message of the open conversation. */
+  edit(message: Message): void {
+    this.timeline?.writing.edit(message);
+    this.composerCalls += 1;
+  }
+
+  /** Gives up what is being done with messages, the last begun first; false when there is nothing. */
+  giveUp(): boolean {
+    const timeline = this.timeline;
+    if (timeline === null) return false;
+    if (timeline.selection.active) timeline.selection.clear();
+    else if (!timeline.writing.cancel()) return false;
+    this.composerCalls += 1;
+    return true;
+  }
+
+  /** Agrees in a session how long messages are kept; 0 keeps them. */
+  async setTimer(sessionId: string, seconds: number): Promise<void> {
+    await this.attempt(async () => {
+      this.sessions.apply(await this.backend.call("set_timer", { sessionId, seconds }));
+    });
   }
 
   async accept(userId: string): Promise<void> {

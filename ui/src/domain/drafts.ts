@@ -1,37 +1,47 @@
 /** A draft is on disk at most this long after the last key. */
 export const DRAFT_SAVE_MS = 250;
 
+/** What is unsent in a session: the text, and the message that it answers. */
+export interface Draft {
+  draft: string | null;
+  draftReplyTo: string | null;
+}
+
+const nothing: Draft = { draft: null, draftReplyTo: null };
+
 /**
- * Unsent text, one a session. What is typed here is newer than what the node tells, until it is saved and told back.
+ * Unsent messages, one a session. What is typed here is newer than what the node tells, until it is saved and told back.
  */
 export class Drafts {
-  #save: (sessionId: string, draft: string | null) => Promise<void>;
-  #texts = new Map<string, string>();
+  #save: (sessionId: string, changed: Partial<Draft>) => Promise<void>;
+  #typed = new Map<string, Draft>();
   /** What the node has, as far as is known. */
-  #saved = new Map<string, string>();
+  #saved = new Map<string, Draft>();
   #timers = new Map<string, ReturnType<typeof setTimeout>>();
 
-  constructor(save: (sessionId: string, draft: string | null) => Promise<void>) {
+  constructor(save: (sessionId: string, changed: Partial<Draft>) => Promise<void>) {
     this.#save = save;
   }
 
   /** What a composer would show: what was typed here, else what the node keeps. */
-  get(sessionId: string, kept: string | null): string {
-    return this.#texts.get(sessionId) ?? kept ?? "";
+  get(sessionId: string, kept: Draft): Draft {
+    return this.#typed.get(sessionId) ?? { draft: kept.draft, draftReplyTo: kept.draftReplyTo };
   }
 
   /** A composer opens: gives what it shows. Until it differs from that, there is nothing to save. */
-  start(sessionId: string, kept: string | null): string {
-    const text = this.get(sessionId, kept);
-    this.#texts.set(sessionId, text);
-    this.#saved.set(sessionId, kept ?? "");
-    return text;
+  start(sessionId: string, kept: Draft): Draft {
+    const shown = this.get(sessionId, kept);
+    this.#typed.set(sessionId, shown);
+    this.#saved.set(sessionId, { draft: kept.draft, draftReplyTo: kept.draftReplyTo });
+    return shown;
   }
 
   /** Takes what is in the composer and saves it shortly. */
-  set(sessionId: string, text: string): void {
-    if (this.#texts.get(sessionId) === text) return;
-    this.#texts.set(sessionId, text);
+  set(sessionId: string, changed: Partial<Draft>): void {
+    const before = this.#typed.get(sessionId) ?? nothing;
+    const after = { ...before, ...changed };
+    if ((before.draft ?? "") === (after.draft ?? "") && before.draftReplyTo === after.draftReplyTo) return;
+    this.#typed.set(sessionId, after);
     clearTimeout(this.#timers.get(sessionId));
     this.#timers.set(
       sessionId,
@@ -47,11 +57,15 @@ export class Drafts {
   async #write(sessionId: string): Promise<void> {
     clearTimeout(this.#timers.get(sessionId));
     this.#timers.delete(sessionId);
-    const typed = this.#texts.get(sessionId) ?? "";
-    const text = typed.trim() === "" ? "" : typed;
+    const typed = this.#typed.get(sessionId) ?? nothing;
+    const saved = this.#saved.get(sessionId) ?? nothing;
+    const draft = (typed.draft ?? "").trim() === "" ? null : typed.draft;
     // A text that was typed and sent within a moment was never a draft.
-    if (this.#saved.get(sessionId) === text) return;
-    this.#saved.set(sessionId, text);
-    await this.#save(sessionId, text === "" ? null : text);
+    const changed: Partial<Draft> = {};
+    if (draft !== saved.draft) changed.draft = draft;
+    if (typed.draftReplyTo !== saved.draftReplyTo) changed.draftReplyTo = typed.draftReplyTo;
+    if (Object.keys(changed).length === 0) return;
+    this.#saved.set(sessionId, { draft, draftReplyTo: typed.draftReplyTo });
+    await this.#save(sessionId, changed);
   }
 }

@@ -2,6 +2,8 @@ import { loadEmojis, type Emoji } from "../shared/emoji";
 
 /** How many of those used last are kept. */
 const RECENT = 24;
+/** What stands ready for a reaction before anything has been used. */
+const FIRST = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
 const KEY = "landline.emojis";
 
 /** What of the emojis is remembered on this machine: those used last, and the skin tone (0: none, 1–5). */
@@ -22,6 +24,9 @@ export class Emojis {
     this.recent = kept.recent;
     this.tone = kept.tone;
   }
+
+  /** Six for a quick reaction: those used last, and the usual ones. */
+  readonly quick: readonly string[] = $derived([...new Set([...this.recent, ...FIRST])].slice(0, FIRST.length));
 
   async load(): Promise<void> {
     this.#loading ??= loadEmojis().then((all) => void (this.all = all));

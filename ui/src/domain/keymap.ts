@@ -121,12 +121,36 @@ export function enterDoes(event: KeyLike, enterSends: boolean, mac: boolean): "s
 }
 
 /** What a key does in the composer beside writing. */
-export type ComposerKey = "send" | "break" | "emoji";
+export type ComposerKey = "send" | "break" | "editLast" | "answerOlder" | "answerNewer" | "emoji" | "cancel";
 
 /** What a key asks for in the composer; `undefined` when it is the text's. */
-export function composerKey(event: KeyLike, at: { enterSends: boolean; mac: boolean }): ComposerKey | undefined {
+export function composerKey(
+  event: KeyLike,
+  at: { enterSends: boolean; mac: boolean; empty: boolean; atStart: boolean },
+): ComposerKey | undefined {
   if (composing(event)) return undefined;
   const mod = at.mac ? event.metaKey && !event.ctrlKey : event.ctrlKey && !event.metaKey;
+  const bare = !event.ctrlKey && !event.metaKey && !event.altKey && !event.shiftKey;
+  if (event.key === "Escape" && bare) return "cancel";
+  if (event.key === "ArrowUp" && bare && at.empty) return "editLast";
+  if (mod && !event.altKey && !event.shiftKey) {
+    // Within a text these keys go to its ends, as everywhere.
+    if (event.key === "ArrowUp" && at.atStart) return "answerOlder";
+    if (event.key === "ArrowDown" && (at.empty || at.atStart)) return "answerNewer";
+  }
   if (mod && event.shiftKey && !event.altKey && event.key.toLowerCase() === "e") return "emoji";
   return enterDoes(event, at.enterSends, at.mac);
+}
+
+/** What a key does on a message that has the focus. */
+export type MessageKey = "menu" | "reply" | "edit" | "react" | "copy" | "select" | "delete";
+
+const messageKeys: Record<string, MessageKey> = {
+  enter: "menu", r: "reply", e: "edit", "+": "react", c: "copy", x: "select", delete: "delete",
+};
+
+/** What a key asks for on a message; `undefined` when it is none of ours. */
+export function messageKey(event: KeyLike): MessageKey | undefined {
+  if (composing(event) || event.ctrlKey || event.metaKey || event.altKey) return undefined;
+  return messageKeys[event.key.toLowerCase()];
 }

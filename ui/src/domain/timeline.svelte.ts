@@ -1,8 +1,11 @@
 import { tick } from "svelte";
 import { SvelteSet } from "svelte/reactivity";
 import { BackendError, type Backend } from "../backend/backend";
-import type { Message, MessagesArgs, Page, Session, UploadRef } from "../backend/gen";
+import type { Message, MessagesArgs, Page, SendMessageArgs, Session } from "../backend/gen";
 import { startOf, type Day } from "../shared/days";
+import { Pins } from "./pins.svelte";
+import { Selection } from "./selection.svelte";
+import { Writing, quoteOf } from "./writing.svelte";
 
 /** Messages that are loaded at a time. */
 export const PAGE = 60;
@@ -14,6 +17,9 @@ export type Target = { at: "end" } | { at: "divider" } | { at: "message"; id: st
 
 /** Which page to load: none of these is the newest. */
 type Where = Pick<MessagesArgs, "around" | "date">;
+
+/** What a message is sent with beside its text. */
+type Along = Pick<SendMessageArgs, "replyTo" | "mentions" | "attachments">;
 
 /** The loaded part of one conversation, oldest first. Changes of the stream are applied to it. */
 export class Timeline {
@@ -32,6 +38,9 @@ export class Timeline {
   moreAfter = $state(false);
   /** Long messages that a person has unfolded. */
   readonly unfolded = new SvelteSet<string>();
+  readonly selection = new Selection();
+  readonly writing = new Writing();
+  readonly pins: Pins;
   /** Messages of others that arrived below what is on screen. */
   below = $state(0);
   /** Counts how often the whole part was replaced: the list then starts anew, at `target`. */
@@ -49,11 +58,14 @@ export class Timeline {
   /** Pages that are on their way, and what the stream said meanwhile: a page may have been read before that. */
   #reading = 0;
   #meanwhile = new Map<string, { message: Message; incoming: boolean; looking: boolean }>();
+  /** Messages that went meanwhile. */
+  #gone = new Set<string>();
 
   constructor(backend: Backend, sessionId: string, me: () => string) {
     this.#backend = backend;
     this.sessionId = sessionId;
     this.#me = me;
+    this.pins = new Pins(backend);
   }
 
   /** Loads the page that the session opens with: around the first unread message, else the newest. */
@@ -135,6 +147,9 @@ export class Timeline {
     if (this.#reading > 0) return;
     const said = [...this.#meanwhile.values()];
     this.#meanwhile.clear();
+    const gone = [...this.#gone];
+    this.#gone.clear();
+    for (const id of gone) this.remove(id);
     for (const { message, incoming, looking } of said) this.apply(message, incoming, looking);
   }
 
@@ -205,6 +220,15 @@ export class Timeline {
       this.#meanwhile.set(message.id, { message, incoming: counts, looking });
     }
     if (!this.ready) return;
+    this.pins.apply(message);
+    this.writing.apply(message);
+    if (message.deletedAt !== null) this.selection.remove(message.id);
+    // Answers quote the message as it is now, also when it lies outside of the loaded part.
+    if (this.messages.some((one) => one.quote?.id === message.id)) {
+      const quote = quoteOf(message);
+      this.shift = false;
+      this.messages = this.messages.map((one) => (one.quote?.id === message.id ? { ...one, quote } : one));
+    }
     const at = this.messages.findIndex((one) => one.id === message.id);
     if (at >= 0) {
       const next = [...this.messages];
@@ -237,7 +261,13 @@ export class Timeline {
 
   /** A message is gone from this machine, and with it its place in the list. */
   remove(messageId: string): void {
+    if (this.#reading > 0) {
+      this.#meanwhile.delete(messageId);
+      this.#gone.add(messageId);
+    }
     const at = this.messages.findIndex((one) => one.id === messageId);
+    this.writing.remove(messageId);
+    this.selection.remove(messageId);
     if (at < 0) return;
     if (this.dividerId === messageId) this.dividerId = this.messages[at + 1]?.id ?? null;
     this.shift = at === 0;
@@ -249,14 +279,14 @@ export class Timeline {
     this.#looked = true;
   }
 
-  /** Sends a text. The row that comes back is the echo; there is no other. */
-  async send(text: string, attachments: readonly UploadRef[] = []): Promise<Message> {
+  /** Sends a message. The row that comes back is the echo; there is no other. */
+  async send(text: string, along: Along = {}): Promise<Message> {
     if (this.moreAfter) await this.toNewest();
     const message = await this.#backend.call("send_message", {
       sessionId: this.sessionId,
       message: text,
-      ...(attachments.length > 0 && { attachments: [...attachments] }),
       tempId: crypto.randomUUID(),
+      ...along,
     });
     // The stream may have been quicker, and may know more by now: a row is never set back to an older state.
     const known = this.#meanwhile.has(message.id) || this.messages.some((one) => one.id === message.id);
@@ -264,8 +294,8 @@ export class Timeline {
     return message;
   }
 
-  /** Puts a failed message back into the queue. The stream brings what becomes of it. */
-  async retry(messageId: string): Promise<void> {
-    await this.#backend.call("retry_message", { messageId });
+  /** Changes the text of an own message. */
+  async edit(messageId: string, text: string, mentions: string[]): Promise<void> {
+    await this.#backend.call("edit_message", { messageId, message: text, mentions });
   }
 }

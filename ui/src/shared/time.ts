@@ -34,6 +34,11 @@ export function clockTime(timestamp: string, locale: string): string {
   return format(locale, { timeStyle: "short" }).format(new Date(timestamp));
 }
 
+/** Day and time in figures, where several days stand side by side. */
+export function shortTime(timestamp: string, locale: string): string {
+  return format(locale, { dateStyle: "short", timeStyle: "short" }).format(new Date(timestamp));
+}
+
 /** Day and time in full, for titles and details. */
 export function fullTime(timestamp: string, locale: string): string {
   return format(locale, { dateStyle: "full", timeStyle: "short" }).format(new Date(timestamp));

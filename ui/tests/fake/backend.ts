@@ -1,8 +1,9 @@
 import { BackendError, type Backend, type BackendMessage, type ShellInfo } from "../../src/backend/backend";
 import { FakeFiles } from "./files";
 import { FakeNotifications } from "./notifications";
+import { operate, quote } from "./operations";
 import { searchIn } from "./search";
-import type { Args, CommandName, Message, Network, Page, Result, Session, Settings, User } from "../../src/backend/gen";
+import type { Args, CommandName, Message, Network, Page, Result, Session, Settings, User, Version } from "../../src/backend/gen";
 
 /** The machine whose window is under test. */
 export const ME = "landline1me";
@@ -40,6 +41,8 @@ export class FakeBackend implements Backend {
   readonly users = new Map<string, User>();
   readonly notifications = new FakeNotifications(this);
   readonly files = new FakeFiles(this);
+  /** What edited messages said, by message. */
+  readonly versions = new Map<string, Version[]>();
   /** What the next call of a name is refused with. */
   readonly refusals = new Map<CommandName, BackendError>();
   me: Result["me"] = {
@@ -190,11 +193,13 @@ export class FakeBackend implements Backend {
       case "messages":
         return this.page(given as unknown as Args["messages"]);
       case "send_message": {
-        const { sessionId, message, tempId, attachments: wanted } = given as unknown as Args["send_message"];
+        const { sessionId, message, tempId, replyTo, mentions = [], attachments: wanted } = given as unknown as Args["send_message"];
         const attachments = this.files.attach(wanted);
         const images = attachments.length > 0 && attachments.every((one) => one.mime.startsWith("image/"));
         const messageType = images ? "image" : attachments.length > 0 ? "file" : "text";
-        return this.say(sessionId ?? "", ME, message, { state: "queued", tempId: tempId ?? null, attachments, messageType });
+        const answered = replyTo === undefined ? null : quote(this.find(replyTo));
+        const more = { replyTo: replyTo ?? null, quote: answered, mentions, attachments, messageType } as const;
+        return this.say(sessionId ?? "", ME, message, { state: "queued", deliveredAt: null, tempId: tempId ?? null, ...more });
       }
       case "retry_message": {
         const message = this.find(given["messageId"] ?? "");
@@ -240,8 +245,11 @@ export class FakeBackend implements Backend {
         return this.files.step(given["transferId"] ?? "", "cancelled");
       case "focus":
         return { ok: true };
-      default:
+      default: {
+        const done = operate(this, name, args);
+        if (done !== undefined) return done;
         throw new BackendError({ code: "unknown_command", message: `The fake has no ${name}.` });
+      }
     }
   }
 
