@@ -182,6 +182,11 @@ describe("the list of sessions", () => {
     await page.keyboard.press("Enter");
     await item(page, "mei7").getByTestId("session-badge").waitFor({ state: "detached" });
     await page.waitForFunction(() => (document.activeElement as HTMLElement).dataset["session"] === "session-landline1mei7");
+    await item(page, "omar").click({ button: "right" });
+    await page.getByRole("menuitem", { name: "Mark as unread" }).click();
+    await item(page, "omar").getByTestId("session-badge").waitFor();
+    await item(page, "omar").click();
+    await item(page, "omar").getByTestId("session-badge").waitFor({ state: "detached" });
   });
 
   test("puts a session aside and brings it back", async () => {
@@ -256,7 +261,10 @@ test("the details of a session mute it for a while", async () => {
   await page.getByTestId("details-open").click();
   await page.getByTestId("session-mute").selectOption({ label: "For 8 hours" });
   await page.getByTestId("session-mute").locator("option", { hasText: / at / }).waitFor({ state: "attached" });
+  await page.getByTestId("session-notify").selectOption("mentions");
+  await page.getByTestId("session-retention").selectOption({ label: "30 days" });
   const row = () => page.evaluate(() => window.fake.row("session-landline1anna"));
+  expect(await row()).toMatchObject({ notify: "mentions", retentionDays: 30 });
   await page.getByTestId("session-mute").selectOption({ label: "No" });
   expect(await row()).toMatchObject({ mutedUntil: null });
 });

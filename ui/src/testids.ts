@@ -94,6 +94,8 @@ export const testid = {
   details: "details",
   detailsOpen: "details-open",
   sessionMute: "session-mute",
+  sessionNotify: "session-notify",
+  sessionRetention: "session-retention",
   /** The composer, its button and the line above it. */
   composer: "composer",
   composerHint: "composer-hint",

@@ -345,6 +345,8 @@ export class App {
     }
     this.find = null;
     void this.drafts.flush();
+    // Whoever opens it has seen to it.
+    if (this.sessions.get(sessionId)?.markedUnread === true) void this.updateSession(sessionId, { markedUnread: false });
     this.route = { page: "session", sessionId };
     this.sessions.selected = sessionId;
     const timeline = new Timeline(this.backend, sessionId, () => this.me?.machineId ?? "");
@@ -615,10 +617,12 @@ export class App {
     this.toast(archived ? m.archived_toast() : m.unarchived_toast(), "info");
   }
 
-  /** Marks all of a session as read. */
-  async markSession({ sessionId }: Session): Promise<void> {
+  /** Marks a session as unread, so that it stands out, or as read, all of it. */
+  async markSession(session: Session, unread: boolean): Promise<void> {
+    const { sessionId } = session;
     await this.attempt(async () => {
-      this.sessions.apply(await this.backend.call("mark_session_read", { sessionId }));
+      if (unread) this.sessions.apply(await this.backend.call("update_session", { sessionId, markedUnread: true }));
+      else this.sessions.apply(await this.backend.call("mark_session_read", { sessionId }));
     });
   }
 

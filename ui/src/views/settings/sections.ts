@@ -22,7 +22,7 @@ export const sections = [
     id: "privacy",
     title: m.settings_privacy,
     icon: Lock,
-    holds: [m.visibility_label, m.blocked_title],
+    holds: [m.visibility_label, m.receipts_on, m.typing_on, m.presence_on, m.away_after, m.blocked_title],
   },
   { id: "files", title: m.settings_files, icon: Folder, holds: [m.files_accept, m.files_folder] },
   { id: "network", title: m.settings_network, icon: Network, holds: [m.network_mdns, m.network_beacon, m.address_title, m.why_title] },
