@@ -127,6 +127,15 @@ impl Window {
         });
     }
 
+    /// Moves the mouse over something. What is about to be drawn or to move is waited for.
+    pub fn hover(&self, selector: &str) {
+        until(&format!("the mouse is over {selector}"), SOON, || {
+            let element = self.find(selector);
+            let actions = self.driver().action_chain().move_to_element_center(&element);
+            self.runtime.block_on(actions.perform()).ok()
+        });
+    }
+
     /// Replaces what stands in a field.
     ///
     /// # Panics

@@ -117,3 +117,96 @@ fn two_people_meet_talk_and_a_click_on_the_notification_opens_the_session() {
     ben_window.see_text("[data-testid=message-text]", "Coming!");
     ben_screen.picture(&ben, "ben-8-cold-start");
 }
+
+/// The selector of the message whose text contains this, once it is on screen.
+fn message(window: &Window, text: &str) -> String {
+    let script = "return [...document.querySelectorAll('[data-testid=message]')] \
+                  .find(e => e.querySelector('[data-testid=message-text]')?.innerText.includes(arguments[0]))?.dataset.id";
+    let id = until(&format!("{text:?} is on screen"), SOON, || {
+        window.run(script, vec![text.into()]).as_str().map(str::to_owned)
+    });
+    format!("[data-testid=message][data-id='{id}']")
+}
+
+/// Clicks on a button that a message shows under the mouse.
+fn act(window: &Window, message: &str, button: &str) {
+    window.hover(message);
+    window.click(&format!("{message} [data-testid={button}]"));
+}
+
+#[test]
+fn two_people_answer_react_change_take_back_and_find() {
+    let Some(mut lab) = Lab::new() else { return };
+    let (anna, ben) = (lab.host("anna"), lab.host("ben"));
+    let (anna_screen, ben_screen) = (Screen::start(&anna), Screen::start(&ben));
+    let anna_window = Window::open(&anna, &anna_screen, &[]);
+    let ben_window = Window::open(&ben, &ben_screen, &[]);
+    welcome(&anna_window, "Anna");
+    welcome(&ben_window, "Ben");
+    anna_window.see_text("[data-testid=nearby-item]", "Ben");
+    anna_window.click("[data-testid=nearby-item]");
+    anna_window.enter("[data-testid=composer]", "Where is the **blue** cable?");
+    ben_window.click("[data-testid=session-item]");
+    ben_window.click("[data-testid=request-accept]");
+
+    section("An answer quotes what it answers");
+    let question = message(&ben_window, "blue");
+    act(&ben_window, &question, "message-reply");
+    ben_window.see("[data-testid=composer-context][data-kind=reply]");
+    ben_window.enter("[data-testid=composer]", "In the lef drawer");
+    anna_window.see_text("[data-testid=quote]", "blue");
+    anna_window.see(&format!("{}[data-state=read]", message(&anna_window, "blue")));
+
+    section("A reaction");
+    let answer = message(&anna_window, "drawer");
+    act(&anna_window, &answer, "message-react");
+    anna_window.click("[data-testid=quick-reactions] button");
+    ben_window.see("[data-testid=reaction]");
+    ben_screen.picture(&ben, "ben-9-reaction");
+
+    section("A change, marked as one");
+    let answer = message(&ben_window, "drawer");
+    act(&ben_window, &answer, "message-menu");
+    ben_window.click("[data-testid=menu-edit]");
+    ben_window.see("[data-testid=composer-context][data-kind=edit]");
+    ben_window.fill("[data-testid=composer]", "In the left");
+    ben_window.enter("[data-testid=composer]", " drawer");
+    anna_window.see_text("[data-testid=message-text]", "In the left drawer");
+    anna_window.see("[data-testid=edited]");
+    anna_screen.picture(&anna, "anna-10-changed");
+
+    section("Taken back: nothing of it is left on the other machine");
+    ben_window.enter("[data-testid=composer]", "The code is 4711");
+    anna_window.see_text("[data-testid=message-text]", "4711");
+    let secret = message(&ben_window, "4711");
+    act(&ben_window, &secret, "message-menu");
+    ben_window.click("[data-testid=menu-delete]");
+    ben_window.click("[data-testid=delete-everywhere]");
+    anna_window.see("[data-testid=tombstone]");
+    assert!(!history(&anna, "Ben").iter().any(|text| text.contains("4711")));
+
+    section("Found again");
+    anna_window.click("[data-testid=search-open]");
+    anna_window.fill("[data-testid=search-input]", "LEFT draw");
+    anna_window.see_text("[data-testid=search-hit]", "In the left drawer");
+    anna_screen.picture(&anna, "anna-11-search");
+    anna_window.click("[data-testid=search-hit]");
+    anna_window.see_text("[data-testid=message-text]", "In the left drawer");
+
+    section("The notification centre knows what came");
+    anna_window.click("[data-testid=notifications-open]");
+    anna_window.see("[data-testid=notifications]");
+    anna_screen.picture(&anna, "anna-12-notifications");
+
+    section("All of it is there after a restart");
+    let said = history(&anna, "Ben");
+    assert_eq!(said, history(&ben, "Anna"), "because both see the same conversation");
+    anna.end_desktop();
+    drop(anna_window);
+    let anna_window = Window::open(&anna, &anna_screen, &[]);
+    anna_window.click("[data-testid=session-item]");
+    for part in ["[data-testid=quote]", "[data-testid=reaction]", "[data-testid=edited]", "[data-testid=tombstone]"] {
+        anna_window.see(part);
+    }
+    anna_screen.picture(&anna, "anna-13-after-restart");
+}

@@ -161,7 +161,7 @@ const screens: readonly Screen[] = [
     query: "world=busy",
     go: async (page) => {
       await session(0)(page);
-      await page.evaluate(() => window.fake.emit({ type: "filesDropped", paths: ["/home/bea/slides.pdf", "/home/bea/Holiday", "/home/bea/missing.txt", "/home/bea/harbour.png"] }));
+      await page.evaluate(() => window.fake.emit({ type: "filesDropped", paths: ["/srv/bea/slides.pdf", "/srv/bea/Holiday", "/srv/bea/missing.txt", "/srv/bea/harbour.png"] }));
       await page.getByTestId("tray-item").nth(3).waitFor();
       await page.getByText("There is no file").waitFor();
     },

@@ -251,7 +251,7 @@ describe("the settings", () => {
     await page.getByRole("alert").filter({ hasText: "There is no folder /nowhere." }).waitFor();
     await page.getByRole("button", { name: "Choose" }).click();
     await page.getByText("Saved").waitFor();
-    expect(await page.evaluate(() => window.fake.settings)).toMatchObject({ downloadFolder: "/home/bea/Downloads/Landline" });
+    expect(await page.evaluate(() => window.fake.settings)).toMatchObject({ downloadFolder: "/srv/bea/Downloads/Landline" });
   });
 });
 
@@ -285,7 +285,7 @@ describe("files", () => {
     await page.getByTestId("drop").waitFor();
     await page.evaluate(() => {
       window.fake.files.pasted = [window.fake.files.add("image.png", 1_200, "image/png")];
-      window.fake.emit({ type: "filesDropped", paths: ["/home/bea/Holiday", "/home/bea/missing.txt"] });
+      window.fake.emit({ type: "filesDropped", paths: ["/srv/bea/Holiday", "/srv/bea/missing.txt"] });
     });
     await page.getByTestId("drop").waitFor({ state: "detached" });
     await page.getByTestId("tray-item").filter({ hasText: "12 files" }).waitFor();
@@ -308,7 +308,7 @@ describe("files", () => {
   test("come back into the tray when they could not be sent, and stay with their session", async () => {
     const page = await start("world=busy");
     await openSession(page, 0);
-    await page.evaluate(() => window.fake.emit({ type: "filesDropped", paths: ["/home/bea/slides.pdf"] }));
+    await page.evaluate(() => window.fake.emit({ type: "filesDropped", paths: ["/srv/bea/slides.pdf"] }));
     await page.getByTestId("tray").waitFor();
     await page.evaluate(() => window.refuse("send_message", "The disk is full."));
     await page.getByTestId("composer").press("Enter");

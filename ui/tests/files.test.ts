@@ -21,8 +21,8 @@ describe("the tray", () => {
     release();
     await adding;
     expect(tray.ready).toBe(true);
-    await tray.addPaths(["/home/bea/missing.txt"]);
-    expect([tray.ready, tray.items[1]?.problem]).toEqual([false, "There is no file /home/bea/missing.txt."]);
+    await tray.addPaths(["/srv/bea/missing.txt"]);
+    expect([tray.ready, tray.items[1]?.problem]).toEqual([false, "There is no file /srv/bea/missing.txt."]);
     tray.remove(tray.items[1]?.key ?? 0);
     expect(tray.ready).toBe(true);
   });
@@ -42,7 +42,7 @@ describe("the tray", () => {
 
   test("takes as many as a message holds, and says how many were left out", async () => {
     const tray = new Tray(new FakeBackend());
-    await tray.addPaths(Array.from({ length: MOST_ATTACHMENTS + 3 }, (_, n) => `C:\\Users\\bea\\file-${n}.pdf`));
+    await tray.addPaths(Array.from({ length: MOST_ATTACHMENTS + 3 }, (_, n) => `D:\\bea\\file-${n}.pdf`));
     expect([tray.items.length, tray.refused]).toEqual([MOST_ATTACHMENTS, 3]);
     const taken = tray.take();
     expect([taken.length, tray.items.length, tray.refused]).toEqual([MOST_ATTACHMENTS, 0, 0]);
@@ -54,7 +54,7 @@ describe("the tray", () => {
     const fake = new FakeBackend();
     fake.call = (async () => new Promise(() => undefined)) as typeof fake.call;
     const tray = new Tray(fake);
-    void tray.addPaths(["/home/bea/Holiday/", "C:\\Users\\bea\\a b.txt", "/"]);
+    void tray.addPaths(["/srv/bea/Holiday/", "D:\\bea\\a b.txt", "/"]);
     expect(tray.items.map((one) => one.name)).toEqual(["Holiday", "a b.txt", "/"]);
   });
 });

@@ -101,7 +101,7 @@ export class FakeBackend implements Backend {
     pasteFiles: async () => this.files.pasted,
     openAttachment: async (attachmentId: string) => void this.files.opened.push(attachmentId),
     showAttachment: async (attachmentId: string) => void this.files.opened.push(`folder of ${attachmentId}`),
-    chooseFolder: async () => "/home/bea/Downloads/Landline",
+    chooseFolder: async () => "/srv/bea/Downloads/Landline",
     setCloseChoice: async (keepRunning: boolean) => {
       this.calls.push({ name: "update_settings", args: { closeKeepsRunning: keepRunning } });
     },

@@ -36,7 +36,7 @@ export class FakeFiles {
   readonly transfers = new Map<string, Transfer>();
   readonly opened: string[] = [];
   /** Paths that the dialogs and the clipboard of the desktop give. */
-  chosen: string[] = ["/home/bea/slides.pdf"];
+  chosen: string[] = ["/srv/bea/slides.pdf"];
   pasted: Upload[] = [];
   /** While set, uploads and images wait for it. */
   gate: Promise<void> | null = null;
@@ -75,7 +75,7 @@ export class FakeFiles {
   /** Adds the file of a path; a name without a dot is a folder. */
   addPath({ path }: Args["add_file"]): Upload {
     const name = path.split("/").at(-1) ?? "";
-    if (name === "missing.txt") throw new BackendError({ code: "file_not_found", field: "path", message: "There is no file /home/bea/missing.txt." });
+    if (name === "missing.txt") throw new BackendError({ code: "file_not_found", field: "path", message: "There is no file /srv/bea/missing.txt." });
     const mime = /\.(png|jpg)$/u.test(name) ? "image/png" : "application/pdf";
     return name.includes(".") ? this.add(name, 1_800_000, mime) : this.add(name, 48_000_000, "inode/directory", "folder");
   }
