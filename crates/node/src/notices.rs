@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use proto::id::SessionId;
 use store::StoreError;
+use store::sessions::Notify as Level;
 use tokio::sync::Notify;
 
 use crate::core::Core;
@@ -134,8 +135,17 @@ impl Notices {
             // Read meanwhile.
             return Ok(());
         }
-        if !settings.notifications || muted || quiet || row.unread_count == 0 {
+        let silent = muted || quiet || row.notify == Level::None;
+        if !settings.notifications || silent || row.unread_count == 0 {
             state.settle(core, session);
+            return Ok(());
+        }
+        let mentioned = last.as_ref().is_some_and(|last| last.mentions.contains(&core.me));
+        if row.notify == Level::Mentions && !mentioned {
+            // What stands because of an earlier mention goes on standing.
+            if !state.standing.contains_key(&session) {
+                state.settle(core, session);
+            }
             return Ok(());
         }
         let text = last.filter(|last| *last.author() != core.me).map(|last| last.text).unwrap_or_default();

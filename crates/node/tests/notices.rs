@@ -8,8 +8,8 @@
 )]
 
 use landline_node as node;
-use node::view::{Change, MessageState, Session};
-use node::{FocusState, SessionPatch};
+use node::view::{Change, MessageState, Notify, Session};
+use node::{FocusState, SendRequest, SessionPatch};
 use serde_json::json;
 use testkit::{Net, Person};
 
@@ -161,5 +161,40 @@ async fn quiet_hours_show_nothing_and_lose_nothing() {
     say_and_settle(&alice, &bob, &session, "Now").await;
     let notice = bob.is_notified().await;
     assert_eq!((notice.body.as_str(), notice.count, notice.sound), ("Now", 2, false), "because the first made none");
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_notifies_of_all_of_mentions_or_of_nothing() {
+    let (net, alice, bob, session) = friends().await;
+    let level = async |notify: Notify| {
+        let patch = SessionPatch { notify: Some(notify), ..SessionPatch::default() };
+        bob.node().update_session(&session.session_id, patch).await.unwrap();
+    };
+    net.section("nothing");
+    level(Notify::None).await;
+    say_and_settle(&alice, &bob, &session, "for nobody").await;
+    net.section("mentions");
+    level(Notify::Mentions).await;
+    say_and_settle(&alice, &bob, &session, "for anybody").await;
+    let request = SendRequest {
+        session: session.session_id.clone(),
+        message: "for @Bob".to_owned(),
+        attachments: Vec::new(),
+        temp_id: None,
+        caller: "test".to_owned(),
+        reply_to: None,
+        mentions: vec![bob.id()],
+    };
+    alice.node().send_message(request).await.unwrap();
+    let notice = bob.is_notified().await;
+    assert_eq!(notice.body, "for @Bob", "because the others did not mention Bob");
+    net.section("what stands goes on standing");
+    say_and_settle(&alice, &bob, &session, "by the way").await;
+    assert_eq!(bob.node().notices(), [notice]);
+    net.section("all");
+    level(Notify::All).await;
+    say_and_settle(&alice, &bob, &session, "for everybody").await;
+    assert_eq!(bob.is_notified().await.body, "for everybody");
     net.end().await;
 }
