@@ -21,7 +21,7 @@ use super::{BlobError, Content, Sink, Source};
 /// Groups of 64 chunks of 1 KiB, as [`limits::BLOB_GROUP_BYTES`] says.
 const GROUP: BlockSize = BlockSize::from_chunk_log(6);
 
-/// Hashes `size` bytes, and writes the hashes of the tree between them and the root, which [`encode`] needs, in post-order.
+/// Hashes `size` bytes, and writes the hashes of the tree between them and the root, which `encode` needs, in post-order.
 /// Up to one group there are none.
 ///
 /// # Errors
