@@ -180,11 +180,11 @@ const TESTS: &[Need] = &[
         pacman: &["util-linux"],
     },
     Need {
-        why: "letters to draw on screenshots",
+        why: "letters and emojis to draw on screenshots",
         probe: Probe::Fonts,
-        apt: &["fontconfig", "fonts-dejavu-core"],
-        dnf: &["fontconfig", "dejavu-sans-fonts"],
-        pacman: &["fontconfig", "ttf-dejavu"],
+        apt: &["fontconfig", "fonts-dejavu-core", "fonts-noto-color-emoji"],
+        dnf: &["fontconfig", "dejavu-sans-fonts", "google-noto-color-emoji-fonts"],
+        pacman: &["fontconfig", "ttf-dejavu", "noto-fonts-emoji"],
     },
     Need {
         why: "C headers for Windows, to type-check for it",
