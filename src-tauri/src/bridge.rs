@@ -33,7 +33,7 @@ pub(crate) enum PageMessage {
         /// Whether they are.
         over: bool,
     },
-    /// Files were dropped on the window; `add_files` takes them.
+    /// Files were dropped on the window; the command `add_file` takes each.
     FilesDropped {
         /// Where they are.
         paths: Vec<PathBuf>,

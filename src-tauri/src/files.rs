@@ -73,12 +73,6 @@ pub(crate) async fn paste_files(app: AppHandle, shell: State<'_, Arc<Shell>>) ->
     }
 }
 
-/// Makes files ready to be sent that were dropped on the window.
-#[tauri::command]
-pub(crate) async fn add_files(shell: State<'_, Arc<Shell>>, paths: Vec<PathBuf>) -> Answer<Vec<Upload>> {
-    add(&shell, paths).await
-}
-
 async fn add(shell: &Shell, paths: Vec<PathBuf>) -> Answer<Vec<Upload>> {
     let mut uploads = Vec::with_capacity(paths.len());
     for path in paths {

@@ -174,7 +174,6 @@ fn event_loop(shell: &Arc<Shell>, options: &Options, wish: Wish, first: First) -
             files::open_attachment,
             files::show_attachment,
             files::paste_files,
-            files::add_files,
             dialogs::choose_files,
             dialogs::choose_folder,
             uploads::begin_upload,
