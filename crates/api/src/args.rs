@@ -166,6 +166,11 @@ pub struct UpdateSessionArgs {
     #[ts(optional, type = "string | null")]
     #[schema(value_type = Option<String>)]
     pub draft_reply_to: Option<Option<String>>,
+    /// What the unsent message carries, in this order, at most 32; `null` for nothing.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[ts(as = "Option<Vec<UploadRef>>", optional = nullable)]
+    #[schema(value_type = Option<Vec<UploadRef>>)]
+    pub draft_attachments: Option<Option<Vec<UploadRef>>>,
     /// Marks it as unread by hand, until it is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]

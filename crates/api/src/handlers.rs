@@ -5,7 +5,7 @@ use crate::args::{
     CreateTokenArgs, DeleteMessageArgs, EditMessageArgs, FocusArgs, ForwardMessageArgs, MarkSessionReadArgs,
     MessageArgs, MessagesArgs, NoArgs, NotificationArgs, NotificationsArgs, OwnStatus, PinMessageArgs, ReactArgs,
     Scope, SearchArgs, SendMessageArgs, SessionArgs, SetStatusArgs, SetTimerArgs, TokenArgs, TransferArgs, TypingArgs,
-    UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UserFilter, UsersArgs,
+    UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UploadRef, UserArgs, UserFilter, UsersArgs,
 };
 use crate::door::Call;
 use crate::error::ApiError;
@@ -140,12 +140,22 @@ pub(crate) async fn update_session(call: &Call<'_>, args: UpdateSessionArgs) -> 
         muted_until,
         draft,
         draft_reply_to,
+        draft_attachments,
         marked_unread,
         notify,
         retention_days,
     } = args;
-    let patch =
-        SessionPatch { pinned, archived, muted_until, draft, draft_reply_to, marked_unread, notify, retention_days };
+    let patch = SessionPatch {
+        pinned,
+        archived,
+        muted_until,
+        draft,
+        draft_reply_to,
+        draft_attachments: draft_attachments.map(|drafted| drafted.map(upload_ids)),
+        marked_unread,
+        notify,
+        retention_days,
+    };
     Ok(call.door.node.update_session(&session_id, patch).await?)
 }
 
@@ -171,8 +181,7 @@ pub(crate) async fn send_message(call: &Call<'_>, args: SendMessageArgs) -> Answ
         reply_to,
         mentions,
     } = args;
-    let attachments: Vec<String> =
-        attachments.unwrap_or_default().into_iter().map(|attachment| attachment.upload_id).collect();
+    let attachments = upload_ids(attachments.unwrap_or_default());
     if message_type == Some(MessageType::System) {
         return Err(ApiError::invalid("messageType", "Only the session itself writes messages of type system."));
     }
@@ -200,6 +209,10 @@ pub(crate) async fn send_message(call: &Call<'_>, args: SendMessageArgs) -> Answ
         }
         error
     })
+}
+
+fn upload_ids(named: Vec<UploadRef>) -> Vec<String> {
+    named.into_iter().map(|named| named.upload_id).collect()
 }
 
 pub(crate) async fn message(call: &Call<'_>, args: MessageArgs) -> Answer<Message> {

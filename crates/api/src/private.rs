@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-/// Takes the paths of attachments out of an answer or an event.
+/// Takes the paths of attachments and uploads out of an answer or an event.
 pub(crate) fn hide_paths(value: &mut Value) {
     match value {
         Value::Object(object) => {
-            if object.contains_key("attachmentId")
+            if (object.contains_key("attachmentId") || object.contains_key("uploadId"))
                 && let Some(path) = object.get_mut("path")
             {
                 *path = Value::Null;

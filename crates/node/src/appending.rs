@@ -138,12 +138,12 @@ impl<'a> Batch<'a> {
         temp_id: Option<String>,
     ) -> Result<Came, StoreError> {
         for id in uploads {
-            match store::sources::upload(tx, id)? {
+            match store::uploads::get(tx, id)? {
                 Some(upload) => message.attachments.push(upload.attachment),
-                None => return Ok(Came::Refused(no_upload(id))),
+                None => return Ok(Came::Refused(no_upload("attachments", id))),
             }
         }
-        self.within(tx, session, |batch, open| batch.send_in(tx, open, message, temp_id))
+        self.within(tx, session, |batch, open| batch.send_in(tx, open, message, uploads, temp_id))
     }
 
     /// Does something in a session, which is looked up at the first time.
@@ -170,6 +170,7 @@ impl<'a> Batch<'a> {
         tx: &Tx<'_>,
         open: &mut Open,
         message: MessageBody,
+        uploads: &[[u8; 16]],
         temp_id: Option<String>,
     ) -> Result<Came, StoreError> {
         if temp_id.is_some() {
@@ -189,6 +190,7 @@ impl<'a> Batch<'a> {
             return Ok(Came::Refused(operating::no_answered(answered)));
         }
         let message = MessageBody { expires_after: Some(open.timer).filter(|seconds| *seconds > 0), ..message };
+        store::drafts::sent(tx, open.key, uploads)?;
         self.push_row(tx, open, &Body::Message(message), temp_id)
     }
 
@@ -355,12 +357,13 @@ impl<'a> Batch<'a> {
     }
 }
 
-fn no_upload(id: &[u8; 16]) -> NodeError {
-    let message = format!("there is no upload {}; one lives for a day unless it is sent", uuid::Uuid::from_bytes(*id));
-    NodeError::Invalid { code: "upload_not_found", field: "attachments", message }
+pub(crate) fn no_upload(field: &'static str, id: &[u8; 16]) -> NodeError {
+    let message =
+        format!("there is no upload {}; one lives for a day unless a draft has it", uuid::Uuid::from_bytes(*id));
+    NodeError::Invalid { code: "upload_not_found", field, message }
 }
 
-fn blocked() -> NodeError {
+pub(crate) fn blocked() -> NodeError {
     NodeError::Forbidden { code: "user_blocked", message: "this machine is blocked; unblock it first".to_owned() }
 }
 

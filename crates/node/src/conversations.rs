@@ -12,18 +12,15 @@ use tokio::sync::oneshot;
 use crate::error::text_error;
 use crate::node::{Node, parse_machine};
 use crate::outgoing::Order;
-use crate::view::{Change, Message, Notify, Page, Session};
+use crate::view::{Change, Message, Page, Session};
 use crate::views::Sides;
-use crate::{NodeError, PageRequest, SendRequest, SessionPatch, files, reads, times, views};
+use crate::{NodeError, PageRequest, SendRequest, files, reads, times, views};
 
 /// Longest handle of a sender's own, in bytes.
 const TEMP_ID_BYTES: usize = 128;
 
 /// Rows of a page when the caller does not say.
 const PAGE: u32 = 50;
-
-/// For how many days messages may be kept.
-const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 1..=3_650;
 
 /// Sessions read at once for the list.
 const LIST_PART: u32 = 500;
@@ -35,23 +32,26 @@ impl Node {
     /// When the database cannot be read.
     pub async fn sessions(&self) -> Result<Vec<Session>, NodeError> {
         let core = self.core();
+        let files = core.files.dir.clone();
         let rows = core
             .store
-            .read(|reader| {
+            .read(move |reader| {
                 let mut rows = Vec::new();
                 let mut after = None;
                 loop {
                     let part = store::sessions::list(reader, after.as_ref(), LIST_PART)?;
                     let ended = part.len() < LIST_PART as usize;
                     after = part.last().map(store::sessions::Listed::cursor);
-                    rows.extend(part);
+                    for listed in part {
+                        rows.push(views::Row::of(reader, &files, listed)?);
+                    }
                     if ended {
                         return Ok(rows);
                     }
                 }
             })
             .await?;
-        Ok(rows.iter().map(|row| views::session(core, &row.session, row.last_message.as_ref())).collect())
+        Ok(rows.iter().map(|row| views::session(core, row)).collect())
     }
 
     /// One session.
@@ -77,82 +77,6 @@ impl Node {
         let made = answer.await.map_err(|_| shutting_down())??;
         let session = self.session_view(SessionId::direct(&self.machine_id(), &peer)).await?;
         Ok((session, made))
-    }
-
-    /// Changes a session's own marks.
-    ///
-    /// # Errors
-    /// When a value cannot be accepted or the session is not known.
-    pub async fn update_session(&self, session: &str, patch: SessionPatch) -> Result<Session, NodeError> {
-        let id = parse_session(session)?;
-        let muted_until = match &patch.muted_until {
-            Some(Some(text)) => Some(Some(times::parse(text).ok_or_else(|| {
-                let message = "mutedUntil must be a time such as 2026-01-31T08:00:00Z".to_owned();
-                NodeError::Invalid { code: "invalid_time", field: "mutedUntil", message }
-            })?)),
-            Some(None) => Some(None),
-            None => None,
-        };
-        if let Some(Some(draft)) = &patch.draft
-            && draft.len() > limits::MESSAGE_BYTES
-        {
-            return Err(too_long("draft", draft.len()));
-        }
-        let draft_reply_to = match &patch.draft_reply_to {
-            Some(Some(message)) => Some(Some(parse_message("draftReplyTo", message)?)),
-            Some(None) => Some(None),
-            None => None,
-        };
-        if let Some(Some(days)) = patch.retention_days
-            && !RETENTION_DAYS.contains(&days)
-        {
-            let message = format!("retentionDays must be {} to {}", RETENTION_DAYS.start(), RETENTION_DAYS.end());
-            return Err(NodeError::Invalid { code: "invalid_retention", field: "retentionDays", message });
-        }
-        let now_ms = self.core().clock.wall_ms();
-        let found = self
-            .core()
-            .store
-            .write(move |tx| {
-                let Some(key) = store::sessions::find(tx, &id)? else { return Ok(false) };
-                if let Some(message) = &draft_reply_to {
-                    store::sessions::set_draft_reply_to(tx, key, message.as_ref())?;
-                }
-                if let Some(marked) = patch.marked_unread {
-                    store::sessions::set_marked_unread(tx, key, marked)?;
-                }
-                if let Some(notify) = patch.notify {
-                    store::sessions::set_notify(tx, key, stored_notify(notify))?;
-                }
-                if let Some(days) = patch.retention_days {
-                    store::sessions::set_retention(tx, key, days)?;
-                }
-                if let Some(pinned) = patch.pinned {
-                    store::sessions::set_pinned(tx, key, pinned)?;
-                }
-                if let Some(archived) = patch.archived {
-                    store::sessions::set_archived(tx, key, archived)?;
-                }
-                if let Some(until) = muted_until {
-                    store::sessions::set_muted_until(tx, key, until)?;
-                }
-                if let Some(draft) = &patch.draft {
-                    store::sessions::set_draft(tx, key, draft.as_deref(), now_ms)?;
-                }
-                Ok(true)
-            })
-            .await?;
-        if !found {
-            return Err(no_session(&id));
-        }
-        if muted_until.flatten().is_some_and(|until| until > now_ms) {
-            self.core().notices.settle(self.core(), id);
-        }
-        if patch.retention_days.flatten().is_some() {
-            self.core().expiry.notify_one();
-        }
-        self.core().hub.mark(id);
-        self.session_view(id).await
     }
 
     /// A page of a session's messages, oldest first. Cursors are those of a page, a message's `order`, or a message ID.
@@ -213,14 +137,7 @@ impl Node {
     /// # Errors
     /// When the text or the handle breaks a rule.
     pub fn check_message(message: &str, attachments: &[String], temp_id: Option<&str>) -> Result<(), NodeError> {
-        let limit = limits::ATTACHMENTS;
-        if attachments.len() > limit {
-            let (limit, actual) = (limit as u64, attachments.len() as u64);
-            let message = format!("a message can carry {limit} attachments; this one has {actual}");
-            let (code, field) = ("too_many_attachments", "attachments");
-            return Err(NodeError::TooLarge { code, field, limit, actual, message });
-        }
-        attachments.iter().try_for_each(|id| files::parse_upload(id).map(drop))?;
+        parse_uploads("attachments", attachments)?;
         if message.is_empty() && !attachments.is_empty() {
             return temp_id.map_or(Ok(()), check_temp_id);
         }
@@ -244,7 +161,7 @@ impl Node {
     pub async fn send_message(&self, request: SendRequest) -> Result<Message, NodeError> {
         let session = parse_session(&request.session)?;
         Self::check_message(&request.message, &request.attachments, request.temp_id.as_deref())?;
-        let uploads = request.attachments.iter().map(|id| files::parse_upload(id)).collect::<Result<_, _>>()?;
+        let uploads = parse_uploads("attachments", &request.attachments)?;
         let reply_to = request.reply_to.as_deref().map(|id| parse_message("replyTo", id)).transpose()?;
         let mentions = parse_mentions(&request.mentions)?;
         let message = MessageBody { text: request.message, reply_to, mentions, ..MessageBody::default() };
@@ -371,17 +288,10 @@ impl Node {
     }
 
     pub(crate) async fn session_view(&self, id: SessionId) -> Result<Session, NodeError> {
-        let found = self
-            .core()
-            .store
-            .read(move |reader| {
-                let Some(row) = store::sessions::get_by_id(reader, &id)? else { return Ok(None) };
-                let last = store::messages::by_keys(reader, row.last_message.as_slice())?.pop();
-                Ok(Some((row, last)))
-            })
-            .await?;
-        let (row, last) = found.ok_or_else(|| no_session(&id))?;
-        Ok(views::session(self.core(), &row, last.as_ref()))
+        let core = self.core();
+        let files = core.files.dir.clone();
+        let found = core.store.read(move |reader| views::Row::read(reader, &files, &id)).await?;
+        Ok(views::session(core, &found.ok_or_else(|| no_session(&id))?))
     }
 
     pub(crate) async fn stored_message(
@@ -495,12 +405,14 @@ pub(crate) fn parse_mentions(mentions: &[String]) -> Result<Vec<MachineId>, Node
     mentions.iter().map(parse).collect()
 }
 
-fn stored_notify(notify: Notify) -> store::sessions::Notify {
-    match notify {
-        Notify::All => store::sessions::Notify::All,
-        Notify::Mentions => store::sessions::Notify::Mentions,
-        Notify::None => store::sessions::Notify::None,
+/// The uploads that a message is to carry.
+pub(crate) fn parse_uploads(field: &'static str, ids: &[String]) -> Result<Vec<[u8; 16]>, NodeError> {
+    if ids.len() > limits::ATTACHMENTS {
+        let (limit, actual) = (limits::ATTACHMENTS as u64, ids.len() as u64);
+        let message = format!("a message can carry {limit} attachments; this one has {actual}");
+        return Err(NodeError::TooLarge { code: "too_many_attachments", field, limit, actual, message });
     }
+    ids.iter().map(|id| files::parse_uuid(field, id)).collect()
 }
 
 fn check_temp_id(temp_id: &str) -> Result<(), NodeError> {
@@ -514,12 +426,6 @@ fn check_temp_id(temp_id: &str) -> Result<(), NodeError> {
         return Err(NodeError::Invalid { code: "invalid_temp_id", field: "tempId", message });
     }
     Ok(())
-}
-
-fn too_long(field: &'static str, actual: usize) -> NodeError {
-    let (limit, actual) = (limits::MESSAGE_BYTES as u64, actual as u64);
-    let message = format!("{field} can hold {limit} bytes; this one has {actual}");
-    NodeError::TooLarge { code: "text_too_long", field, limit, actual, message }
 }
 
 pub(crate) fn no_session(id: &SessionId) -> NodeError {

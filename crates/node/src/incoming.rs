@@ -259,9 +259,10 @@ fn publish(core: &Arc<Core>, peer: MachineId, dispatch: &Dispatch, sessions: BTr
             core.people.stored(&peer, took.requested.then_some(Trust::Requested));
             core.show_user(&peer);
         }
-        if let Some(row) = &took.opened {
+        if let Some(session) = took.opened {
             // Before its messages, and with the newest of them.
-            let session = views::session(core, row, took.messages.last());
+            let row = views::Row { session, last: took.messages.last().cloned(), drafted: Vec::new() };
+            let session = views::session(core, &row);
             core.hub.publish(Change::SessionChanged { session, opened: true });
         }
         let watched = core.hub.watched();

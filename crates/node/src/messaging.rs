@@ -1,9 +1,7 @@
 //! The commands about messages that were written before, and the signals beside them.
 
-use proto::event::MessageBody;
-use proto::id::SessionId;
 use proto::{emoji, limits};
-use store::messages::{MessageKind, SendState};
+use store::messages::SendState;
 use tokio::sync::oneshot;
 
 use crate::conversations::{no_message, no_session, parse_mentions, parse_message, parse_session, shutting_down};
@@ -13,12 +11,6 @@ use crate::outgoing::Order;
 use crate::view::{Message, Receipt, Session, Version};
 use crate::views::Sides;
 use crate::{DeleteFor, NodeError, expiring, signals, times};
-
-/// Messages that can be forwarded at once.
-const FORWARDED: usize = 100;
-
-/// Sessions into which can be forwarded at once.
-const INTO: usize = 20;
 
 impl Node {
     /// Gives an own message another text. Who has it sees the new one, and that it was edited.
@@ -80,44 +72,6 @@ impl Node {
     /// When it is not known or deleted.
     pub async fn pin_message(&self, message: &str, on: bool) -> Result<Message, NodeError> {
         self.operate(message, Operation::Pin { on }).await
-    }
-
-    /// Sends messages again into other sessions, in the order in which they are named.
-    ///
-    /// # Errors
-    /// When one of the messages or sessions is not known, or there is nothing in a message to be sent again. Then nothing is
-    /// sent.
-    pub async fn forward_messages(&self, messages: &[String], sessions: &[String]) -> Result<Vec<Message>, NodeError> {
-        in_bounds("messageIds", messages.len(), FORWARDED)?;
-        in_bounds("sessionIds", sessions.len(), INTO)?;
-        let mut bodies = Vec::with_capacity(messages.len());
-        for message in messages {
-            let (row, _) = self.stored_message(message).await?;
-            if row.kind != MessageKind::Text || row.text.is_empty() {
-                let message = format!("there is nothing in message {message} to be forwarded");
-                return Err(NodeError::Conflict { code: "nothing_to_forward", message });
-            }
-            bodies.push(MessageBody { text: row.text, forwarded: true, ..MessageBody::default() });
-        }
-        let mut into: Vec<SessionId> = Vec::with_capacity(sessions.len());
-        for session in sessions {
-            let id = parse_session(session)?;
-            self.session_view(id).await?;
-            into.push(id);
-        }
-        let mut answers = Vec::with_capacity(into.len() * bodies.len());
-        for session in into {
-            for message in bodies.clone() {
-                let (reply, answer) = oneshot::channel();
-                self.order(Order::Send { session, message, uploads: Vec::new(), temp_id: None, reply }).await?;
-                answers.push(answer);
-            }
-        }
-        let mut sent = Vec::with_capacity(answers.len());
-        for answer in answers {
-            sent.push(answer.await.map_err(|_| shutting_down())??);
-        }
-        Ok(sent)
     }
 
     /// All versions of a message's text, the first one first.
@@ -193,17 +147,4 @@ impl Node {
         self.order(Order::Operate { message, operation, reply }).await?;
         answer.await.map_err(|_| shutting_down())?
     }
-}
-
-fn in_bounds(field: &'static str, count: usize, limit: usize) -> Result<(), NodeError> {
-    if count == 0 {
-        let message = format!("{field} must not be empty");
-        return Err(NodeError::Invalid { code: "nothing_named", field, message });
-    }
-    if count > limit {
-        let message = format!("{field} can name {limit}; this names {count}");
-        let (limit, actual) = (limit as u64, count as u64);
-        return Err(NodeError::TooLarge { code: "too_many", field, limit, actual, message });
-    }
-    Ok(())
 }

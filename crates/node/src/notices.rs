@@ -116,16 +116,11 @@ impl Notices {
     }
 
     async fn raise(&self, core: &Arc<Core>, session: SessionId) -> Result<(), StoreError> {
-        let found = core
-            .store
-            .read(move |reader| {
-                let Some(row) = store::sessions::get_by_id(reader, &session)? else { return Ok(None) };
-                let last = store::messages::by_keys(reader, row.last_message.as_slice())?.pop();
-                Ok(Some((row, last)))
-            })
-            .await?;
-        let Some((row, last)) = found else { return Ok(()) };
-        let view = views::session(core, &row, last.as_ref());
+        let files = core.files.dir.clone();
+        let found = core.store.read(move |reader| views::Row::read(reader, &files, &session)).await?;
+        let Some(row) = found else { return Ok(()) };
+        let view = views::session(core, &row);
+        let views::Row { session: row, last, .. } = row;
         let settings = core.kept().settings.clone();
         let now_ms = core.clock.wall_ms();
         let muted = row.muted_until_ms.is_some_and(|until| until > now_ms);

@@ -44,21 +44,19 @@ async fn publish(core: &Core, marked: Marked, told: &mut Totals) -> Result<(), S
     if marked.sessions.is_empty() {
         return Ok(());
     }
+    let files = core.files.dir.clone();
     let (rows, totals) = core
         .store
         .read(move |reader| {
             let mut rows = Vec::with_capacity(marked.sessions.len());
             for session in &marked.sessions {
-                if let Some(row) = store::sessions::get_by_id(reader, session)? {
-                    let last = store::messages::by_keys(reader, row.last_message.as_slice())?.pop();
-                    rows.push((row, last));
-                }
+                rows.extend(views::Row::read(reader, &files, session)?);
             }
             Ok((rows, store::sessions::totals(reader)?))
         })
         .await?;
-    for (row, last) in rows {
-        let session = views::session(core, &row, last.as_ref());
+    for row in rows {
+        let session = views::session(core, &row);
         core.hub.publish(Change::SessionChanged { session, opened: false });
     }
     if told.unread.replace(totals.unread) != Some(totals.unread) {

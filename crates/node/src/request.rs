@@ -121,6 +121,8 @@ pub struct SessionPatch {
     pub draft: Option<Option<String>>,
     /// The message that the unsent text answers; `null` for none.
     pub draft_reply_to: Option<Option<String>>,
+    /// IDs of the uploads that the unsent message carries, at most [`proto::limits::ATTACHMENTS`]; `null` for none.
+    pub draft_attachments: Option<Option<Vec<String>>>,
     /// Marked as unread by hand.
     pub marked_unread: Option<bool>,
     /// Which messages raise a notification.

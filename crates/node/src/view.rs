@@ -15,7 +15,7 @@ mod transfer;
 pub use message::{Message, MessageState, MessageType, Quote, Reaction, Receipt, Receipts, SystemLine, Version};
 pub use notification::{DayCount, Notice, Notification, NotificationKind, NotificationStats};
 pub use settings::{Preview, Settings, Sound, Theme, Visibility};
-pub use transfer::{Attachment, AttachmentKind, Direction, Transfer, TransferState, Upload};
+pub use transfer::{Attachment, AttachmentKind, Direction, Transfer, TransferState, Upload, UploadState};
 
 /// How far a machine is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
@@ -169,6 +169,8 @@ pub struct Session {
     pub marked_unread: bool,
     /// The message that the unsent text answers.
     pub draft_reply_to: Option<String>,
+    /// What the unsent message carries, in its order.
+    pub draft_attachments: Vec<Upload>,
     /// IDs of the pinned messages, the last pinned first.
     pub pinned_messages: Vec<String>,
 }

@@ -1,16 +1,19 @@
 //! From what is stored to what is shown.
 
+use std::path::Path;
+
 use proto::event::{Order, ReactionBody};
 use proto::id::{Epoch, MachineId, SessionId};
 use store::attachments::Stored;
 use store::machines::Trust;
 use store::messages::{MessageKind, SendState};
 use store::search::Kind;
-use store::sessions::SessionKind;
+use store::sessions::{Listed, SessionKind};
+use store::{Reader, StoreError};
 
 use crate::core::Core;
 use crate::view::{
-    self, Change, Message, MessageState, MessageType, Notify, Quote, Reaction, Receipts, Session, SystemLine,
+    self, Change, Message, MessageState, MessageType, Notify, Quote, Reaction, Receipts, Session, SystemLine, Upload,
 };
 use crate::{files, times};
 
@@ -148,12 +151,33 @@ fn type_of(attachments: &[Stored]) -> MessageType {
     }
 }
 
+/// A session's row, with what is shown of it beside that.
+pub(crate) struct Row {
+    pub(crate) session: store::sessions::Session,
+    pub(crate) last: Option<store::messages::Message>,
+    /// What its draft carries.
+    pub(crate) drafted: Vec<Upload>,
+}
+
+impl Row {
+    /// Of one session. `files` is the folder of the program's own copies.
+    pub(crate) fn read(reader: &Reader<'_>, files: &Path, id: &SessionId) -> Result<Option<Self>, StoreError> {
+        let Some(session) = store::sessions::get_by_id(reader, id)? else { return Ok(None) };
+        let last_message = store::messages::by_keys(reader, session.last_message.as_slice())?.pop();
+        Self::of(reader, files, Listed { session, last_message }).map(Some)
+    }
+
+    /// Of a row of the list.
+    pub(crate) fn of(reader: &Reader<'_>, files: &Path, listed: Listed) -> Result<Self, StoreError> {
+        let Listed { session, last_message } = listed;
+        let drafted = files::drafted(reader, files, session.key)?;
+        Ok(Self { session, last: last_message, drafted })
+    }
+}
+
 /// A session as it is shown.
-pub(crate) fn session(
-    core: &Core,
-    session: &store::sessions::Session,
-    last_message: Option<&store::messages::Message>,
-) -> Session {
+pub(crate) fn session(core: &Core, row: &Row) -> Session {
+    let Row { session, last, drafted } = row;
     let peer = session.peer.as_ref();
     let user = peer.and_then(|peer| core.people.user(peer));
     let mut participants = vec![core.me];
@@ -169,7 +193,7 @@ pub(crate) fn session(
         participants: participants.iter().map(ToString::to_string).collect(),
         peer: user,
         created_at: times::text(session.created_ms),
-        last_message: last_message.map(|last| Sides::of(core, peer).message(last)),
+        last_message: last.as_ref().map(|last| Sides::of(core, peer).message(last)),
         unread_count: session.unread_count,
         waiting_count: session.waiting_count,
         pinned: session.pinned,
@@ -189,6 +213,7 @@ pub(crate) fn session(
         },
         marked_unread: session.marked_unread,
         draft_reply_to: session.draft_reply_to.map(|id| id.to_string()),
+        draft_attachments: drafted.clone(),
         pinned_messages: session.pinned_messages.iter().map(ToString::to_string).collect(),
     }
 }

@@ -515,16 +515,27 @@ pub fn forget_doomed(tx: &Tx<'_>, path: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What a message says of an attachment, from ten columns from `at` on: `hash` to `thumbnail_size`.
+pub(crate) fn about(row: &Row<'_>, at: usize) -> rusqlite::Result<Attachment> {
+    let picture = match (row.get(at + 5)?, row.get(at + 6)?) {
+        (Some(width), Some(height)) => Some(Picture { width, height, animated: row.get(at + 7)? }),
+        _ => None,
+    };
+    let thumbnail = match (row.get::<_, Option<Fixed<32>>>(at + 8)?, optional_unsigned(row, at + 9)?) {
+        (Some(hash), Some(size)) => Some(Blob { hash: hash.0, size }),
+        _ => None,
+    };
+    Ok(Attachment {
+        blob: Blob { hash: row.get::<_, Fixed<32>>(at)?.0, size: unsigned(row, at + 1)? },
+        name: row.get(at + 2)?,
+        mime: row.get(at + 3)?,
+        files: row.get(at + 4)?,
+        picture,
+        thumbnail,
+    })
+}
+
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    let hash = |index| row.get::<_, Option<Fixed<32>>>(index).map(|hash| hash.map(|hash| hash.0));
-    let picture = match (row.get(12)?, row.get(13)?) {
-        (Some(width), Some(height)) => Some(Picture { width, height, animated: row.get(14)? }),
-        _ => None,
-    };
-    let thumbnail = match (hash(15)?, optional_unsigned(row, 16)?) {
-        (Some(hash), Some(size)) => Some(Blob { hash, size }),
-        _ => None,
-    };
     let state: i64 = row.get(17)?;
     Ok(Stored {
         id: AttachmentId(row.get::<_, Fixed<16>>(0)?.0),
@@ -534,14 +545,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         place: row.get(4)?,
         peer: machine_id(row, 5)?,
         outgoing: row.get(6)?,
-        attachment: Attachment {
-            blob: Blob { hash: row.get::<_, Fixed<32>>(7)?.0, size: unsigned(row, 8)? },
-            name: row.get(9)?,
-            mime: row.get(10)?,
-            files: row.get(11)?,
-            picture,
-            thumbnail,
-        },
+        attachment: about(row, 7)?,
         state: State::from_number(state).ok_or(rusqlite::Error::IntegralValueOutOfRange(17, state))?,
         failure: row.get(18)?,
         done: unsigned(row, 19)?,

@@ -25,6 +25,7 @@ mod writer;
 
 pub mod addresses;
 pub mod attachments;
+pub mod drafts;
 pub mod events;
 pub mod logs;
 pub mod machines;
@@ -42,6 +43,7 @@ pub mod sessions;
 pub mod settings;
 pub mod sources;
 pub mod tokens;
+pub mod uploads;
 
 pub use columns::{EventKey, SessionKey};
 pub use error::StoreError;

@@ -8,8 +8,8 @@ use rusqlite::Connection;
 
 use crate::inspect::APPLICATION_ID;
 use crate::{
-    addresses, attachments, events, logs, machines, messages, meta, notifications, operations, outbox, registers,
-    removal, search, sessions, settings, sources, tokens,
+    addresses, attachments, drafts, events, logs, machines, messages, meta, notifications, operations, outbox,
+    registers, removal, search, sessions, settings, sources, tokens, uploads,
 };
 
 /// One step. Steps are never changed once released, only added.
@@ -49,7 +49,7 @@ const MIGRATIONS: &[Migration] = &[
             ("thumbnails", attachments::THUMBNAILS_DDL),
             ("doomed_files", attachments::DOOMED_DDL),
             ("sources", sources::DDL),
-            ("uploads", sources::UPLOADS_DDL),
+            ("uploads", uploads::DDL),
         ],
         readable_by: 2,
     },
@@ -66,6 +66,7 @@ const MIGRATIONS: &[Migration] = &[
         ],
         readable_by: 5,
     },
+    Migration { adds: &[("draft_attachments", drafts::DDL)], readable_by: 1 },
 ];
 
 /// Version marks of a file.

@@ -343,7 +343,7 @@ CREATE TABLE sources (
     stamps BLOB                                  -- of a folder: when each file was last changed
 ) STRICT;
 
--- What was added to be sent, and has not been yet.
+-- What was added to be sent. It goes after a day, unless a draft has it.
 CREATE TABLE uploads (
     id BLOB PRIMARY KEY CHECK (length(id) = 16),
     created_ms INTEGER NOT NULL,
@@ -362,3 +362,13 @@ CREATE TABLE uploads (
 CREATE INDEX uploads_hash ON uploads (hash);
 
 CREATE INDEX uploads_created ON uploads (created_ms);
+
+-- What unsent messages carry.
+CREATE TABLE draft_attachments (
+    session INTEGER NOT NULL,                    -- sessions.key
+    place INTEGER NOT NULL,                      -- among what the draft carries, from 0
+    upload BLOB NOT NULL CHECK (length(upload) = 16),   -- uploads.id
+    PRIMARY KEY (session, place)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX draft_attachments_upload ON draft_attachments (upload);

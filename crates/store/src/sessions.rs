@@ -1,8 +1,8 @@
 //! Sessions, with the counts that the list shows, kept as messages come and are read.
 
 use proto::{MachineId, MessageId, SessionId};
+use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Row, params};
 
 use crate::columns::{Fixed, MachineKey, machine_id, message_id, optional_unsigned, session_id, time, unsigned};
 use crate::messages::{self, Message, Place};
@@ -313,18 +313,6 @@ pub fn create_direct(
     Ok((SessionKey(tx.last_insert()), true))
 }
 
-/// Keeps an unsent text; an empty one is none.
-///
-/// # Errors
-///
-/// As any write.
-pub fn set_draft(tx: &Tx<'_>, key: SessionKey, draft: Option<&str>, wall_ms: u64) -> Result<(), StoreError> {
-    let draft = draft.filter(|text| !text.is_empty());
-    let sql = "UPDATE sessions SET draft = ?2, draft_ms = ?3 WHERE key = ?1";
-    tx.execute(sql, params![key, draft, draft.map(|_| time(wall_ms))])?;
-    Ok(())
-}
-
 /// Pins a session on top, or not.
 ///
 /// # Errors
@@ -382,17 +370,6 @@ pub fn set_notify(tx: &Tx<'_>, key: SessionKey, notify: Notify) -> Result<(), St
 /// As any write.
 pub fn set_marked_unread(tx: &Tx<'_>, key: SessionKey, marked: bool) -> Result<(), StoreError> {
     tx.execute("UPDATE sessions SET marked_unread = ?2 WHERE key = ?1", (key, marked))?;
-    Ok(())
-}
-
-/// Keeps which message the unsent text answers.
-///
-/// # Errors
-///
-/// As any write.
-pub fn set_draft_reply_to(tx: &Tx<'_>, key: SessionKey, message: Option<&MessageId>) -> Result<(), StoreError> {
-    let sql = "UPDATE sessions SET draft_reply_to = ?2 WHERE key = ?1";
-    tx.execute(sql, (key, message.map(MessageId::as_bytes)))?;
     Ok(())
 }
 

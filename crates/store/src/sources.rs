@@ -1,11 +1,9 @@
-//! Files that this machine can give: where each blob lies, and what it must look like to be still the same. And what was
-//! added to be sent, but has not been yet.
+//! Files that this machine can give: where each blob lies, and what it must look like to be still the same.
 
-use proto::attachment::{Attachment, Blob, Picture};
-use rusqlite::Row;
+use proto::attachment::Blob;
 
 use crate::attachments::doom;
-use crate::columns::{Fixed, exact, optional_unsigned, time, unsigned};
+use crate::columns::{Fixed, exact, unsigned};
 use crate::{Reader, StoreError, Tx};
 
 pub(crate) const DDL: &str = "\
@@ -19,24 +17,6 @@ CREATE TABLE sources (
     manifest BLOB,
     stamps BLOB
 ) STRICT;";
-
-pub(crate) const UPLOADS_DDL: &str = "\
-CREATE TABLE uploads (
-    id BLOB PRIMARY KEY CHECK (length(id) = 16),
-    created_ms INTEGER NOT NULL,
-    hash BLOB NOT NULL CHECK (length(hash) = 32),
-    size INTEGER NOT NULL,
-    name TEXT NOT NULL,
-    mime TEXT NOT NULL,
-    files INTEGER,
-    width INTEGER,
-    height INTEGER,
-    animated INTEGER NOT NULL DEFAULT 0,
-    thumbnail BLOB CHECK (length(thumbnail) = 32),
-    thumbnail_size INTEGER
-) STRICT;
-CREATE INDEX uploads_hash ON uploads (hash);
-CREATE INDEX uploads_created ON uploads (created_ms);";
 
 /// Where a blob lies on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,17 +35,6 @@ pub struct Source {
     pub manifest: Option<Vec<u8>>,
     /// Of a folder: when each of its files was last changed, eight bytes each.
     pub stamps: Option<Vec<u8>>,
-}
-
-/// Something that was added to be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upload {
-    /// Its ID.
-    pub id: [u8; 16],
-    /// When it was added; milliseconds since 1970.
-    pub created_ms: u64,
-    /// What a message will say of it.
-    pub attachment: Attachment,
 }
 
 /// Notes where a blob lies; the newest place counts. A copy of the program's own that it takes the place of is doomed.
@@ -142,102 +111,4 @@ pub(crate) fn release(tx: &Tx<'_>, hash: &[u8; 32]) -> Result<(), StoreError> {
         doom(tx, &source.path)?;
     }
     source.hashes.map_or(Ok(()), |hashes| doom(tx, &hashes))
-}
-
-/// Notes something that was added to be sent.
-///
-/// # Errors
-///
-/// As any write.
-pub fn put_upload(tx: &Tx<'_>, upload: &Upload) -> Result<(), StoreError> {
-    let Attachment { blob, name, mime, files, picture, thumbnail } = &upload.attachment;
-    tx.execute(
-        "INSERT INTO uploads (id, created_ms, hash, size, name, mime, files, width, height, animated, thumbnail,
-             thumbnail_size)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        rusqlite::params![
-            upload.id,
-            time(upload.created_ms),
-            blob.hash,
-            exact(blob.size, "file size")?,
-            name,
-            mime,
-            files,
-            picture.map(|picture| picture.width),
-            picture.map(|picture| picture.height),
-            picture.is_some_and(|picture| picture.animated),
-            thumbnail.map(|thumbnail| thumbnail.hash),
-            thumbnail.map(|thumbnail| exact(thumbnail.size, "thumbnail size")).transpose()?,
-        ],
-    )?;
-    Ok(())
-}
-
-macro_rules! select {
-    ($rest:literal) => {
-        concat!(
-            "SELECT id, created_ms, hash, size, name, mime, files, width, height, animated, thumbnail, thumbnail_size
-             FROM uploads ",
-            $rest
-        )
-    };
-}
-
-/// Something that was added to be sent.
-///
-/// # Errors
-///
-/// As any read.
-pub fn upload(reader: &Reader<'_>, id: &[u8; 16]) -> Result<Option<Upload>, StoreError> {
-    reader.one(select!("WHERE id = ?1"), [id], read_upload)
-}
-
-/// Forgets what was added to be sent: a message has it now, or it was never sent.
-///
-/// # Errors
-///
-/// As any write.
-pub fn remove_upload(tx: &Tx<'_>, id: &[u8; 16]) -> Result<(), StoreError> {
-    let Some(upload) = upload(tx, id)? else { return Ok(()) };
-    tx.execute("DELETE FROM uploads WHERE id = ?1", [id])?;
-    if let Some(thumbnail) = upload.attachment.thumbnail {
-        tx.execute(
-            "DELETE FROM thumbnails WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM attachments WHERE thumbnail = ?1)
-                 AND NOT EXISTS (SELECT 1 FROM uploads WHERE thumbnail = ?1)",
-            [thumbnail.hash],
-        )?;
-    }
-    release(tx, &upload.attachment.blob.hash)
-}
-
-/// What was added before a time and never sent.
-///
-/// # Errors
-///
-/// As any read.
-pub fn uploads_before(reader: &Reader<'_>, wall_ms: u64) -> Result<Vec<Upload>, StoreError> {
-    reader.all(select!("WHERE created_ms < ?1 ORDER BY created_ms LIMIT 1000"), [time(wall_ms)], read_upload)
-}
-
-fn read_upload(row: &Row<'_>) -> rusqlite::Result<Upload> {
-    let picture = match (row.get(7)?, row.get(8)?) {
-        (Some(width), Some(height)) => Some(Picture { width, height, animated: row.get(9)? }),
-        _ => None,
-    };
-    let thumbnail = match (row.get::<_, Option<Fixed<32>>>(10)?, optional_unsigned(row, 11)?) {
-        (Some(hash), Some(size)) => Some(Blob { hash: hash.0, size }),
-        _ => None,
-    };
-    Ok(Upload {
-        id: row.get::<_, Fixed<16>>(0)?.0,
-        created_ms: unsigned(row, 1)?,
-        attachment: Attachment {
-            blob: Blob { hash: row.get::<_, Fixed<32>>(2)?.0, size: unsigned(row, 3)? },
-            name: row.get(4)?,
-            mime: row.get(5)?,
-            files: row.get(6)?,
-            picture,
-            thumbnail,
-        },
-    })
 }

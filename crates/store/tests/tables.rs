@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use landline_store::machines::Trust;
 use landline_store::tokens::Token;
 use landline_store::{
-    EventKey, StoreError, addresses, events, logs, machines, messages, meta, outbox, registers, runs, sessions,
+    EventKey, StoreError, addresses, drafts, events, logs, machines, messages, meta, outbox, registers, runs, sessions,
     settings, tokens,
 };
 use proto::log::{Admission, Missing, admit};
@@ -253,13 +253,13 @@ async fn drafts_mutes_and_what_waits() {
             let (key, new) = sessions::create_direct(tx, &session, &peer, NOW)?;
             assert!(new);
             assert_eq!(sessions::create_direct(tx, &session, &peer, NOW)?, (key, false), "it is found the second time");
-            sessions::set_draft(tx, key, Some("half a"), NOW)?;
+            drafts::set_text(tx, key, Some("half a"), NOW)?;
             sessions::set_archived(tx, key, true)?;
             sessions::set_muted_until(tx, key, Some(NOW + 1))?;
             let stored = sessions::get_by_id(tx, &session)?.unwrap();
             assert_eq!((stored.draft.as_deref(), stored.draft_ms), (Some("half a"), Some(NOW)));
             assert_eq!((stored.archived, stored.muted_until_ms), (true, Some(NOW + 1)));
-            sessions::set_draft(tx, key, Some(""), NOW)?;
+            drafts::set_text(tx, key, Some(""), NOW)?;
             assert_eq!(sessions::get(tx, key)?.unwrap().draft, None, "an empty draft is none");
             assert_eq!(sessions::with_peer(tx, &peer)?, [(key, session)]);
             assert_eq!(logs::digests(tx, &peer)?, [(session, VersionVector::new().digest())], "an empty session too");

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use node::view::Session;
 use node::{Config, KeyStore, Timings};
 use proto::clock::Clock;
 use tempfile::TempDir;
@@ -92,6 +93,15 @@ impl Net {
             config.timings.redigest = redigest;
         }
         config
+    }
+
+    /// Links two people who accept each other; their session.
+    pub async fn befriend(&self, one: &Person, other: &Person) -> Session {
+        self.connect(one, other).await;
+        let session = one.open(other).await;
+        other.sees_session(&session.session_id, "opened", |_| true).await;
+        other.node().accept(&one.id()).await.expect("a machine that opened a session can be accepted");
+        session
     }
 
     /// Says what comes next, in the transcript.

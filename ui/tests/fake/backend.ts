@@ -169,8 +169,11 @@ export class FakeBackend implements Backend {
         return { session: this.session(user), created: true };
       }
       case "update_session": {
-        const { sessionId, ...patch } = given as unknown as Args["update_session"];
-        this.sessions.set(sessionId, { ...this.row(sessionId), ...patch });
+        const { sessionId, draftAttachments: drafted, ...patch } = given as unknown as Args["update_session"];
+        const row = this.row(sessionId);
+        const uploads = drafted?.flatMap(({ uploadId }) => this.files.uploads.get(uploadId) ?? []);
+        const draftAttachments = drafted === undefined ? row.draftAttachments : (uploads ?? []);
+        this.sessions.set(sessionId, { ...row, ...patch, draftAttachments });
         return this.row(sessionId);
       }
       case "accept_user":
@@ -280,6 +283,7 @@ export class FakeBackend implements Backend {
       notify: "all",
       markedUnread: false,
       draftReplyTo: null,
+      draftAttachments: [],
       pinnedMessages: [],
       ...more,
     });

@@ -60,6 +60,8 @@ export class FakeFiles {
       height: mime.startsWith("image/") ? 800 : null,
       animated: false,
       thumbnail: mime.startsWith("image/"),
+      state: "ready",
+      path: null,
     };
     this.uploads.set(upload.uploadId, upload);
     return upload;

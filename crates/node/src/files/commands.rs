@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use proto::attachment::Attachment;
 use proto::frame::{BlobState, Frame};
 use store::attachments::{AttachmentId, State, Stored};
 use store::machines::Trust;
@@ -121,23 +122,23 @@ impl Node {
         Ok(Page { items, next_before: None, next_after: None })
     }
 
-    /// Opens the file of an attachment that is on this machine.
+    /// Opens the file of an attachment or an upload that is on this machine.
     ///
     /// # Errors
     /// When it is not known, not here, or a folder.
     pub async fn attachment_content(&self, id: &str) -> Result<Content, NodeError> {
-        let stored = self.stored("attachmentId", id).await?;
-        let about = stored.attachment.clone();
+        let (about, stored) = self.described(id).await?;
         if about.files.is_some() {
             let message = "a folder has no content of its own; its files are in its path".to_owned();
             return Err(NodeError::Conflict { code: "attachment_is_folder", message });
         }
-        let path = if stored.outgoing {
-            let hash = about.blob.hash;
-            let source = self.core().store.read(move |reader| store::sources::get(reader, &hash)).await?;
-            source.map(|source| self.core().files.dir.join(source.path))
-        } else {
-            stored.path.as_ref().filter(|_| stored.state == State::Complete).map(PathBuf::from)
+        let path = match stored.filter(|stored| !stored.outgoing) {
+            Some(came) => came.path.filter(|_| came.state == State::Complete).map(PathBuf::from),
+            None => {
+                let hash = about.blob.hash;
+                let source = self.core().store.read(move |reader| store::sources::get(reader, &hash)).await?;
+                source.map(|source| self.core().files.dir.join(source.path))
+            }
         };
         let not_here = || NodeError::NotFound {
             code: "attachment_not_here",
@@ -178,13 +179,13 @@ impl Node {
         Ok((path, types::of_name(&stored.attachment.name).to_owned()))
     }
 
-    /// The small image that stands for an attachment, with its media type.
+    /// The small image that stands for an attachment or an upload, with its media type.
     ///
     /// # Errors
     /// When it is not known or there is none.
     pub async fn attachment_thumbnail(&self, id: &str) -> Result<(Vec<u8>, &'static str), NodeError> {
-        let stored = self.stored("attachmentId", id).await?;
-        let found = match stored.attachment.thumbnail {
+        let (about, _) = self.described(id).await?;
+        let found = match about.thumbnail {
             Some(blob) => {
                 self.core().store.read(move |reader| store::attachments::thumbnail(reader, &blob.hash)).await?
             }
@@ -198,13 +199,22 @@ impl Node {
         Ok((bytes, kind))
     }
 
+    /// What an ID stands for, an attachment or what was added to be sent, and the attachment's row.
+    async fn described(&self, id: &str) -> Result<(Attachment, Option<Stored>), NodeError> {
+        let parsed = parse_uuid("attachmentId", id)?;
+        let found = self.core().store.read(move |reader| {
+            if let Some(stored) = store::attachments::get(reader, AttachmentId(parsed))? {
+                return Ok(Some((stored.attachment.clone(), Some(stored))));
+            }
+            Ok(store::uploads::get(reader, &parsed)?.map(|upload| (upload.attachment, None)))
+        });
+        found.await?.ok_or_else(|| not_found(id))
+    }
+
     async fn stored(&self, field: &'static str, id: &str) -> Result<Stored, NodeError> {
         let parsed = AttachmentId(parse_uuid(field, id)?);
         let found = self.core().store.read(move |reader| store::attachments::get(reader, parsed)).await?;
-        found.ok_or_else(|| NodeError::NotFound {
-            code: "attachment_not_found",
-            message: format!("there is no attachment {id} here"),
-        })
+        found.ok_or_else(|| not_found(id))
     }
 
     async fn incoming(&self, id: &str) -> Result<Stored, NodeError> {
@@ -247,6 +257,10 @@ fn part_in(stored: &Stored, folder: &str) -> Result<String, NodeError> {
     let folder: PathBuf = std::fs::canonicalize(folder).map_err(|error| disk(&error))?;
     let part = super::place::part_of(stored, &folder);
     part.to_str().map(str::to_owned).ok_or_else(|| invalid("must be UTF-8"))
+}
+
+fn not_found(id: &str) -> NodeError {
+    NodeError::NotFound { code: "attachment_not_found", message: format!("there is no attachment {id} here") }
 }
 
 fn not_running() -> NodeError {

@@ -1,6 +1,6 @@
 //! A blob of this machine, opened to be sent.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,25 +18,34 @@ use super::stamp::stamp_of;
 /// A blob, its bytes and its hashes.
 type Opened = (Blob, Box<dyn Source>, Box<dyn Source>);
 
+/// Looks from outside whether a source is still what it was. Blocks.
+pub(crate) fn look(dir: &Path, source: &store::sources::Source) -> Result<(), BlobRefusal> {
+    let metadata = fs::metadata(dir.join(&source.path)).map_err(|error| refusal(&error))?;
+    check(source, &metadata)
+}
+
+fn check(source: &store::sources::Source, metadata: &Metadata) -> Result<(), BlobRefusal> {
+    let same = if source.manifest.is_some() {
+        metadata.is_dir()
+    } else {
+        metadata.is_file() && metadata.len() == source.blob.size && stamp_of(metadata) == source.stamp
+    };
+    if same { Ok(()) } else { Err(BlobRefusal::Changed) }
+}
+
 /// Opens a source, and checks that it is still what it was. Copies of the program's own lie in `dir`. Blocks.
-pub(crate) fn open(dir: &Path, source: store::sources::Source) -> Result<Opened, BlobRefusal> {
+pub(crate) fn open(dir: &Path, source: &store::sources::Source) -> Result<Opened, BlobRefusal> {
     let path = dir.join(&source.path);
-    let data: Box<dyn Source> = match (source.manifest, source.stamps) {
+    let data: Box<dyn Source> = match (&source.manifest, &source.stamps) {
         (Some(head), Some(stamps)) => {
-            let metadata = fs::metadata(&path).map_err(|error| refusal(&error))?;
-            if !metadata.is_dir() {
-                return Err(BlobRefusal::Changed);
-            }
+            look(dir, source)?;
             let stamps: Vec<i64> =
                 stamps.chunks_exact(8).filter_map(|bytes| bytes.try_into().ok().map(i64::from_be_bytes)).collect();
-            Box::new(FolderSource::new(path, head, &stamps).map_err(|error| refusal(&error))?)
+            Box::new(FolderSource::new(path, head.clone(), &stamps).map_err(|error| refusal(&error))?)
         }
         _ => {
             let file = File::open(&path).map_err(|error| refusal(&error))?;
-            let metadata = file.metadata().map_err(|error| refusal(&error))?;
-            if !metadata.is_file() || metadata.len() != source.blob.size || stamp_of(&metadata) != source.stamp {
-                return Err(BlobRefusal::Changed);
-            }
+            check(source, &file.metadata().map_err(|error| refusal(&error))?)?;
             Box::new(file)
         }
     };

@@ -77,7 +77,7 @@ async fn give(core: &Arc<Core>, peer: MachineId, hash: [u8; 32], from: u64) -> R
     let opened = match source {
         Some(source) => {
             let dir = core.files.dir.clone();
-            let opening = core.spawner.spawn_blocking("open a file", move || content::open(&dir, source));
+            let opening = core.spawner.spawn_blocking("open a file", move || content::open(&dir, &source));
             opening.await.unwrap_or(Err(BlobRefusal::Busy))
         }
         None => Err(BlobRefusal::Gone),

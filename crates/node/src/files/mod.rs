@@ -3,10 +3,12 @@
 //! A row in the store says how far each attachment has come; that row alone decides what happens next, so a program that was
 //! killed goes on where it was. What runs at the moment is here, in memory.
 
+mod again;
 mod attach;
 mod commands;
 mod content;
 mod desk;
+mod drafted;
 mod folder;
 mod import;
 mod names;
@@ -37,13 +39,15 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use again::again;
 pub(crate) use attach::{Sharing, attach};
 pub use commands::Content;
 pub(crate) use desk::{desk, state_came, tell_ended, wanted};
+pub(crate) use drafted::drafted;
 pub(crate) use receive::run;
 pub(crate) use show::attachment as view;
 pub use uploads::Uploading;
-pub(crate) use uploads::{parse_upload, tidy};
+pub(crate) use uploads::{parse_uuid, tidy};
 
 /// All that goes on with files.
 #[derive(Debug)]

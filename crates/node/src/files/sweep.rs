@@ -10,7 +10,7 @@ use store::StoreError;
 
 use crate::core::Core;
 
-/// What was added and not sent within this time is removed again.
+/// What was added, and neither sent nor put into a draft within this time, is removed again.
 const UNSENT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Removes the files that the store has doomed.
@@ -34,12 +34,12 @@ pub(crate) async fn doomed(core: &Arc<Core>) {
     }
 }
 
-/// Forgets what was added long ago and never sent.
+/// Forgets what was added long ago and is in no draft.
 pub(crate) async fn unsent(core: &Arc<Core>) {
     let before = core.clock.wall_ms().saturating_sub(u64::try_from(UNSENT.as_millis()).unwrap_or(u64::MAX));
     let forget = move |tx: &store::Tx<'_>| {
-        for upload in store::sources::uploads_before(tx, before)? {
-            store::sources::remove_upload(tx, &upload.id)?;
+        for upload in store::uploads::left_over(tx, before)? {
+            store::uploads::remove(tx, &upload.id)?;
         }
         Ok::<_, StoreError>(())
     };

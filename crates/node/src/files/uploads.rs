@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proto::limits;
-use store::sources::Upload;
+use store::sources::Source;
+use store::uploads::Upload;
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::import::{Import, ImportError, Imported};
 use super::sweep;
+use crate::NodeError;
 use crate::core::Core;
 use crate::node::Node;
-use crate::{NodeError, view};
+use crate::view::{self, UploadState};
 
 /// Longest path that is taken; no system takes longer ones.
 const PATH_BYTES: usize = 4096;
@@ -105,7 +107,7 @@ impl Uploading {
 }
 
 /// Hashes a file or folder and notes it.
-pub(super) async fn import(
+async fn import(
     core: &Arc<Core>,
     path: PathBuf,
     name: Option<String>,
@@ -113,6 +115,31 @@ pub(super) async fn import(
     kept: bool,
 ) -> Result<view::Upload, NodeError> {
     sweep::unsent(core).await;
+    let Imported { source, attachment, thumbnail } = hashed(core, path, name, mime, kept).await?;
+    let id = random_id()?;
+    let upload = Upload { id: *id.as_bytes(), created_ms: core.clock.wall_ms(), attachment };
+    let shown = view_of(&upload, Some(&source), UploadState::Ready);
+    core.store
+        .write(move |tx| {
+            store::sources::put(tx, &source)?;
+            if let (Some(bytes), Some(blob)) = (&thumbnail, &upload.attachment.thumbnail) {
+                store::attachments::put_thumbnail(tx, &blob.hash, bytes)?;
+            }
+            store::uploads::put(tx, &upload)
+        })
+        .await?;
+    core.files.stir();
+    Ok(shown)
+}
+
+/// Hashes a file or folder.
+pub(super) async fn hashed(
+    core: &Arc<Core>,
+    path: PathBuf,
+    name: Option<String>,
+    mime: Option<String>,
+    kept: bool,
+) -> Result<Imported, NodeError> {
     let hashes_dir = core.files.dir.clone();
     // Whoever asked may have left: then nothing goes on either.
     let cancel = CancellationToken::new();
@@ -126,21 +153,7 @@ pub(super) async fn import(
         imported = work => imported.map_err(|_| shutting_down())?,
         () = stopping => return Err(shutting_down()),
     };
-    let Imported { source, attachment, thumbnail } = imported.map_err(import_error)?;
-    let id = random_id()?;
-    let upload = Upload { id: *id.as_bytes(), created_ms: core.clock.wall_ms(), attachment };
-    let shown = view_of(&upload);
-    core.store
-        .write(move |tx| {
-            store::sources::put(tx, &source)?;
-            if let (Some(bytes), Some(blob)) = (&thumbnail, &upload.attachment.thumbnail) {
-                store::attachments::put_thumbnail(tx, &blob.hash, bytes)?;
-            }
-            store::sources::put_upload(tx, &upload)
-        })
-        .await?;
-    core.files.stir();
-    Ok(shown)
+    imported.map_err(import_error)
 }
 
 /// Removes from the folder of own copies what no row names: left by a program that was killed. Blocks.
@@ -154,7 +167,7 @@ pub(crate) fn tidy(dir: &Path, is_known: impl Fn(&str) -> bool) -> std::io::Resu
     Ok(())
 }
 
-fn view_of(upload: &Upload) -> view::Upload {
+pub(super) fn view_of(upload: &Upload, source: Option<&Source>, state: UploadState) -> view::Upload {
     let about = &upload.attachment;
     view::Upload {
         upload_id: uuid::Uuid::from_bytes(upload.id).to_string(),
@@ -168,6 +181,8 @@ fn view_of(upload: &Upload) -> view::Upload {
         height: about.picture.map(|picture| picture.height),
         animated: about.picture.is_some_and(|picture| picture.animated),
         thumbnail: about.thumbnail.is_some(),
+        state,
+        path: source.filter(|source| !source.kept).map(|source| source.path.clone()),
     }
 }
 
@@ -179,7 +194,7 @@ fn check_mime(mime: &str) -> Result<String, NodeError> {
     Err(NodeError::Invalid { code: "invalid_mime", field: "mime", message })
 }
 
-fn random_id() -> Result<uuid::Uuid, NodeError> {
+pub(super) fn random_id() -> Result<uuid::Uuid, NodeError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
         .map_err(|error| NodeError::Internal { message: format!("the system gives no randomness: {error}") })?;
@@ -213,12 +228,8 @@ pub(super) fn shutting_down() -> NodeError {
     NodeError::Unavailable { code: "shutting_down", message: "the node is shutting down".to_owned() }
 }
 
-/// The text of an upload's ID.
-pub(crate) fn parse_upload(text: &str) -> Result<[u8; 16], NodeError> {
-    parse_uuid("uploadId", text)
-}
-
-pub(super) fn parse_uuid(field: &'static str, text: &str) -> Result<[u8; 16], NodeError> {
+/// The ID of an upload or an attachment.
+pub(crate) fn parse_uuid(field: &'static str, text: &str) -> Result<[u8; 16], NodeError> {
     uuid::Uuid::try_parse(text).map(|id| *id.as_bytes()).map_err(|_| {
         let message = format!("{field} must be a UUID");
         NodeError::Invalid { code: "invalid_id", field, message }

@@ -115,11 +115,12 @@ pub enum Direction {
     /// From this machine.
     Outgoing,
 }
+
 /// A file or folder that was added to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Upload {
-    /// Its ID, which a message names; it lives a day unless it is sent.
+    /// Its ID, which a message names. It lives for a day, or as long as a draft has it.
     pub upload_id: String,
     /// BLAKE3 of the content, hexadecimal.
     pub hash: String,
@@ -139,6 +140,22 @@ pub struct Upload {
     pub height: Option<u32>,
     /// Whether an image moves.
     pub animated: bool,
-    /// Whether it has a thumbnail.
+    /// Whether `GET attachments/{uploadId}/thumbnail` answers.
     pub thumbnail: bool,
+    /// Whether it can still be sent.
+    pub state: UploadState,
+    /// Where it lies on this machine when it is sent from there; only for callers with admin scope.
+    pub path: Option<String>,
+}
+
+/// Whether what was added to be sent is still what it was. A folder is looked at from outside only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UploadState {
+    /// It is.
+    Ready,
+    /// It is no longer where it was.
+    Gone,
+    /// It was changed since.
+    Changed,
 }

@@ -2,6 +2,7 @@
 import type { Message } from "./Message";
 import type { Notify } from "./Notify";
 import type { SessionKind } from "./SessionKind";
+import type { Upload } from "./Upload";
 import type { User } from "./User";
 
 /**
@@ -96,6 +97,10 @@ markedUnread: boolean,
  * The message that the unsent text answers.
  */
 draftReplyTo: string | null, 
+/**
+ * What the unsent message carries, in its order.
+ */
+draftAttachments: Array<Upload>, 
 /**
  * IDs of the pinned messages, the last pinned first.
  */

@@ -85,6 +85,7 @@ export type * from "./UpdateSessionArgs";
 export type * from "./UpdateSettingsArgs";
 export type * from "./Upload";
 export type * from "./UploadRef";
+export type * from "./UploadState";
 export type * from "./User";
 export type * from "./UserArgs";
 export type * from "./UserFilter";
