@@ -56,14 +56,15 @@ export async function serve(): Promise<{ server: PreviewServer; url: string }> {
   return { server, url };
 }
 
-/** A page of a world, with every error of the page kept. */
+/** A page of a world; every error of it goes into `errors`. */
 export async function open(
   browser: Browser,
   url: string,
   query: string,
+  errors: string[],
   look: Look = looks[0] as Look,
   viewport = { width: 1180, height: 780 },
-): Promise<{ page: Page; context: BrowserContext; errors: string[] }> {
+): Promise<{ page: Page; context: BrowserContext }> {
   const context = await browser.newContext({
     viewport,
     colorScheme: look.colorScheme,
@@ -75,13 +76,12 @@ export async function open(
   const page = await context.newPage();
   // As the desktop shell does.
   await page.addInitScript(() => Object.freeze(Object.prototype));
-  const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("console", (message) => {
     if (message.type() === "error" || message.type() === "warning") errors.push(message.text());
   });
   await page.goto(`${url}e2e/page/index.html?${query}`);
-  return { page, context, errors };
+  return { page, context };
 }
 
 /** Keeps a picture for people to look at. */

@@ -1,20 +1,10 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Browser, Page } from "playwright-core";
-import type { PreviewServer } from "vite";
+import { expect, test } from "vitest";
+import type { Page } from "playwright-core";
 import { violations } from "./axe";
-import { launch, looks, open, serve, shoot } from "./harness";
+import { looks, shoot } from "./harness";
+import { openSession, start, usePages } from "./pages";
 
-let browser: Browser;
-let server: PreviewServer;
-let url: string;
-beforeAll(async () => {
-  ({ server, url } = await serve());
-  browser = await launch();
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
+usePages();
 
 interface Screen {
   name: string;
@@ -23,10 +13,7 @@ interface Screen {
   go: (page: Page) => Promise<void>;
 }
 
-const session = (index: number) => async (page: Page) => {
-  await page.getByTestId("session-item").nth(index).click();
-  await page.locator(".scroller.placed").waitFor();
-};
+const session = (index: number) => (page: Page) => openSession(page, index);
 const settings = (section: string) => async (page: Page) => {
   await page.getByTestId("settings-open").click();
   await page.locator(`[data-testid=settings-tab][data-section=${section}]`).click();
@@ -452,7 +439,7 @@ const screens: readonly Screen[] = [
       await page.getByTestId("selection-bar").waitFor();
     },
   },
-  ...(["delete", "forward", "history"] as const).map(
+  ...(["delete", "forward", "history", "info"] as const).map(
     (what): Screen => ({
       name: `${what}-dialog`,
       query: "world=rich",
@@ -461,7 +448,7 @@ const screens: readonly Screen[] = [
         await message(page, "message-13").hover();
         await message(page, "message-13").getByTestId("message-menu").click();
         await page.getByTestId(`menu-${what}`).click();
-        await page.getByTestId(`${what}-dialog`).waitFor();
+        await page.getByTestId(what === "info" ? "message-info" : `${what}-dialog`).waitFor();
       },
     }),
   ),
@@ -544,7 +531,7 @@ const screens: readonly Screen[] = [
 ];
 
 test.each(screens)("$name has nothing that axe objects to, in any look", async ({ name, query, viewport, go }) => {
-  const { page, context, errors } = await open(browser, url, query, looks[0], viewport);
+  const page = await start(query, { viewport });
   await go(page);
   // The pointer leaves no hover behind in the picture.
   await page.mouse.move(1, 1);
@@ -556,7 +543,5 @@ test.each(screens)("$name has nothing that axe objects to, in any look", async (
   }
   await page.emulateMedia({ forcedColors: "active" });
   await shoot(page, `forced-${name}`);
-  await context.close();
   expect(found).toEqual([]);
-  expect(errors).toEqual([]);
 });

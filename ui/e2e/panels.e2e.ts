@@ -1,40 +1,8 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { Browser, BrowserContext, Page } from "playwright-core";
-import type { PreviewServer } from "vite";
-import { launch, looks, open, serve } from "./harness";
+import { describe, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { focusedId, openSession, start, usePages } from "./pages";
 
-let browser: Browser;
-let server: PreviewServer;
-let url: string;
-const opened: BrowserContext[] = [];
-let errors: string[] = [];
-
-beforeAll(async () => {
-  ({ server, url } = await serve());
-  browser = await launch();
-});
-afterEach(async () => {
-  for (const context of opened.splice(0)) await context.close();
-  expect(errors, "because a page without errors is part of every test").toEqual([]);
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
-
-async function start(query: string, viewport?: { width: number; height: number }): Promise<Page> {
-  const made = await open(browser, url, query, looks[0], viewport);
-  opened.push(made.context);
-  errors = made.errors;
-  return made.page;
-}
-
-const focusedId = (page: Page) => page.evaluate(() => (document.activeElement as HTMLElement | null)?.dataset["testid"]);
-
-async function openSession(page: Page, index = 0): Promise<void> {
-  await page.getByTestId("session-item").nth(index).click();
-  await page.locator(".scroller.placed").waitFor();
-}
+usePages();
 
 /** Waits until a message stands wholly within the list. */
 async function onScreen(page: Page, id: string): Promise<void> {
@@ -340,7 +308,7 @@ describe("files", () => {
   });
 
   test("nothing moves while images are loaded, and they are looked at one after the other", async () => {
-    const page = await start("world=files", { width: 1180, height: 2400 });
+    const page = await start("world=files", { viewport: { width: 1180, height: 2400 } });
     await page.getByTestId("session-item").waitFor();
     await page.evaluate(() => {
       window.fake.files.gate = new Promise((resolve) => Object.assign(window, { release: resolve }));

@@ -1,45 +1,19 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { Browser, BrowserContext, Page } from "playwright-core";
-import type { PreviewServer } from "vite";
-import { launch, looks, open, serve } from "./harness";
+import { describe, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { focusedId, openSession, start, usePages } from "./pages";
 
-let browser: Browser;
-let server: PreviewServer;
-let url: string;
-const opened: BrowserContext[] = [];
-let errors: string[] = [];
-
-beforeAll(async () => {
-  ({ server, url } = await serve());
-  browser = await launch();
-});
-afterEach(async () => {
-  for (const context of opened.splice(0)) await context.close();
-  expect(errors, "because a page without errors is part of every test").toEqual([]);
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
+usePages();
 
 /** Opens a world and the first session in it. */
-async function start(query: string): Promise<Page> {
-  const made = await open(browser, url, query, looks[0]);
-  opened.push(made.context);
-  errors = made.errors;
-  await made.context.grantPermissions(["clipboard-read", "clipboard-write"]);
-  await openSession(made.page, 0);
-  return made.page;
-}
-
-async function openSession(page: Page, index: number): Promise<void> {
-  await page.getByTestId("session-item").nth(index).click();
-  await page.locator(".scroller.placed").waitFor();
+async function enter(query: string): Promise<Page> {
+  const page = await start(query);
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await openSession(page);
+  return page;
 }
 
 const row = (page: Page, id: string) => page.locator(`[data-testid=message][data-id=${id}]`);
 const composer = (page: Page) => page.getByTestId("composer");
-const focusedId = (page: Page) => page.evaluate(() => (document.activeElement as HTMLElement | null)?.dataset["testid"]);
 const focusedRow = (page: Page, id: string) => page.waitForFunction((want) => (document.activeElement as HTMLElement).dataset["id"] === want, id);
 const clipboard = (page: Page) => page.evaluate(() => navigator.clipboard.readText());
 /** What the window asked of the node, by the name of the command. */
@@ -49,7 +23,7 @@ const anna = "session-landline1anna";
 
 describe("answering", () => {
   test("by pointer; the quote leads to the message, also far back", async () => {
-    const page = await start("world=long&count=2000");
+    const page = await enter("world=long&count=2000");
     await page.evaluate((id) => {
       const old = window.fake.find("message-40");
       const quote = { id: old.id, senderUserId: old.senderUserId, message: old.message, messageType: old.messageType, deleted: false, attachment: null };
@@ -74,7 +48,7 @@ describe("answering", () => {
   });
 
   test("by keys: R on a message, Mod and an arrow in the composer, Escape to give it up", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await row(page, "message-12").focus();
     await page.keyboard.press("r");
     await page.locator("[data-testid=composer-context][data-id=message-12]").waitFor();
@@ -88,7 +62,7 @@ describe("answering", () => {
   });
 
   test("a draft knows what it answers", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await row(page, "message-12").hover();
     await row(page, "message-12").getByTestId("message-reply").click();
     await page.keyboard.type("half an answer");
@@ -101,7 +75,7 @@ describe("answering", () => {
   });
 
   test("what could not be sent comes back with what it answers", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await row(page, "message-12").focus();
     await page.keyboard.press("r");
     await page.keyboard.type("precious");
@@ -115,7 +89,7 @@ describe("answering", () => {
 
 describe("reacting", () => {
   test("by the plus key, with a quick emoji; a click takes it away again", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await row(page, "message-12").focus();
     await page.keyboard.press("+");
     await page.getByTestId("quick-reactions").waitFor();
@@ -133,7 +107,7 @@ describe("reacting", () => {
   });
 
   test("with any emoji, found by its name; Escape gives the focus back", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await row(page, "message-12").hover();
     await row(page, "message-12").getByTestId("message-react").click();
     await page.getByTestId("more-emojis").click();
@@ -152,7 +126,7 @@ describe("reacting", () => {
 
 describe("editing", () => {
   test("ArrowUp takes up the last message, the draft waits, the history is kept", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await page.keyboard.press("ArrowUp");
     await page.locator("[data-testid=composer-context][data-kind=edit][data-id=message-15]").waitFor();
     await page.waitForFunction(() => (document.activeElement as HTMLTextAreaElement).value === "See you at nine.");
@@ -170,7 +144,7 @@ describe("editing", () => {
   });
 
   test("E on an own message; Escape gives back what was being written", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await page.keyboard.type("a thought of my own");
     await row(page, "message-15").focus();
     await page.keyboard.press("e");
@@ -185,7 +159,7 @@ describe("editing", () => {
   });
 
   test("ends when the message is deleted meanwhile", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await page.keyboard.press("ArrowUp");
     await page.getByTestId("composer-context").waitFor();
     await page.evaluate(() => window.fake.call("delete_message", { messageId: "message-15", for: "all" }));
@@ -194,9 +168,57 @@ describe("editing", () => {
   });
 });
 
+describe("the info of a message", () => {
+  test("says how far it has come, goes along with it, and leads to its history", async () => {
+    const page = await enter("world=rich");
+    await row(page, "message-15").focus();
+    await page.keyboard.press("i");
+    const info = page.getByTestId("message-info");
+    await info.getByText("Delivered to", { exact: false }).waitFor();
+    await info.getByText("Not yet, as far as", { exact: false }).waitFor();
+    await page.evaluate(() => {
+      const message = window.fake.find("message-15");
+      window.fake.change({ ...message, state: "read", readAt: new Date(window.fake.now).toISOString() });
+    });
+    await info.getByText("Not yet, as far as", { exact: false }).waitFor({ state: "detached" });
+    expect(await info.locator("dt").allInnerTexts(), "because these are all that is known of it").toHaveLength(5);
+    await page.keyboard.press("Escape");
+    await focusedRow(page, "message-15");
+    await row(page, "message-13").focus();
+    await page.keyboard.press("Enter");
+    await page.getByTestId("menu-info").click();
+    await page.getByTestId("info-history").click();
+    await page.getByTestId("history-dialog").getByText("that is how they write it there", { exact: false }).waitFor();
+    await page.keyboard.press("Escape");
+    await focusedRow(page, "message-13");
+  });
+
+  test("says of another's message what is known of it, and closes when that is deleted", async () => {
+    const page = await enter("world=rich");
+    await row(page, "message-12").focus();
+    await page.keyboard.press("i");
+    const info = page.getByTestId("message-info");
+    await info.getByText("passed it on from another conversation", { exact: false }).waitFor();
+    expect(await info.getByText("Delivered", { exact: false }).count(), "because that is for who wrote it").toBe(0);
+    await page.evaluate(() => window.fake.call("delete_message", { messageId: "message-12", for: "all" }));
+    await info.waitFor({ state: "detached" });
+  });
+
+  test("does not guess at reading while read receipts are off", async () => {
+    const page = await enter("world=rich");
+    await page.evaluate(() => {
+      const settings = { ...window.fake.settings, readReceipts: false };
+      window.fake.emit({ type: "change", change: { type: "settingsChanged", settings } });
+    });
+    await row(page, "message-15").focus();
+    await page.keyboard.press("i");
+    await page.getByTestId("message-info").getByText("Not known: read receipts are off in your settings").waitFor();
+  });
+});
+
 describe("deleting", () => {
   test("for everyone leaves a tombstone, and nothing jumps", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await row(page, "message-13").focus();
     await page.keyboard.press("Delete");
     await page.getByTestId("delete-everywhere").click();
@@ -209,7 +231,7 @@ describe("deleting", () => {
   });
 
   test("for me takes the row away; what others wrote is only deleted here", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await row(page, "message-12").focus();
     await page.keyboard.press("Delete");
     await page.getByTestId("delete-dialog").waitFor();
@@ -222,7 +244,7 @@ describe("deleting", () => {
 
 describe("several at once", () => {
   test("are chosen by X, Space and Shift, and copied as a transcript", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await row(page, "message-9").focus();
     await page.keyboard.press("x");
     await page.getByTestId("selection-bar").waitFor();
@@ -239,7 +261,7 @@ describe("several at once", () => {
   });
 
   test("Escape ends choosing before it does anything else", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await row(page, "message-12").focus();
     await page.keyboard.press("x");
     await page.getByTestId("selection-bar").waitFor();
@@ -253,7 +275,7 @@ describe("several at once", () => {
   });
 
   test("are forwarded to another conversation, which then opens", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await row(page, "message-12").focus();
     await page.keyboard.press("x");
     await page.getByTestId("selection-forward").click();
@@ -267,7 +289,7 @@ describe("several at once", () => {
 
 describe("pins", () => {
   test("the bar goes from one to the next, and follows what is pinned", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await page.getByTestId("pin-bar").getByText("Pinned message 2 of 2").waitFor();
     await page.getByTestId("pin-bar").getByRole("button").first().click();
     await page.getByTestId("pin-bar").getByText("Pinned message 1 of 2").waitFor();
@@ -284,7 +306,7 @@ describe("pins", () => {
 
 describe("writing", () => {
   test("tells that one types, unless the person does not want that", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await page.keyboard.type("hello there");
     await page.keyboard.press("Control+a");
     await page.keyboard.press("Delete");
@@ -295,7 +317,7 @@ describe("writing", () => {
   });
 
   test("shows who types, in the head and above the composer, and moves nothing", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     const top = () => composer(page).evaluate((one) => one.getBoundingClientRect().top);
     const before = await top();
     await page.evaluate((id) => window.types(id, "landline1anna", true), anna);
@@ -307,7 +329,7 @@ describe("writing", () => {
   });
 
   test("an emoji by its name, with Tab or a second colon; undo gives the name back", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await page.keyboard.type("so :octo");
     await page.getByTestId("suggestion").first().waitFor();
     await page.keyboard.press("Tab");
@@ -325,7 +347,7 @@ describe("writing", () => {
   });
 
   test("a mention, which is sent as one", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await page.keyboard.type("Ask @sj");
     await page.getByTestId("suggestion").first().waitFor();
     await page.keyboard.press("Enter");
@@ -337,7 +359,7 @@ describe("writing", () => {
   });
 
   test("the picker puts an emoji where the caret was, and is walked by arrows", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await page.keyboard.type("before after");
     for (let n = 0; n < "after".length; n++) await page.keyboard.press("ArrowLeft");
     await page.keyboard.press("Control+Shift+e");
@@ -356,7 +378,7 @@ describe("writing", () => {
 
 describe("text", () => {
   test("a link that says something else is asked about, one that says where it leads is not", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     const links = row(page, "message-7").getByRole("link");
     await links.nth(0).scrollIntoViewIfNeeded();
     await links.nth(0).click();
@@ -368,21 +390,21 @@ describe("text", () => {
   });
 
   test("code is copied without what is around it", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     await row(page, "message-8").getByTestId("copy-code").click();
     await row(page, "message-8").getByText("Copied").waitFor();
     expect(await clipboard(page)).toMatch(/^fn main\(\) \{\n {4}let people/u);
   });
 
   test("each paragraph has its own direction", async () => {
-    const page = await start("world=rich");
+    const page = await enter("world=rich");
     const directions = await row(page, "message-13").locator(".line[dir=auto]").evaluateAll((all) => all.map((one) => getComputedStyle(one).direction));
     expect(directions).toEqual(["rtl", "ltr"]);
   });
 });
 
 test("a person is blocked from the dialog", async () => {
-  const page = await start("world=rich");
+  const page = await enter("world=rich");
   await page.getByTestId("conversation-menu").click();
   await page.getByRole("menuitem", { name: "Block" }).click();
   await page.getByTestId("block-confirm").click();
@@ -391,7 +413,7 @@ test("a person is blocked from the dialog", async () => {
 });
 
 test("disappearing messages are agreed in a dialog, and a line says so", async () => {
-  const page = await start("world=rich");
+  const page = await enter("world=rich");
   await page.getByTestId("conversation-menu").click();
   await page.getByTestId("timer-open").click();
   await page.getByTestId("timer-dialog").getByLabel("1 day", { exact: true }).check();

@@ -57,6 +57,7 @@ export const testid = {
   menuSelect: "menu-select",
   menuPin: "menu-pin",
   menuHistory: "menu-history",
+  menuInfo: "menu-info",
   menuDelete: "menu-delete",
   /** What is done with messages: dialogs, and the bar for several. */
   deleteDialog: "delete-dialog",
@@ -66,6 +67,8 @@ export const testid = {
   forwardTarget: "forward-target",
   forwardSend: "forward-send",
   historyDialog: "history-dialog",
+  messageInfo: "message-info",
+  infoHistory: "info-history",
   reactionsDialog: "reactions-dialog",
   selectionBar: "selection-bar",
   selectionCopy: "selection-copy",

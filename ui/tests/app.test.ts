@@ -87,7 +87,7 @@ describe("the window's state", () => {
     const { app, fake } = await started();
     fake.refusals.set("accept_user", new BackendError({ code: "internal", message: "The disk is full." }));
     await app.accept(anna.userId);
-    expect(app.toasts.map((one) => [one.kind, one.text])).toEqual([["error", "The disk is full."]]);
+    expect(app.toasts.items.map((one) => [one.kind, one.text])).toEqual([["error", "The disk is full."]]);
   });
 
   test("blocking leaves the conversation", async () => {

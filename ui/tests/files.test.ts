@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import { isDrawable, isPicture, Pictures, shownSize } from "../src/domain/pictures";
+import { Toasts } from "../src/domain/toasts.svelte";
 import { isOpen, Transfers } from "../src/domain/transfers.svelte";
 import { MOST_ATTACHMENTS, Tray } from "../src/domain/tray.svelte";
 import { previewOf } from "../src/domain/preview";
@@ -128,7 +129,7 @@ describe("images", () => {
 
 test("transfers: those under way first, and known by their attachment", async () => {
   const fake = filesWorld();
-  const transfers = new Transfers(fake);
+  const transfers = new Transfers(fake, new Toasts().attempt);
   await transfers.load();
   expect(transfers.items.map(isOpen)).toEqual([true, true, true, true, false, false]);
   expect([transfers.running.length, transfers.open.length]).toEqual([1, 4]);

@@ -1,9 +1,9 @@
 import { BackendError, type Backend, type BackendMessage, type Connection, type ShellInfo } from "../backend/backend";
-import type { Attachment, Change, Info, Me, Message, Network, Notification, Session, Settings, Transfer, UpdateSessionArgs, User } from "../backend/gen";
+import type { Change, Info, Me, Message, Network, Notification, Session, Settings, Transfer, User } from "../backend/gen";
 import type { Day } from "../shared/days";
 import { m, useLanguage } from "../shared/i18n.svelte";
-import { isolate } from "../shared/platform";
 import { Announcer } from "./announce.svelte";
+import { defaults } from "./defaults";
 import { Drafts } from "./drafts";
 import { Emojis } from "./emojis.svelte";
 import { Find } from "./find.svelte";
@@ -11,76 +11,18 @@ import { Notifications } from "./notifications.svelte";
 import { Operations } from "./operations";
 import { People, SEARCH_MS } from "./people.svelte";
 import { Pictures } from "./pictures";
+import type { Dialog, Route } from "./places";
 import { Search } from "./search.svelte";
-import { MUTED_ALWAYS, Sessions, isMuted, isUnread } from "./sessions.svelte";
+import { SessionOperations } from "./session-operations";
+import { Sessions, isMuted, isUnread } from "./sessions.svelte";
 import { Timeline } from "./timeline.svelte";
+import { Toasts } from "./toasts.svelte";
 import { Transfers } from "./transfers.svelte";
 import { Tray } from "./tray.svelte";
+import { Viewer } from "./viewer";
 import { quoteOf } from "./writing.svelte";
 
-/** What the main part of the window shows. */
-export type Route =
-  | { page: "nearby" }
-  | { page: "session"; sessionId: string }
-  | { page: "search" }
-  | { page: "notifications" }
-  | { page: "transfers" }
-  | { page: "settings"; section: SettingsSection }
-  | { page: "why" };
-
-export type SettingsSection = "profile" | "notifications" | "privacy" | "files" | "network" | "appearance" | "shortcuts";
-
-/** A dialog over the window. */
-export type Dialog =
-  | { kind: "switcher" }
-  | { kind: "shortcuts" }
-  | { kind: "address" }
-  | { kind: "close" }
-  | { kind: "date" }
-  | { kind: "pictures"; message: Message; pictures: readonly Attachment[]; at: number }
-  | { kind: "block"; user: User }
-  | { kind: "failure"; message: Message }
-  | { kind: "link"; href: string }
-  | { kind: "delete"; messages: readonly Message[] }
-  | { kind: "forward"; messages: readonly Message[] }
-  | { kind: "history"; message: Message }
-  | { kind: "reactions"; messageId: string }
-  | { kind: "timer"; sessionId: string };
-
-/** A short notice at the foot of the window. */
-export interface Toast {
-  id: number;
-  text: string;
-  kind: "info" | "error";
-}
-
-/** How long a toast stays; errors are read slower. */
-const TOAST_MS = { info: 4_000, error: 8_000 };
-const HOUR_MS = 3_600_000;
 const ZOOM = { least: 80, most: 160, step: 10 };
-
-const defaults: Settings = {
-  notifications: true,
-  preview: "full",
-  theme: "system",
-  language: "",
-  zoom: 100,
-  visibility: "everyone",
-  enterSends: true,
-  closeKeepsRunning: null,
-  autostart: false,
-  readReceipts: true,
-  sendTyping: true,
-  sharePresence: true,
-  awayAfterMinutes: 5,
-  quietEnabled: false,
-  quietFrom: "22:00",
-  quietTo: "07:00",
-  sound: "default",
-  notificationDays: 30,
-  autoAcceptBytes: 10_485_760,
-  downloadFolder: "",
-};
 
 /** Everything the window knows. It lives on one stream of changes; components draw it. */
 export class App {
@@ -99,6 +41,7 @@ export class App {
   readonly drafts: Drafts;
   readonly emojis = new Emojis();
   readonly operations: Operations;
+  readonly sessionOperations: SessionOperations;
   /** The search in everything; it stays as it was left. */
   readonly search: Search;
   readonly notifications: Notifications;
@@ -116,7 +59,7 @@ export class App {
   /** Whether the details of the open session stand beside it. */
   details = $state(false);
   dialog = $state.raw<Dialog | null>(null);
-  toasts = $state.raw<readonly Toast[]>([]);
+  readonly toasts = new Toasts();
   /** Whether a person can be looking: the window is visible and has the focus. */
   focused = $state(false);
   /** The current time, good to half a minute: for "today" and "last seen". */
@@ -135,19 +78,19 @@ export class App {
   dropped = $state.raw<readonly string[] | null>(null);
 
   #trays = new Map<string, Tray>();
-  #viewer = crypto.randomUUID();
-  #toastId = 0;
+  #viewer: Viewer;
   #stop: (() => void) | undefined;
   #queue: Change[] | null = [];
-  #told = "";
 
   constructor(backend: Backend) {
     this.backend = backend;
     this.search = new Search(backend);
-    this.notifications = new Notifications(backend);
-    this.transfers = new Transfers(backend);
+    this.notifications = new Notifications(backend, this.toasts);
+    this.transfers = new Transfers(backend, this.toasts.attempt);
     this.pictures = new Pictures(backend);
-    this.operations = new Operations(backend, (job) => this.attempt(job));
+    this.operations = new Operations(backend, this.toasts.attempt);
+    this.sessionOperations = new SessionOperations(backend, this.sessions, this.toasts);
+    this.#viewer = new Viewer(backend);
     this.drafts = new Drafts(async (sessionId, changed) => {
       try {
         this.sessions.apply(await this.backend.call("update_session", { sessionId, ...changed }));
@@ -246,7 +189,7 @@ export class App {
       await this.#load();
       await this.timeline?.reload();
       if (this.route.page === "notifications") await this.notifications.load();
-      this.#told = "";
+      this.#viewer.forget();
       this.tellFocus();
     } catch {
       // The link went again; coming back ends here once more.
@@ -346,7 +289,7 @@ export class App {
     this.find = null;
     void this.drafts.flush();
     // Whoever opens it has seen to it.
-    if (this.sessions.get(sessionId)?.markedUnread === true) void this.updateSession(sessionId, { markedUnread: false });
+    if (this.sessions.get(sessionId)?.markedUnread === true) void this.sessionOperations.update(sessionId, { markedUnread: false });
     this.route = { page: "session", sessionId };
     this.sessions.selected = sessionId;
     const timeline = new Timeline(this.backend, sessionId, () => this.me?.machineId ?? "");
@@ -368,13 +311,13 @@ export class App {
     }
     if (messageId !== undefined && (await timeline.show(messageId))) return;
     await timeline.open(this.sessions.get(sessionId));
-    if (messageId !== undefined && timeline.ready) this.toast(m.message_gone(), "error");
+    if (messageId !== undefined && timeline.ready) this.toasts.show(m.message_gone(), "error");
   }
 
   /** Goes to a message of the open conversation, however far back. */
   async showMessage(messageId: string): Promise<void> {
     const shown = (await this.timeline?.show(messageId)) ?? false;
-    if (!shown) this.toast(m.message_gone(), "error");
+    if (!shown) this.toasts.show(m.message_gone(), "error");
   }
 
   /** Goes to a day of the open conversation. */
@@ -382,7 +325,7 @@ export class App {
     this.dialog = null;
     const timeline = this.timeline;
     if (timeline === null || (await timeline.showDay(day))) return;
-    this.toast(timeline.error?.message ?? m.conversation_failed(), "error");
+    this.toasts.show(timeline.error?.message ?? m.conversation_failed(), "error");
   }
 
   /** Opens the bar that finds in the open conversation; without one, the search in everything. */
@@ -414,7 +357,7 @@ export class App {
       this.openSession(known.sessionId);
       return;
     }
-    await this.attempt(async () => {
+    await this.toasts.attempt(async () => {
       const { session } = await this.backend.call("create_session", { receiverUserId: userId });
       this.sessions.apply(session);
       this.openSession(session.sessionId);
@@ -461,17 +404,6 @@ export class App {
 
   // ---- What a person does -------------------------------------------------------------------------------------
 
-  /** Runs something a person asked for and says so when it fails. */
-  async attempt(job: () => Promise<void>): Promise<boolean> {
-    try {
-      await job();
-      return true;
-    } catch (cause) {
-      this.toast(BackendError.from(cause).message, "error");
-      return false;
-    }
-  }
-
   /** Begins an answer to a message of the open conversation. */
   reply(message: Message): void {
     this.timeline?.writing.reply(quoteOf(message));
@@ -494,30 +426,23 @@ export class App {
     return true;
   }
 
-  /** Agrees in a session how long messages are kept; 0 keeps them. */
-  async setTimer(sessionId: string, seconds: number): Promise<void> {
-    await this.attempt(async () => {
-      this.sessions.apply(await this.backend.call("set_timer", { sessionId, seconds }));
-    });
-  }
-
   async accept(userId: string): Promise<void> {
-    await this.attempt(async () => {
+    await this.toasts.attempt(async () => {
       this.#gotUser(await this.backend.call("accept_user", { userId }));
       this.composerCalls += 1;
     });
   }
 
   async block(user: User): Promise<void> {
-    await this.attempt(async () => {
+    await this.toasts.attempt(async () => {
       this.#gotUser(await this.backend.call("block_user", { userId: user.userId }));
       if (this.session?.peer?.userId === user.userId) this.back();
-      this.toast(m.blocked_toast({ name: user.name }), "info");
+      this.toasts.show(m.blocked_toast({ name: user.name }));
     });
   }
 
   async unblock(userId: string): Promise<void> {
-    await this.attempt(async () => this.#gotUser(await this.backend.call("unblock_user", { userId })));
+    await this.toasts.attempt(async () => this.#gotUser(await this.backend.call("unblock_user", { userId })));
   }
 
   #gotUser(user: User): void {
@@ -535,23 +460,9 @@ export class App {
     return tray;
   }
 
-  /** Fetches a file that is offered. */
-  async acceptAttachment(attachmentId: string): Promise<void> {
-    await this.attempt(async () => {
-      await this.backend.call("accept_attachment", { attachmentId });
-    });
-  }
-
-  /** Pauses, goes on with, or gives up what is on its way. */
-  async moveTransfer(command: "pause_transfer" | "resume_transfer" | "cancel_transfer", transferId: string): Promise<void> {
-    await this.attempt(async () => {
-      this.transfers.apply(await this.backend.call(command, { transferId }));
-    });
-  }
-
   /** Goes to what a notification tells of, and marks it read. */
   openNotification(notification: Notification): void {
-    if (!notification.read) void this.readNotification(notification.id);
+    if (!notification.read) void this.notifications.markRead(notification.id);
     const { kind, sessionId, messageId } = notification;
     if (kind === "network") this.go({ page: "why" });
     else if (sessionId !== null) {
@@ -561,73 +472,19 @@ export class App {
     } else if (notification.fromUserId !== null) void this.openUser(notification.fromUserId);
   }
 
-  async readNotification(notificationId: string): Promise<void> {
-    await this.attempt(async () => {
-      this.notifications.apply(await this.backend.call("mark_notification_read", { notificationId }));
-    });
-  }
-
-  async readAllNotifications(): Promise<void> {
-    await this.attempt(async () => {
-      await this.backend.call("mark_all_notifications_read", {});
-    });
-  }
-
-  async deleteNotification(notificationId: string): Promise<void> {
-    await this.attempt(async () => {
-      await this.backend.call("delete_notification", { notificationId });
-      this.notifications.remove([notificationId]);
-    });
-  }
-
-  /** Deletes the records that are older than the settings keep them. */
-  async cleanUpNotifications(): Promise<void> {
-    await this.attempt(async () => {
-      const { count } = await this.backend.call("cleanup_notifications", { daysOld: this.settings.notificationDays });
-      this.toast(m.notifications_cleaned({ count }), "info");
-    });
-  }
-
-  async updateSession(
-    sessionId: string,
-    patch: Omit<UpdateSessionArgs, "sessionId">,
-  ): Promise<boolean> {
-    return this.attempt(async () => {
-      this.sessions.apply(await this.backend.call("update_session", { sessionId, ...patch }));
-    });
-  }
-
-  /** Mutes a session for some hours or for good; `null` unmutes it. */
-  async mute(session: Session, hours: number | "always" | null): Promise<void> {
-    const until = hours === null ? null : hours === "always" ? MUTED_ALWAYS : new Date(Date.now() + hours * HOUR_MS).toISOString();
-    if (!(await this.updateSession(session.sessionId, { mutedUntil: until }))) return;
-    const name = isolate(session.title);
-    this.toast(until === null ? m.unmuted_toast({ name }) : m.muted_toast({ name }), "info");
-  }
-
   /** Mutes the open session for good, or unmutes it. */
   async toggleMute(): Promise<void> {
-    if (this.session !== undefined) await this.mute(this.session, isMuted(this.session, this.now) ? null : "always");
+    if (this.session !== undefined) await this.sessionOperations.mute(this.session, isMuted(this.session, this.now) ? null : "always");
   }
 
-  /** Puts a session aside, or back into the list. */
+  /** Puts a session aside, or back into the list; the open one is left. */
   async archive(session: Session, archived: boolean): Promise<void> {
-    if (!(await this.updateSession(session.sessionId, { archived }))) return;
+    if (!(await this.sessionOperations.archive(session, archived))) return;
     if (archived && this.session?.sessionId === session.sessionId) this.back();
-    this.toast(archived ? m.archived_toast() : m.unarchived_toast(), "info");
-  }
-
-  /** Marks a session as unread, so that it stands out, or as read, all of it. */
-  async markSession(session: Session, unread: boolean): Promise<void> {
-    const { sessionId } = session;
-    await this.attempt(async () => {
-      if (unread) this.sessions.apply(await this.backend.call("update_session", { sessionId, markedUnread: true }));
-      else this.sessions.apply(await this.backend.call("mark_session_read", { sessionId }));
-    });
   }
 
   async updateSettings(patch: Partial<Settings>): Promise<void> {
-    await this.attempt(() => this.changeSettings(patch));
+    await this.toasts.attempt(() => this.changeSettings(patch));
   }
 
   /** Changes settings, and rejects with what the node says against it. */
@@ -656,16 +513,6 @@ export class App {
     }
   }
 
-  toast(text: string, kind: Toast["kind"]): void {
-    const id = ++this.#toastId;
-    this.toasts = [...this.toasts.slice(-2), { id, text, kind }];
-    setTimeout(() => this.dismiss(id), TOAST_MS[kind]);
-  }
-
-  dismiss(id: number): void {
-    this.toasts = this.toasts.filter((one) => one.id !== id);
-  }
-
   // ---- Who looks ----------------------------------------------------------------------------------------------
 
   /** Follows the focus of the window. */
@@ -681,12 +528,6 @@ export class App {
   /** Tells the node what is on screen, so that it raises no notification for it. */
   tellFocus(): void {
     if (this.phase !== "ready") return;
-    const sessionId = this.route.page === "session" ? this.route.sessionId : undefined;
-    const told = `${sessionId ?? ""} ${this.focused}`;
-    if (told === this.#told) return;
-    this.#told = told;
-    this.backend.call("focus", { viewer: this.#viewer, sessionId, focused: this.focused }).catch(() => {
-      this.#told = "";
-    });
+    this.#viewer.tell(this.route.page === "session" ? this.route.sessionId : undefined, this.focused);
   }
 }

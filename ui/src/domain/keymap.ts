@@ -143,10 +143,10 @@ export function composerKey(
 }
 
 /** What a key does on a message that has the focus. */
-export type MessageKey = "menu" | "reply" | "edit" | "react" | "copy" | "select" | "delete";
+export type MessageKey = "menu" | "reply" | "edit" | "react" | "copy" | "select" | "info" | "delete";
 
 const messageKeys: Record<string, MessageKey> = {
-  enter: "menu", r: "reply", e: "edit", "+": "react", c: "copy", x: "select", delete: "delete",
+  enter: "menu", r: "reply", e: "edit", "+": "react", c: "copy", x: "select", i: "info", delete: "delete",
 };
 
 /** What a key asks for on a message; `undefined` when it is none of ours. */

@@ -1,6 +1,8 @@
 import { SvelteMap } from "svelte/reactivity";
 import { BackendError, type Backend } from "../backend/backend";
 import type { Notification, NotificationKind, NotificationStats } from "../backend/gen";
+import { m } from "../shared/i18n.svelte";
+import type { Toasts } from "./toasts.svelte";
 
 /** Records that are fetched at a time. */
 export const RECORDS = 50;
@@ -21,6 +23,7 @@ export class Notifications {
   #byId = new SvelteMap<string, Notification>();
   #next = $state<string | null>(null);
   #backend: Backend;
+  #toasts: Toasts;
   #generation = 0;
 
   readonly items: readonly Notification[] = $derived(
@@ -29,8 +32,9 @@ export class Notifications {
       .sort((a, b) => b.createdAt.localeCompare(a.createdAt) || b.id.localeCompare(a.id)),
   );
 
-  constructor(backend: Backend) {
+  constructor(backend: Backend, toasts: Toasts) {
     this.#backend = backend;
+    this.#toasts = toasts;
   }
 
   /** Whether older ones remain. */
@@ -98,6 +102,31 @@ export class Notifications {
 
   remove(ids: readonly string[]): void {
     for (const id of ids) this.#byId.delete(id);
+  }
+
+  async markRead(notificationId: string): Promise<void> {
+    await this.#toasts.attempt(async () => {
+      this.apply(await this.#backend.call("mark_notification_read", { notificationId }));
+    });
+  }
+
+  async markAllRead(): Promise<void> {
+    await this.#toasts.attempt(async () => void (await this.#backend.call("mark_all_notifications_read", {})));
+  }
+
+  async delete(notificationId: string): Promise<void> {
+    await this.#toasts.attempt(async () => {
+      await this.#backend.call("delete_notification", { notificationId });
+      this.remove([notificationId]);
+    });
+  }
+
+  /** Deletes those that are older than so many days. */
+  async cleanUp(daysOld: number): Promise<void> {
+    await this.#toasts.attempt(async () => {
+      const { count } = await this.#backend.call("cleanup_notifications", { daysOld });
+      this.#toasts.show(m.notifications_cleaned({ count }));
+    });
   }
 
   #ask(before?: string) {

@@ -1,12 +1,10 @@
 import type { Backend } from "../backend/backend";
 import type { Message } from "../backend/gen";
 import type { MessageKey } from "./keymap";
+import type { Attempt } from "./toasts.svelte";
 
 /** How long after it was written a message can be changed. The node decides; this is said early. */
 export const EDIT_WINDOW_MS = 24 * 3_600_000;
-
-/** Runs something a person asked for and says so when it fails; tells whether it went well. */
-export type Attempt = (job: () => Promise<void>) => Promise<boolean>;
 
 /**
  * What a person does with messages that are there. Nothing is changed here: the node answers within milliseconds, and
@@ -74,6 +72,8 @@ export function allows(message: Message, act: MessageKey, { me, now, writable }:
     case "menu":
     case "delete":
       return true;
+    case "info":
+      return isAlive(message);
     case "copy":
       return isAlive(message) && message.message !== "";
     case "select":

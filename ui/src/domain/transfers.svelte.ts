@@ -1,6 +1,7 @@
 import { SvelteMap } from "svelte/reactivity";
 import type { Backend } from "../backend/backend";
 import type { Attachment, Transfer } from "../backend/gen";
+import type { Attempt } from "./toasts.svelte";
 
 /** Whether something is still to come of it. */
 export function isOpen(transfer: Pick<Transfer, "state">): boolean {
@@ -13,14 +14,16 @@ export class Transfers {
   ready = $state(false);
   #byId = new SvelteMap<string, Transfer>();
   #backend: Backend;
+  #attempt: Attempt;
 
   /** Those under way first, then the newest. */
   readonly items: readonly Transfer[] = $derived([...this.#byId.values()].sort((a, b) => Number(isOpen(b)) - Number(isOpen(a))));
   readonly running: readonly Transfer[] = $derived([...this.#byId.values()].filter((one) => one.state === "transferring"));
   readonly open: readonly Transfer[] = $derived([...this.#byId.values()].filter(isOpen));
 
-  constructor(backend: Backend) {
+  constructor(backend: Backend, attempt: Attempt) {
     this.#backend = backend;
+    this.#attempt = attempt;
   }
 
   async load(): Promise<void> {
@@ -36,6 +39,16 @@ export class Transfers {
 
   apply(transfer: Transfer): void {
     this.#byId.set(transfer.transferId, transfer);
+  }
+
+  /** Fetches a file that is offered. */
+  async accept(attachmentId: string): Promise<void> {
+    await this.#attempt(async () => void (await this.#backend.call("accept_attachment", { attachmentId })));
+  }
+
+  /** Pauses, goes on with, or gives up what is on its way. */
+  async move(command: "pause_transfer" | "resume_transfer" | "cancel_transfer", transferId: string): Promise<void> {
+    await this.#attempt(async () => this.apply(await this.#backend.call(command, { transferId })));
   }
 
   /** How far an attachment is now: the transfer knows of progress earlier than the message does. */

@@ -56,8 +56,9 @@ export function operate(fake: FakeBackend, name: string, args: unknown): unknown
     case "message_history":
       return { items: fake.versions.get((args as Args["message_history"]).messageId) ?? [] };
     case "message_receipts": {
-      const { receiverUserId, deliveredAt, readAt } = fake.find((args as Args["message_receipts"]).messageId);
-      return { items: [{ userId: receiverUserId ?? "", deliveredAt, readAt }] };
+      const { sessionId, senderUserId, deliveredAt, readAt } = fake.find((args as Args["message_receipts"]).messageId);
+      const userId = fake.row(sessionId).peer?.userId ?? "";
+      return { items: senderUserId === ME ? [{ userId, deliveredAt, readAt }] : [] };
     }
     case "typing":
       return { ok: true };

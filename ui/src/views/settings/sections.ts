@@ -5,7 +5,7 @@ import Lock from "@lucide/svelte/icons/lock";
 import Network from "@lucide/svelte/icons/network";
 import Palette from "@lucide/svelte/icons/palette";
 import UserRound from "@lucide/svelte/icons/user-round";
-import type { SettingsSection } from "../../domain/app.svelte";
+import type { SettingsSection } from "../../domain/places";
 import { m } from "../../shared/i18n.svelte";
 import { fold } from "../../shared/text";
 
