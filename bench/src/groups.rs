@@ -2,6 +2,7 @@
 
 mod delivery;
 mod discovery;
+mod history;
 mod memory;
 mod references;
 mod start;
@@ -29,6 +30,8 @@ pub(crate) enum Group {
     Delivery,
     /// How long a start takes.
     Start,
+    /// A long session: open, page, jump, search.
+    History,
     /// How much memory a headless node uses.
     Memory,
     /// How soon the window is there, and how much memory the whole application uses.
@@ -63,6 +66,7 @@ pub(crate) fn measure(groups: &[Group], rounds: u32, dir: &Path) -> Result<()> {
             Group::Discovery => discovery::measure(&bench),
             Group::Delivery => delivery::measure(&bench),
             Group::Start => start::measure(&bench),
+            Group::History => history::measure(&bench),
             Group::Memory => memory::measure(&bench),
             Group::Window => window::measure(&bench),
         };

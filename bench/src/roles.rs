@@ -3,6 +3,7 @@
 mod disk;
 mod echo;
 mod floor;
+mod history;
 mod landline;
 
 use std::io::Read;
@@ -43,6 +44,8 @@ pub(crate) enum Role {
     LandlineReceive(Receive),
     /// Landline's node: sends.
     LandlineSend(Send),
+    /// Landline's node with one long session: opens, pages and searches it.
+    LandlineHistory(History),
     /// Landline's node with discovery: reports whom it sees and links with.
     LandlineWatch {
         /// Its profile.
@@ -79,6 +82,17 @@ pub(crate) struct Send {
     window: usize,
 }
 
+/// A long session.
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Where its profile is made.
+    #[arg(long)]
+    dir: PathBuf,
+    /// How many messages.
+    #[arg(long)]
+    count: usize,
+}
+
 impl Role {
     pub(crate) fn run(self) -> Result<()> {
         match self {
@@ -88,6 +102,7 @@ impl Role {
             Self::FloorSend(send) => floor::send(&send),
             Self::LandlineReceive(receive) => landline::receive(&receive),
             Self::LandlineSend(send) => landline::send(&send),
+            Self::LandlineHistory(history) => history::run(&history),
             Self::LandlineWatch { dir, name } => landline::watch(&dir, &name),
         }
     }

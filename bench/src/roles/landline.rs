@@ -15,7 +15,7 @@ use serde_json::json;
 use super::{MESSAGE_BYTES, Receive, Send, report, say, until_input_closes};
 
 /// A profile in this folder, on loopback, without discovery and without the system's key ring.
-fn config(dir: &Path, name: &str) -> Config {
+pub(super) fn config(dir: &Path, name: &str) -> Config {
     let mut config = Config::new(dir);
     config.name = Some(name.to_owned());
     config.listen = ([127, 0, 0, 1], 0).into();
@@ -25,7 +25,7 @@ fn config(dir: &Path, name: &str) -> Config {
     config
 }
 
-fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(work)
 }
 
