@@ -2,6 +2,7 @@
 
 mod delivery;
 mod discovery;
+mod files;
 mod history;
 mod memory;
 mod references;
@@ -28,6 +29,8 @@ pub(crate) enum Group {
     Discovery,
     /// How long a message takes, and how many go at once.
     Delivery,
+    /// How fast files go, and how messages go beside them.
+    Files,
     /// How long a start takes.
     Start,
     /// A long session: open, page, jump, search.
@@ -65,6 +68,7 @@ pub(crate) fn measure(groups: &[Group], rounds: u32, dir: &Path) -> Result<()> {
             Group::References => references::measure(&bench),
             Group::Discovery => discovery::measure(&bench),
             Group::Delivery => delivery::measure(&bench),
+            Group::Files => files::measure(&bench),
             Group::Start => start::measure(&bench),
             Group::History => history::measure(&bench),
             Group::Memory => memory::measure(&bench),

@@ -1,7 +1,9 @@
 //! The programs that are measured. Each prints JSON lines; a receiver runs until its standard input closes.
 
+mod copy;
 mod disk;
 mod echo;
+mod files;
 mod floor;
 mod history;
 mod landline;
@@ -36,6 +38,15 @@ pub(crate) enum Role {
         #[arg(long)]
         count: usize,
     },
+    /// Sends a file by plain TCP from one thread to another, and reports how long it took.
+    Copy {
+        /// What to send.
+        #[arg(long)]
+        file: PathBuf,
+        /// Where it arrives.
+        #[arg(long)]
+        to: PathBuf,
+    },
     /// The least that does the job: receives, commits, acknowledges.
     FloorReceive(Receive),
     /// The least that does the job: commits, sends, awaits acknowledgements.
@@ -44,6 +55,8 @@ pub(crate) enum Role {
     LandlineReceive(Receive),
     /// Landline's node: sends.
     LandlineSend(Send),
+    /// Landline's node: sends a file.
+    LandlineGive(Give),
     /// Landline's node with one long session: opens, pages and searches it.
     LandlineHistory(History),
     /// Landline's node with discovery: reports whom it sees and links with.
@@ -82,6 +95,23 @@ pub(crate) struct Send {
     window: usize,
 }
 
+/// A sender of a file.
+#[derive(Debug, Args)]
+pub(crate) struct Give {
+    /// Its profile.
+    #[arg(long)]
+    dir: PathBuf,
+    /// Whom to send to.
+    #[arg(long)]
+    to: SocketAddr,
+    /// What to send.
+    #[arg(long)]
+    file: PathBuf,
+    /// Whether messages go before and beside it, one by one, and are timed.
+    #[arg(long)]
+    chat: bool,
+}
+
 /// A long session.
 #[derive(Debug, Args)]
 pub(crate) struct History {
@@ -97,11 +127,13 @@ impl Role {
     pub(crate) fn run(self) -> Result<()> {
         match self {
             Self::Echo { count } => echo::run(count),
+            Self::Copy { file, to } => copy::run(&file, &to),
             Self::Disk { dir, count } => disk::run(&dir, count),
             Self::FloorReceive(receive) => floor::receive(&receive),
             Self::FloorSend(send) => floor::send(&send),
             Self::LandlineReceive(receive) => landline::receive(&receive),
             Self::LandlineSend(send) => landline::send(&send),
+            Self::LandlineGive(give) => files::give(&give),
             Self::LandlineHistory(history) => history::run(&history),
             Self::LandlineWatch { dir, name } => landline::watch(&dir, &name),
         }
@@ -115,8 +147,11 @@ fn say(value: &Value) {
 
 /// Prints what a sender measured: how long each message took, and all of them together.
 fn report(each: &[Duration], together: Duration) {
-    let micros: Vec<_> = each.iter().map(|time| time.as_secs_f64() * 1e6).collect();
-    say(&json!({ "micros": micros, "seconds": together.as_secs_f64() }));
+    say(&json!({ "micros": micros(each), "seconds": together.as_secs_f64() }));
+}
+
+fn micros(each: &[Duration]) -> Vec<f64> {
+    each.iter().map(|time| time.as_secs_f64() * 1e6).collect()
 }
 
 /// Waits until whoever started this has had enough.

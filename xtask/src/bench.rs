@@ -20,7 +20,7 @@ pub(crate) struct Options {
 
 /// Builds and measures.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    packages::ensure(For::Window)?;
+    packages::ensure(For::Bench)?;
     ui::build(workspace)?;
     let build = ["build", "--locked", "--release", "--package", "landline-bench", "--package", "landline-cli"];
     workspace.cargo(build).run()?;

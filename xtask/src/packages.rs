@@ -62,6 +62,8 @@ pub(crate) enum For {
     Window,
     /// Building and running the headless node only.
     Node,
+    /// Measuring beside references.
+    Bench,
     /// Everything that `cargo xtask test` does, beyond the window.
     Tests,
 }
@@ -100,6 +102,14 @@ const WINDOW: &[Need] = &[
     },
 ];
 
+const DISPLAY: Need = Need {
+    why: "a display without a screen",
+    probe: Probe::Program("Xvfb"),
+    apt: &["xvfb"],
+    dnf: &["xorg-x11-server-Xvfb"],
+    pacman: &["xorg-server-xvfb"],
+};
+
 const TESTS: &[Need] = &[
     Need {
         why: "drives the real window in tests",
@@ -109,13 +119,7 @@ const TESTS: &[Need] = &[
         dnf: &["/usr/bin/WebKitWebDriver"],
         pacman: &["webkitgtk-6.0"],
     },
-    Need {
-        why: "a display without a screen",
-        probe: Probe::Program("Xvfb"),
-        apt: &["xvfb"],
-        dnf: &["xorg-x11-server-Xvfb"],
-        pacman: &["xorg-server-xvfb"],
-    },
+    DISPLAY,
     Need {
         why: "a private message bus for each test",
         probe: Probe::Program("dbus-daemon"),
@@ -195,10 +199,30 @@ const TESTS: &[Need] = &[
     },
 ];
 
+const BENCH: &[Need] = &[
+    DISPLAY,
+    Need {
+        why: "sends a file by TLS, to compare with",
+        probe: Probe::Program("nginx"),
+        apt: &["nginx-light"],
+        dnf: &["nginx"],
+        pacman: &["nginx"],
+    },
+    Need { why: "receives it", probe: Probe::Program("curl"), apt: &["curl"], dnf: &["curl"], pacman: &["curl"] },
+    Need {
+        why: "makes the certificate for it",
+        probe: Probe::Program("openssl"),
+        apt: &["openssl"],
+        dnf: &["openssl"],
+        pacman: &["openssl"],
+    },
+];
+
 fn needs(purpose: For) -> Vec<&'static Need> {
     match purpose {
         For::Node => NODE.iter().collect(),
         For::Window => NODE.iter().chain(WINDOW).collect(),
+        For::Bench => NODE.iter().chain(WINDOW).chain(BENCH).collect(),
         For::Tests => NODE.iter().chain(WINDOW).chain(TESTS).collect(),
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use node::view::{Change, Message, MessageState, Presence};
+use node::view::{Change, Message, MessageState, Presence, TransferState};
 use node::{Changes, Config, KeyStore, Node, SendRequest};
 use serde_json::json;
 
@@ -34,19 +35,26 @@ async fn input_closes() -> Result<()> {
     Ok(tokio::task::spawn_blocking(until_input_closes).await?)
 }
 
-/// Accepts whoever asks.
+/// Accepts whoever asks, and every file; says when one has come.
 pub(super) fn receive(options: &Receive) -> Result<()> {
     block_on(async {
         let node = Node::start(config(&options.dir, "receiver")).await?;
+        let folder = options.dir.join("received");
+        node.update_settings(json!({ "downloadFolder": folder, "autoAcceptBytes": 1_u64 << 40 })).await?;
         let mut changes = node.changes();
         say(&json!({ "ready": true, "listen": node.listen_addr().to_string() }));
         let serve = async {
             while let Some(change) = changes.next().await {
-                let Ok(Change::SessionChanged { session, .. }) = change else { continue };
-                if session.request
-                    && let Some(peer) = session.peer
-                {
-                    node.accept(&peer.machine_id).await?;
+                match change {
+                    Ok(Change::SessionChanged { session, .. }) if session.request => {
+                        if let Some(peer) = session.peer {
+                            node.accept(&peer.machine_id).await?;
+                        }
+                    }
+                    Ok(Change::TransferChanged { transfer }) if transfer.state == TransferState::Complete => {
+                        say(&json!({ "received": transfer.name }));
+                    }
+                    _ => {}
                 }
             }
             Ok(())
@@ -60,21 +68,26 @@ pub(super) fn receive(options: &Receive) -> Result<()> {
     })
 }
 
+/// A node, and its session with another that has accepted it: nothing is held back when measuring begins.
+pub(super) async fn acquainted(dir: &Path, with: SocketAddr) -> Result<(Node, String)> {
+    let node = Node::start(config(dir, "sender")).await?;
+    let peer = node.add_address(&with.to_string()).await?;
+    let (session, _) = node.create_session(&peer.machine_id).await?;
+    let session = session.session_id;
+    let mut changes = node.changes();
+    // The first message is the request. One larger than a request may be gets through once it is accepted.
+    for text in ["x".repeat(MESSAGE_BYTES), "y".repeat(8 * 1024)] {
+        let message = say_this(&node, &session, text).await?;
+        until_delivered(&mut changes, &message.id).await?;
+    }
+    Ok((node, session))
+}
+
 pub(super) fn send(options: &Send) -> Result<()> {
     block_on(async {
-        let node = Node::start(config(&options.dir, "sender")).await?;
-        let peer = node.add_address(&options.to.to_string()).await?;
-        let (session, _) = node.create_session(&peer.machine_id).await?;
-        let session = session.session_id;
+        let (node, session) = acquainted(&options.dir, options.to).await?;
         let mut changes = node.changes();
-
-        // The first message is the request; what is measured begins when the other side has accepted.
-        let first = send_one(&node, &session).await?;
-        let mut waiting = HashMap::from([(first.id, Instant::now())]);
-        while !waiting.is_empty() {
-            delivered(&mut changes, &mut waiting).await?;
-        }
-        until_accepted(&node, &session).await?;
+        let mut waiting: HashMap<String, Instant> = HashMap::new();
 
         let began = Instant::now();
         let mut each: Vec<Duration> = Vec::with_capacity(options.count);
@@ -115,15 +128,14 @@ pub(super) fn send(options: &Send) -> Result<()> {
     })
 }
 
-async fn send_one(node: &Node, session: &str) -> Result<Message> {
-    let request = SendRequest {
-        session: session.to_owned(),
-        message: "x".repeat(MESSAGE_BYTES),
-        attachments: Vec::new(),
-        temp_id: None,
-        caller: "bench".to_owned(),
-        ..SendRequest::default()
-    };
+/// Sends one message of the usual length.
+pub(super) async fn send_one(node: &Node, session: &str) -> Result<Message> {
+    say_this(node, session, "x".repeat(MESSAGE_BYTES)).await
+}
+
+async fn say_this(node: &Node, session: &str, message: String) -> Result<Message> {
+    let session = session.to_owned();
+    let request = SendRequest { session, message, caller: "bench".to_owned(), ..SendRequest::default() };
     Ok(node.send_message(request).await?)
 }
 
@@ -134,30 +146,11 @@ fn now_delivered(change: Change) -> Option<Message> {
     }
 }
 
-async fn delivered(changes: &mut Changes, waiting: &mut HashMap<String, Instant>) -> Result<()> {
-    let change = changes.next().await.context("the node ended")??;
-    if let Some(message) = now_delivered(change) {
-        waiting.remove(&message.id);
-    }
-    Ok(())
-}
-
-/// Until a message larger than a request may hold gets through, so that nothing is held back when measuring begins.
-async fn until_accepted(node: &Node, session: &str) -> Result<()> {
-    let mut changes = node.changes();
-    let request = SendRequest {
-        session: session.to_owned(),
-        message: "y".repeat(8 * 1024),
-        attachments: Vec::new(),
-        temp_id: None,
-        caller: "bench".to_owned(),
-        ..SendRequest::default()
-    };
-    let large = node.send_message(request).await?;
+async fn until_delivered(changes: &mut Changes, id: &str) -> Result<()> {
     loop {
-        match now_delivered(changes.next().await.context("the node ended")??) {
-            Some(message) if message.id == large.id => return Ok(()),
-            _ => {}
+        let change = changes.next().await.context("the node ended")??;
+        if now_delivered(change).is_some_and(|message| message.id == id) {
+            return Ok(());
         }
     }
 }
