@@ -16,6 +16,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
+use thread_priority::{ThreadPriority, set_current_thread_priority};
 use tokio::{sync::oneshot, task::AbortHandle};
 use tokio_util::{
     sync::{CancellationToken, WaitForCancellationFutureOwned},
@@ -27,6 +28,9 @@ use tokio_util::{
 /// Three seconds: long enough for a goodbye on the network (one second for mDNS), short enough that quitting feels
 /// immediate.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
+
+/// What a background thread runs at, of 0 to 99 with 50 as usual: on Linux a niceness of 9.
+const BACKGROUND: u8 = 25;
 
 /// Owner of a group of tasks. Not cloneable: whoever holds it ends them.
 ///
@@ -184,6 +188,43 @@ impl Spawner {
         async move { answer.await.map_err(|_| TaskEnded) }
     }
 
+    /// Runs `job` on a thread of its own that gives way to all others, and gives its result: for what takes long and
+    /// must not hold up what is quick, such as hashing and storing a file while messages come and go. Shutdown waits
+    /// for it, so it must end when what it reads from or writes to ends.
+    ///
+    /// # Errors
+    /// [`TaskEnded`] when the group is shut down, no thread can be had, or the job panicked.
+    pub fn spawn_background<T, F>(
+        &self,
+        name: &'static str,
+        job: F,
+    ) -> impl Future<Output = Result<T, TaskEnded>> + Send + use<T, F>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        if !self.inner.lock().closed {
+            let running = self.inner.tracker.token();
+            let work = move || {
+                let _running = running;
+                // Without it the job runs as any other.
+                match ThreadPriority::try_from(BACKGROUND).map(set_current_thread_priority) {
+                    Ok(Ok(())) => {}
+                    outcome => tracing::debug!(?outcome, task = name, "the thread could not be made to give way"),
+                }
+                match std::panic::catch_unwind(AssertUnwindSafe(job)) {
+                    Ok(value) => drop(reply.send(value)),
+                    Err(panic) => report_panic(name, panic.as_ref()),
+                }
+            };
+            if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(work) {
+                tracing::error!(%error, task = name, "no thread could be started");
+            }
+        }
+        async move { answer.await.map_err(|_| TaskEnded) }
+    }
+
     /// Resolves when the group is asked to stop. A task that has to tidy up selects on it.
     pub fn stopping(&self) -> WaitForCancellationFutureOwned {
         self.inner.stop.clone().cancelled_owned()
@@ -327,7 +368,39 @@ mod tests {
         let ended: Result<(), _> = tasks.spawn_blocking("bad too", || panic!("expected in this test")).await;
         assert_eq!(ended, Err(TaskEnded));
         assert_eq!(tasks.spawn_blocking("good", || 7).await, Ok(7));
+        let ended: Result<(), _> =
+            tasks.spawner().spawn_background("bad too", || panic!("expected in this test")).await;
+        assert_eq!(ended, Err(TaskEnded));
         tasks.shutdown().await;
+        assert_eq!(tasks.spawner().spawn_background("late", || 7).await, Err(TaskEnded), "because the group is closed");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_runs_in_the_background_gives_way() {
+        // proc(5): the nineteenth field, counted from the state behind the name in parentheses the seventeenth.
+        let niceness = || {
+            let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+            stat.rsplit_once(") ").unwrap().1.split(' ').nth(16).unwrap().parse::<i32>().unwrap()
+        };
+        let tasks = Tasks::new();
+        let usual = tasks.spawn_blocking("usual", niceness).await.unwrap();
+        let background = tasks.spawner().spawn_background("background", niceness).await.unwrap();
+        assert!(background > usual, "because a nicer thread runs when the others rest: {background} and {usual}");
+        tasks.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn shutdown_waits_for_the_background() {
+        let tasks = Tasks::new();
+        let (go, may_go) = std::sync::mpsc::channel::<()>();
+        let work = tasks.spawner().spawn_background("background", move || may_go.recv().is_ok());
+        let ending = tasks.shutdown();
+        tokio::pin!(ending);
+        assert!(futures_util::poll!(&mut ending).is_pending(), "because the job still runs");
+        go.send(()).unwrap();
+        ending.await;
+        assert_eq!(work.await, Ok(true));
     }
 
     #[tokio::test]

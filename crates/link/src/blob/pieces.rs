@@ -27,7 +27,7 @@ const PIECES: usize = 4;
 pub(crate) fn outgoing(mut content: Content, from: u64, stall: Duration, spawner: &Spawner) -> Outgoing {
     let (to, pieces) = mpsc::channel(PIECES);
     let handle = Handle::current();
-    let job = spawner.spawn_blocking("send a blob", move || {
+    let job = spawner.spawn_background("send a blob", move || {
         let mut writer = Writer { to: to.clone(), gathered: BytesMut::new(), handle, stall };
         let outcome = stream::encode(&mut content, from, &mut writer)
             .and_then(|()| writer.flush().map_err(|_| BlobError::Broken("the other side left".into())));
@@ -75,7 +75,8 @@ impl Write for Writer {
             return Ok(());
         }
         let piece = std::mem::replace(&mut self.gathered, BytesMut::with_capacity(PIECE_BYTES + PIECE_BYTES / 4));
-        let sent = self.handle.block_on(tokio::time::timeout(self.stall, self.to.send(Ok(piece.freeze()))));
+        let sending = async { tokio::time::timeout(self.stall, self.to.send(Ok(piece.freeze()))).await };
+        let sent = self.handle.block_on(sending);
         match sent {
             Ok(Ok(())) => Ok(()),
             _ => Err(io::ErrorKind::ConnectionReset.into()),
@@ -94,7 +95,7 @@ pub(crate) async fn incoming<E: std::fmt::Display>(
     spawner: &Spawner,
 ) -> Result<(), BlobError> {
     let (to, pieces) = mpsc::channel(PIECES);
-    let job = spawner.spawn_blocking("receive a blob", move || {
+    let job = spawner.spawn_background("receive a blob", move || {
         stream::decode(Pieces { pieces, current: Bytes::new() }, blob, from, &mut *sink)
     });
     tokio::pin!(job);

@@ -4,16 +4,20 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, BodyDataStream},
     extract::{ConnectInfo, Path, Request, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
     routing::get,
 };
+use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
 
 use super::{BlobCall, BlobDesk, BlobError, BlobRefusal, pieces, stream};
 use crate::{listener::Caller, tasks::Spawner};
+
+/// How long the rest of a refused blob is read: until whoever brings it has read the answer.
+const UNREAD: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 struct Door {
@@ -55,31 +59,54 @@ async fn give(
 async fn take(
     State(door): State<Door>,
     ConnectInfo(caller): ConnectInfo<Caller>,
-    Path((hash, from)): Path<(String, u64)>,
+    Path(path): Path<(String, u64)>,
     request: Request,
 ) -> Response {
     caller.routed.store(true, Ordering::Relaxed);
-    let Some(hash) = parse_hash(&hash) else { return refused(BlobRefusal::Unasked) };
-    let (reply, answer) = oneshot::channel();
-    (door.desk)(BlobCall::Put { peer: caller.machine, hash, from, reply });
-    let intake = match answer.await {
-        Ok(Ok(intake)) if stream::can_begin(&intake.blob, from) => intake,
-        Ok(Ok(_)) => return refused(BlobRefusal::Unasked),
-        Ok(Err(refusal)) => return refused(refusal),
-        Err(_) => return refused(BlobRefusal::Busy),
+    let mut body = request.into_body().into_data_stream();
+    let taken = bring(&door, &caller, &path, &mut body).await;
+    let answer = match taken {
+        Ok(()) => return closing(StatusCode::NO_CONTENT.into_response()),
+        Err(refusal) => refused(refusal),
     };
-    let body = request.into_body().into_data_stream();
+    // Closed while the other side still writes, the connection would be reset, and the answer lost.
+    let stopping = door.spawner.stopping();
+    door.spawner.spawn("let a refused blob end", async move {
+        let rest = async { while let Some(Ok(_)) = body.next().await {} };
+        tokio::select! {
+            _ = tokio::time::timeout(UNREAD, rest) => {}
+            () = stopping => {}
+        }
+    });
+    answer
+}
+
+/// Takes a blob that is brought, unless something is against it.
+async fn bring(
+    door: &Door,
+    caller: &Caller,
+    path: &(String, u64),
+    body: &mut BodyDataStream,
+) -> Result<(), BlobRefusal> {
+    let (hash, from) = path;
+    let hash = parse_hash(hash).ok_or(BlobRefusal::Unasked)?;
+    let (reply, answer) = oneshot::channel();
+    (door.desk)(BlobCall::Put { peer: caller.machine, hash, from: *from, reply });
+    let intake = answer.await.unwrap_or(Err(BlobRefusal::Busy))?;
+    if !stream::can_begin(&intake.blob, *from) {
+        return Err(BlobRefusal::Unasked);
+    }
     let super::Intake { blob, sink, cancel, ended } = intake;
-    let outcome = pieces::incoming(body, blob, from, sink, &cancel, door.stall, &door.spawner).await;
-    let answer = match &outcome {
-        Ok(()) => closing(StatusCode::NO_CONTENT.into_response()),
-        Err(BlobError::Mismatch) => refused(BlobRefusal::Mismatch),
-        Err(BlobError::Sink(error)) if error.kind() == std::io::ErrorKind::StorageFull => refused(BlobRefusal::NoRoom),
-        Err(_) => refused(BlobRefusal::Unreadable),
+    let outcome = pieces::incoming(body, blob, *from, sink, &cancel, door.stall, &door.spawner).await;
+    let taken = match &outcome {
+        Ok(()) => Ok(()),
+        Err(BlobError::Mismatch) => Err(BlobRefusal::Mismatch),
+        Err(BlobError::Sink(error)) if error.kind() == std::io::ErrorKind::StorageFull => Err(BlobRefusal::NoRoom),
+        Err(_) => Err(BlobRefusal::Unreadable),
     };
     // Who asked may have given up.
     drop(ended.send(outcome));
-    answer
+    taken
 }
 
 fn refused(refusal: BlobRefusal) -> Response {
