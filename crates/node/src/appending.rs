@@ -191,6 +191,7 @@ impl<'a> Batch<'a> {
         }
         let message = MessageBody { expires_after: Some(open.timer).filter(|seconds| *seconds > 0), ..message };
         store::drafts::sent(tx, open.key, uploads)?;
+        store::uploads::sent(tx, uploads)?;
         self.push_row(tx, open, &Body::Message(message), temp_id)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use store::removal::{self, Removed};
+use store::removal::{self, Received, Removed};
 use store::{EventKey, StoreError};
 use tokio::time::{Instant, timeout};
 
@@ -46,7 +46,8 @@ async fn round(core: &Core, retained: &mut Option<Instant>) -> Result<Duration, 
     loop {
         let now_ms = core.clock.wall_ms();
         let due = core.store.read(move |reader| removal::expired(reader, now_ms, PART)).await?;
-        if remove(core, due).await? == 0 {
+        // Whoever wrote them wanted them to go, with what they carried.
+        if remove(core, due, Received::Removed).await? == 0 {
             break;
         }
     }
@@ -57,7 +58,7 @@ async fn round(core: &Core, retained: &mut Option<Instant>) -> Result<Duration, 
             loop {
                 let old = move |reader: &store::Reader<'_>| removal::outdated(reader, session, before_ms, PART);
                 let due = core.store.read(old).await?;
-                if remove(core, due).await? == 0 {
+                if remove(core, due, Received::Kept).await? == 0 {
                     break;
                 }
             }
@@ -71,11 +72,11 @@ async fn round(core: &Core, retained: &mut Option<Instant>) -> Result<Duration, 
     Ok(until.map_or(LOOK, |until| until.min(LOOK)))
 }
 
-async fn remove(core: &Core, keys: Vec<EventKey>) -> Result<usize, StoreError> {
+async fn remove(core: &Core, keys: Vec<EventKey>, received: Received) -> Result<usize, StoreError> {
     if keys.is_empty() {
         return Ok(0);
     }
-    let removed = core.store.write(move |tx| removal::remove(tx, &keys)).await?;
+    let removed = core.store.write(move |tx| removal::remove(tx, &keys, received)).await?;
     tell(core, &removed);
     Ok(removed.len())
 }

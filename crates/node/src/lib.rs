@@ -12,6 +12,7 @@ mod contacts;
 mod conversations;
 mod core;
 mod dispatch;
+mod erasing;
 mod error;
 mod expiring;
 mod files;

@@ -2,6 +2,7 @@
 
 use proto::{emoji, limits};
 use store::messages::SendState;
+use store::removal::Received;
 use tokio::sync::oneshot;
 
 use crate::conversations::{no_message, no_session, parse_mentions, parse_message, parse_session, shutting_down};
@@ -46,7 +47,7 @@ impl Node {
         }
         let view = Sides::of(self.core(), peer.as_ref()).message(&row);
         let key = row.key;
-        let removed = self.core().store.write(move |tx| store::removal::remove(tx, &[key])).await?;
+        let removed = self.core().store.write(move |tx| store::removal::remove(tx, &[key], Received::Kept)).await?;
         if removed.is_empty() {
             return Err(no_message(message));
         }

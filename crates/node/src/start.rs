@@ -23,7 +23,9 @@ use crate::people::People;
 use crate::profile::OwnProfile;
 use crate::profile_dir::ProfileDir;
 use crate::settings::Kept;
-use crate::{Config, KeyStorage, StartError, centre, expiring, files, indexing, neighbours, outgoing, publishing};
+use crate::{
+    Config, KeyStorage, StartError, centre, erasing, expiring, files, indexing, neighbours, outgoing, publishing,
+};
 
 /// Longest typed address: a host name has 253 bytes at most (RFC 1035), and a port six.
 pub(crate) const ADDRESS_BYTES: usize = 260;
@@ -165,6 +167,7 @@ async fn run(config: &Config, opened: &Opened, spawner: &Spawner) -> Result<(Arc
     until_stopped(spawner, "indexing", indexing::run(core.clone()));
     until_stopped(spawner, "notification centre", centre::run(core.clone()));
     until_stopped(spawner, "expiring", expiring::run(core.clone()));
+    until_stopped(spawner, "erasing", erasing::run(core.clone()));
     let noticing = core.clone();
     until_stopped(spawner, "notices", async move { noticing.notices.run(noticing.clone()).await });
     Ok((core, listen))

@@ -6,7 +6,8 @@ use rusqlite::Row;
 
 use crate::columns::{Fixed, exact, machine_id, message_id, optional_unsigned, session_id, unsigned};
 use crate::messages::Message;
-use crate::{EventKey, Reader, StoreError, Tx, machines};
+use crate::removal::Received;
+use crate::{EventKey, Reader, StoreError, Tx, machines, sources};
 
 pub(crate) const DDL: &str = "\
 CREATE TABLE attachments (
@@ -444,30 +445,32 @@ pub fn set_place(tx: &Tx<'_>, id: AttachmentId, part: Option<&str>, path: Option
 
 /// Forgets the attachments of a message. What lay on this machine for them alone is doomed: see [`doomed`]. The person's
 /// own files, which were sent from where they are, stay.
-///
-/// # Errors
-///
-/// As any write.
-pub fn remove(tx: &Tx<'_>, message: EventKey) -> Result<Vec<AttachmentId>, StoreError> {
-    let removed = of_message(tx, message)?;
-    for stored in &removed {
+pub(crate) fn remove(tx: &Tx<'_>, message: EventKey, received: Received) -> Result<(), StoreError> {
+    for stored in of_message(tx, message)? {
         tx.execute("DELETE FROM attachments WHERE id = ?1", [stored.id.0])?;
-        if !stored.outgoing {
+        let kept = received == Received::Kept && stored.state == State::Complete;
+        if !stored.outgoing && !kept {
             for path in [&stored.part, &stored.path].into_iter().flatten() {
                 doom(tx, path)?;
             }
         }
+        sources::release(tx, &stored.attachment.blob.hash)?;
         if let Some(thumbnail) = &stored.attachment.thumbnail {
-            tx.execute(
-                "DELETE FROM thumbnails WHERE hash = ?1
-                     AND NOT EXISTS (SELECT 1 FROM attachments WHERE thumbnail = ?1)
-                     AND NOT EXISTS (SELECT 1 FROM uploads WHERE thumbnail = ?1)",
-                [thumbnail.hash],
-            )?;
+            release_thumbnail(tx, &thumbnail.hash)?;
         }
-        crate::sources::release(tx, &stored.attachment.blob.hash)?;
     }
-    Ok(removed.into_iter().map(|stored| stored.id).collect())
+    Ok(())
+}
+
+/// Forgets a thumbnail when nothing shows it any more.
+pub(crate) fn release_thumbnail(tx: &Tx<'_>, hash: &[u8; 32]) -> Result<(), StoreError> {
+    tx.execute(
+        "DELETE FROM thumbnails WHERE hash = ?1
+             AND NOT EXISTS (SELECT 1 FROM attachments WHERE thumbnail = ?1)
+             AND NOT EXISTS (SELECT 1 FROM uploads WHERE thumbnail = ?1)",
+        [hash],
+    )?;
+    Ok(())
 }
 
 /// Keeps a thumbnail.

@@ -15,7 +15,7 @@ const WRITER_CACHE_KIB: u32 = 1536;
 const READER_CACHE_KIB: u32 = 512;
 
 /// How long to wait for another program (a backup, `sqlite3` in a terminal) that holds the database.
-const BUSY: Duration = Duration::from_secs(5);
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
 
 /// Pages in the write-ahead log before they are carried over (16 MiB): four times SQLite's default, since each
 /// carrying-over costs two syncs and a busy node fills 4 MiB in a tenth of a second.
@@ -47,6 +47,11 @@ pub(crate) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     prepare(&connection, READER_CACHE_KIB)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
+}
+
+/// Carries the write-ahead log over into its database and empties it; false when somebody still reads what is in it.
+pub(crate) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
 }
 
 fn prepare(connection: &Connection, cache_kib: u32) -> rusqlite::Result<()> {

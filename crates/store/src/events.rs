@@ -202,6 +202,7 @@ pub fn read(reader: &Reader<'_>, session: SessionKey, key: EventKey) -> Result<O
 ///
 /// As any write.
 pub fn delete_body(tx: &Tx<'_>, key: EventKey) -> Result<(), StoreError> {
+    tx.erases();
     tx.execute("UPDATE events SET body = NULL WHERE key = ?1", [key])?;
     Ok(())
 }

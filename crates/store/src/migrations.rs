@@ -67,6 +67,7 @@ const MIGRATIONS: &[Migration] = &[
         readable_by: 5,
     },
     Migration { adds: &[("draft_attachments", drafts::DDL)], readable_by: 1 },
+    Migration { adds: &[("uploads", uploads::MORE_DDL)], readable_by: 1 },
 ];
 
 /// Version marks of a file.

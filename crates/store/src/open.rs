@@ -139,7 +139,7 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     if migrations::migrate(&mut connection)? {
         // The marks that another program looks for stand in the file itself, not only in the log beside it.
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        connection::empty_log(&connection)?;
     }
     // Says now, rather than at the first message, that the file may not be written.
     connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?;

@@ -17,6 +17,16 @@ CREATE TABLE removed (
     id BLOB PRIMARY KEY CHECK (length(id) = 16)
 ) STRICT, WITHOUT ROWID;";
 
+/// What becomes of files that the person received with a message, when the message goes. What the program itself holds of them (copies,
+/// what has come so far, small images) goes in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// They lie in the person's own folder and are theirs.
+    Kept,
+    /// Whoever sent them wants them gone.
+    Removed,
+}
+
 /// A message that is no longer here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed {
@@ -28,7 +38,7 @@ pub struct Removed {
 
 /// Its author took a message back: what remains is that it was there.
 pub(crate) fn take_back(tx: &Tx<'_>, target: &Target, shown_ms: u64) -> Result<(), StoreError> {
-    take_content(tx, target.session, target.key)?;
+    take_content(tx, target.session, target.key, Received::Removed)?;
     tx.execute(
         "UPDATE messages SET text = '', flags = 0, reply_to = NULL, mentions = NULL, edited_ms = NULL, deleted_ms = ?2
          WHERE key = ?1",
@@ -38,10 +48,11 @@ pub(crate) fn take_back(tx: &Tx<'_>, target: &Target, shown_ms: u64) -> Result<(
 }
 
 /// Takes away what a message says, and all that was said of it.
-fn take_content(tx: &Tx<'_>, session: SessionKey, key: EventKey) -> Result<(), StoreError> {
+fn take_content(tx: &Tx<'_>, session: SessionKey, key: EventKey, received: Received) -> Result<(), StoreError> {
+    tx.erases();
     events::delete_body(tx, key)?;
     tx.execute("UPDATE events SET body = NULL WHERE key IN (SELECT event FROM edits WHERE message = ?1)", [key])?;
-    attachments::remove(tx, key)?;
+    attachments::remove(tx, key, received)?;
     tx.execute("DELETE FROM edits WHERE message = ?1", [key])?;
     tx.execute("DELETE FROM reactions WHERE message = ?1", [key])?;
     tx.execute("DELETE FROM pins WHERE session = ?1 AND message = ?2", (session, key))?;
@@ -61,7 +72,7 @@ fn take_content(tx: &Tx<'_>, session: SessionKey, key: EventKey) -> Result<(), S
 /// # Errors
 ///
 /// As any write.
-pub fn remove(tx: &Tx<'_>, keys: &[EventKey]) -> Result<Vec<Removed>, StoreError> {
+pub fn remove(tx: &Tx<'_>, keys: &[EventKey], received: Received) -> Result<Vec<Removed>, StoreError> {
     let mut removed = Vec::with_capacity(keys.len());
     let mut touched: Vec<SessionKey> = Vec::new();
     for key in keys {
@@ -72,7 +83,7 @@ pub fn remove(tx: &Tx<'_>, keys: &[EventKey]) -> Result<Vec<Removed>, StoreError
             |row| Ok((row.get::<_, SessionKey>(0)?, session_id(row, 1)?, message_id(row, 2)?)),
         )?;
         let Some((session, session_id, message)) = found else { continue };
-        take_content(tx, session, *key)?;
+        take_content(tx, session, *key, received)?;
         tx.execute("DELETE FROM messages WHERE key = ?1", [key])?;
         tx.execute("INSERT OR IGNORE INTO removed (id) VALUES (?1)", [message.as_bytes()])?;
         if !touched.contains(&session) {

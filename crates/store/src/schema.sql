@@ -356,7 +356,8 @@ CREATE TABLE uploads (
     height INTEGER,
     animated INTEGER NOT NULL DEFAULT 0,
     thumbnail BLOB CHECK (length(thumbnail) = 32),
-    thumbnail_size INTEGER
+    thumbnail_size INTEGER,
+    sent INTEGER NOT NULL DEFAULT 0              -- it lasts no longer than the messages that have it
 ) STRICT;
 
 CREATE INDEX uploads_hash ON uploads (hash);

@@ -4,7 +4,7 @@ use proto::attachment::Blob;
 
 use crate::attachments::doom;
 use crate::columns::{Fixed, exact, unsigned};
-use crate::{Reader, StoreError, Tx};
+use crate::{Reader, StoreError, Tx, uploads};
 
 pub(crate) const DDL: &str = "\
 CREATE TABLE sources (
@@ -98,13 +98,13 @@ pub fn is_known(reader: &Reader<'_>, path: &str) -> Result<bool, StoreError> {
     Ok(reader.one(sql, [path], |_| Ok(()))?.is_some())
 }
 
-/// Forgets where a blob lies when neither an own message nor an upload needs it any more.
+/// Forgets where a blob lies when no own message has it any more, and none is to have it.
 pub(crate) fn release(tx: &Tx<'_>, hash: &[u8; 32]) -> Result<(), StoreError> {
-    let used = "SELECT 1 WHERE EXISTS (SELECT 1 FROM attachments WHERE hash = ?1 AND outgoing = 1)
-                    OR EXISTS (SELECT 1 FROM uploads WHERE hash = ?1)";
-    if tx.one(used, [hash], |_| Ok(()))?.is_some() {
+    let used = "SELECT 1 FROM attachments WHERE hash = ?1 AND outgoing = 1 LIMIT 1";
+    if tx.one(used, [hash], |_| Ok(()))?.is_some() || uploads::awaits(tx, hash)? {
         return Ok(());
     }
+    uploads::remove_of(tx, hash)?;
     let Some(source) = get(tx, hash)? else { return Ok(()) };
     tx.execute("DELETE FROM sources WHERE hash = ?1", [hash])?;
     if source.kept {

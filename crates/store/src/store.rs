@@ -1,10 +1,12 @@
 //! The handle.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::inspect::beside;
 use crate::readers::Readers;
 use crate::writer::{self, Closure, Durability, Order};
 use crate::{OpenError, Reader, StoreError, Tx, open};
@@ -14,6 +16,7 @@ use crate::{OpenError, Reader, StoreError, Tx, open};
 pub struct Store {
     orders: mpsc::Sender<Order>,
     readers: Arc<Readers>,
+    erased: Arc<Notify>,
 }
 
 impl Store {
@@ -26,9 +29,33 @@ impl Store {
     ///
     /// Each cause is an [`OpenError`] of its own, with words for what the person can do.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let left = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
         let connection = open::open(path)?;
-        let orders = writer::start(connection).map_err(|source| OpenError::io(path, &source))?;
-        Ok(Self { orders, readers: Arc::new(Readers::new(path.to_path_buf())) })
+        let erased = Arc::new(Notify::new());
+        if left {
+            // A program that was killed may have left in it what was deleted.
+            erased.notify_one();
+        }
+        let orders = writer::start(connection, erased.clone()).map_err(|source| OpenError::io(path, &source))?;
+        Ok(Self { orders, readers: Arc::new(Readers::new(path.to_path_buf())), erased })
+    }
+
+    /// Waits until something was taken away for good since the last time. Its bytes may still stand in the write-ahead log;
+    /// [`Self::carry_over`] ends that.
+    pub async fn erased(&self) {
+        self.erased.notified().await;
+    }
+
+    /// Carries the write-ahead log over into the database and empties it. False when a read stood in the way: it is to be
+    /// asked for again.
+    ///
+    /// # Errors
+    ///
+    /// As any write.
+    pub async fn carry_over(&self) -> Result<bool, StoreError> {
+        let (answer, outcome) = oneshot::channel();
+        self.orders.send(Order::CarryOver(answer)).await.map_err(|_closed| StoreError::Closed)?;
+        outcome.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Runs a job that may change the database, and returns once its changes are on the disk.

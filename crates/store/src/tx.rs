@@ -1,5 +1,6 @@
 //! What a job gets: a view of the database, with or without the right to change it.
 
+use std::cell::Cell;
 use std::ops::Deref;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
@@ -16,6 +17,8 @@ pub struct Reader<'a> {
 #[derive(Debug)]
 pub struct Tx<'a> {
     reader: Reader<'a>,
+    /// Whether something was taken away that must not stay in the log beside the file.
+    erased: Cell<bool>,
 }
 
 impl<'a> Deref for Tx<'a> {
@@ -66,7 +69,17 @@ impl<'a> Reader<'a> {
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(connection: &'a Connection) -> Self {
-        Self { reader: Reader::new(connection) }
+        Self { reader: Reader::new(connection), erased: Cell::new(false) }
+    }
+
+    /// Notes that something is taken away for good: after the commit it is to leave the write-ahead log as well.
+    pub(crate) fn erases(&self) {
+        self.erased.set(true);
+    }
+
+    /// Whether that was noted.
+    pub(crate) fn has_erased(&self) -> bool {
+        self.erased.get()
     }
 
     /// Runs a statement that changes rows; how many it changed.

@@ -5,7 +5,7 @@ use rusqlite::Row;
 
 use crate::attachments::about;
 use crate::columns::{Fixed, exact, time, unsigned};
-use crate::{Reader, StoreError, Tx, sources};
+use crate::{Reader, StoreError, Tx, attachments, sources};
 
 pub(crate) const DDL: &str = "\
 CREATE TABLE uploads (
@@ -24,6 +24,9 @@ CREATE TABLE uploads (
 ) STRICT;
 CREATE INDEX uploads_hash ON uploads (hash);
 CREATE INDEX uploads_created ON uploads (created_ms);";
+
+/// What came with deletion.
+pub(crate) const MORE_DDL: &str = "ALTER TABLE uploads ADD COLUMN sent INTEGER NOT NULL DEFAULT 0;";
 
 /// Something that was added to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,13 +94,35 @@ pub fn remove(tx: &Tx<'_>, id: &[u8; 16]) -> Result<(), StoreError> {
     let Some(upload) = get(tx, id)? else { return Ok(()) };
     tx.execute("DELETE FROM uploads WHERE id = ?1", [id])?;
     if let Some(thumbnail) = upload.attachment.thumbnail {
-        tx.execute(
-            "DELETE FROM thumbnails WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM attachments WHERE thumbnail = ?1)
-                 AND NOT EXISTS (SELECT 1 FROM uploads WHERE thumbnail = ?1)",
-            [thumbnail.hash],
-        )?;
+        attachments::release_thumbnail(tx, &thumbnail.hash)?;
     }
     sources::release(tx, &upload.attachment.blob.hash)
+}
+
+/// Notes that uploads were sent: from now on they last no longer than what was sent.
+///
+/// # Errors
+///
+/// As any write.
+pub fn sent(tx: &Tx<'_>, ids: &[[u8; 16]]) -> Result<(), StoreError> {
+    for id in ids {
+        tx.execute("UPDATE uploads SET sent = 1 WHERE id = ?1", [id])?;
+    }
+    Ok(())
+}
+
+/// Whether something is still to be sent of a blob.
+pub(crate) fn awaits(reader: &Reader<'_>, hash: &[u8; 32]) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM uploads u WHERE u.hash = ?1
+                   AND (u.sent = 0 OR EXISTS (SELECT 1 FROM draft_attachments d WHERE d.upload = u.id)) LIMIT 1";
+    Ok(reader.one(sql, [hash], |_| Ok(()))?.is_some())
+}
+
+/// Forgets the uploads of a blob.
+pub(crate) fn remove_of(tx: &Tx<'_>, hash: &[u8; 32]) -> Result<(), StoreError> {
+    let thumbnails: Vec<Option<Fixed<32>>> =
+        tx.all("DELETE FROM uploads WHERE hash = ?1 RETURNING thumbnail", [hash], |row| row.get(0))?;
+    thumbnails.iter().flatten().try_for_each(|thumbnail| attachments::release_thumbnail(tx, &thumbnail.0))
 }
 
 /// What was added before a time, and stands in no draft.

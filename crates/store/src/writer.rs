@@ -7,12 +7,14 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::{StoreError, Tx};
+use crate::{StoreError, Tx, connection};
 
 /// Jobs in one transaction at most. Beyond, sharing the sync brings little, and the first in the group wait longer.
 pub(crate) const GROUP: usize = 256;
@@ -23,6 +25,8 @@ const QUEUE: usize = 2 * GROUP;
 /// What the writer is sent.
 pub(crate) enum Order {
     Job(Box<dyn Job>),
+    /// Empty the write-ahead log; whether that was possible.
+    CarryOver(oneshot::Sender<Result<bool, StoreError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
@@ -91,39 +95,50 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<
     })
 }
 
-/// Starts the thread. It ends when it is told to, or when every sender is gone.
-pub(crate) fn start(connection: Connection) -> std::io::Result<mpsc::Sender<Order>> {
+/// Starts the thread. It ends when it is told to, or when every sender is gone. `erased` is told after each commit that took
+/// something away for good.
+pub(crate) fn start(connection: Connection, erased: Arc<Notify>) -> std::io::Result<mpsc::Sender<Order>> {
     let (orders, inbox) = mpsc::channel(QUEUE);
-    thread::Builder::new().name("store-writer".into()).spawn(move || serve(connection, inbox))?;
+    thread::Builder::new().name("store-writer".into()).spawn(move || serve(connection, inbox, &erased))?;
     Ok(orders)
 }
 
-fn serve(connection: Connection, mut inbox: mpsc::Receiver<Order>) {
+fn serve(connection: Connection, mut inbox: mpsc::Receiver<Order>, erased: &Notify) {
     let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
     let (mut close, mut mode) = (None, Durability::Full);
     while close.is_none() {
-        match inbox.blocking_recv() {
-            None => break,
-            Some(Order::Close(answer)) => close = Some(answer),
-            Some(Order::Job(job)) => group.push(job),
+        let mut carry_over = None;
+        let mut next = inbox.blocking_recv();
+        if next.is_none() {
+            break;
         }
-        while close.is_none() && group.len() < GROUP {
-            match inbox.try_recv() {
-                Ok(Order::Job(job)) => group.push(job),
-                Ok(Order::Close(answer)) => close = Some(answer),
-                Err(_) => break,
+        while let Some(order) = next.take() {
+            match order {
+                Order::Job(job) => group.push(job),
+                Order::CarryOver(answer) => carry_over = Some(answer),
+                Order::Close(answer) => close = Some(answer),
+            }
+            if close.is_none() && carry_over.is_none() && group.len() < GROUP {
+                next = inbox.try_recv().ok();
             }
         }
         let wanted = group.iter().map(|job| job.durability()).find(|durability| *durability == Durability::Full);
         match switch(&connection, &mut mode, wanted.unwrap_or(Durability::Note)) {
-            Ok(()) => commit(&connection, &mut group),
+            Ok(()) => commit(&connection, &mut group, erased),
             // Nothing is answered with a promise that cannot be kept.
             Err(error) => group.drain(..).for_each(|job| job.answer(Err(error.clone()))),
+        }
+        if let Some(answer) = carry_over {
+            // Who no longer waits needs no answer.
+            let _ = answer.send(carried_over(&connection));
         }
     }
     // What was sent before the order to close is done by now; who sent later finds the inbox gone.
     drop(inbox);
-    let ended = checkpoint(&connection).and_then(|()| connection.close().map_err(|(_, error)| error.into()));
+    let ended = connection::empty_log(&connection)
+        .map(drop)
+        .map_err(StoreError::from)
+        .and_then(|()| connection.close().map_err(|(_, error)| error.into()));
     match close {
         Some(answer) => {
             let _ = answer.send(ended);
@@ -151,13 +166,17 @@ fn switch(connection: &Connection, mode: &mut Durability, wanted: Durability) ->
 }
 
 /// Runs a group as one transaction and answers its jobs. Leaves the group empty.
-fn commit(connection: &Connection, group: &mut Vec<Box<dyn Job>>) {
+fn commit(connection: &Connection, group: &mut Vec<Box<dyn Job>>, erased: &Notify) {
     let mut waiting = group.drain(..).peekable();
     // Usually one round. An error of the whole database (a full disk) may end a transaction in its middle; then the
     // jobs done so far are told, and the rest get a transaction of their own.
     while waiting.peek().is_some() {
         let mut done = Vec::new();
-        let committed = transaction(connection, &mut waiting, &mut done);
+        let tx = Tx::new(connection);
+        let committed = transaction(&tx, connection, &mut waiting, &mut done);
+        if committed.is_ok() && tx.has_erased() {
+            erased.notify_one();
+        }
         if let Err(error) = &committed {
             tracing::error!(%error, jobs = done.len(), "a group of writes was not committed");
         }
@@ -169,11 +188,11 @@ fn commit(connection: &Connection, group: &mut Vec<Box<dyn Job>>) {
 
 /// One transaction over the next jobs; those that ran are in `done`, whatever comes of it.
 fn transaction(
+    tx: &Tx<'_>,
     connection: &Connection,
     waiting: &mut dyn Iterator<Item = Box<dyn Job>>,
     done: &mut Vec<Box<dyn Job>>,
 ) -> Result<(), StoreError> {
-    let tx = Tx::new(connection);
     if let Err(error) = tx.execute("BEGIN IMMEDIATE", []) {
         done.extend(waiting);
         return Err(error);
@@ -181,7 +200,7 @@ fn transaction(
     let outcome = (|| {
         for mut job in waiting {
             let begun = tx.execute("SAVEPOINT job", []);
-            let ran = begun.and_then(|_| job.run(&tx));
+            let ran = begun.and_then(|_| job.run(tx));
             done.push(job);
             if let Err(error) = ran {
                 if connection.is_autocommit() {
@@ -200,9 +219,13 @@ fn transaction(
     outcome
 }
 
-/// Carries the write-ahead log over into the database and empties it.
-fn checkpoint(connection: &Connection) -> Result<(), StoreError> {
-    Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+/// Carries the write-ahead log over into the database and empties it, unless somebody reads what is in it just now: others
+/// that wait for this thread come first.
+fn carried_over(connection: &Connection) -> Result<bool, StoreError> {
+    connection.busy_timeout(Duration::ZERO)?;
+    let emptied = connection::empty_log(connection);
+    connection.busy_timeout(connection::BUSY)?;
+    Ok(emptied?)
 }
 
 #[cfg(test)]

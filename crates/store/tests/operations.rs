@@ -7,6 +7,7 @@ mod scene;
 use std::collections::BTreeMap;
 
 use landline_store::messages::{self, Cursor, Message, SendState};
+use landline_store::removal::Received;
 use landline_store::{EventKey, SessionKey, Store, events, operations, reading, removal, sessions};
 use proptest::prelude::*;
 use proto::event::{EditBody, ReactionBody};
@@ -101,7 +102,7 @@ async fn so_many_edits_count_and_no_more() {
     assert_eq!(talk.message(id).await.unwrap().text, limits::EDITS.to_string());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn deletion_is_final_and_leaves_no_text_on_the_disk() {
     let mut talk = Talk::new().await;
     let id = talk.hears(&[Body::message("a xylophone secret")]).await[0];
@@ -121,14 +122,40 @@ async fn deletion_is_final_and_leaves_no_text_on_the_disk() {
     let row = talk.store().read(move |reader| sessions::get(reader, session)).await.unwrap().unwrap();
     assert_eq!((row.unread_count, row.first_unread, row.pinned_messages), (0, None, vec![]));
 
-    let (folder, path) = (talk.scene.folder, talk.scene.store);
-    path.close().await.unwrap();
+    // The store is told to hurry by those words themselves, and goes on.
+    talk.store().erased().await;
+    let (folder, store) = (talk.scene.folder, talk.scene.store);
+    let (begun, is_begun) = std::sync::mpsc::channel();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let held = store.read(move |reader| {
+        reader_sees(reader)?;
+        begun.send(()).unwrap();
+        wait.recv().ok();
+        Ok(())
+    });
+    let carried = async {
+        tokio::task::block_in_place(|| is_begun.recv().unwrap());
+        store.write(|tx| landline_store::meta::set_created(tx, NOW)).await.unwrap();
+        let carried = store.carry_over().await;
+        go.send(()).unwrap();
+        carried
+    };
+    let (held, carried) = tokio::join!(held, carried);
+    held.unwrap();
+    assert_eq!(carried, Ok(false), "because somebody reads in it, and nobody waits for that");
+    assert_eq!(store.carry_over().await, Ok(true));
     for file in std::fs::read_dir(folder.path()).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
         for word in ["xylophone", "marimba", "glockenspiel"] {
             assert!(!bytes.windows(word.len()).any(|part| part == word.as_bytes()), "{word} is still on the disk");
         }
     }
+    store.close().await.unwrap();
+}
+
+/// Takes the snapshot that a read goes on with.
+fn reader_sees(reader: &landline_store::Reader<'_>) -> Result<(), landline_store::StoreError> {
+    landline_store::meta::epoch(reader).map(drop)
 }
 
 #[tokio::test]
@@ -201,7 +228,7 @@ async fn the_latest_timer_counts_and_messages_disappear_by_theirs() {
     assert_eq!(started, [talk.message(theirs).await.unwrap().key]);
     let expired = talk.store().read(|reader| removal::expired(reader, NOW + 60_000, 10)).await.unwrap();
     assert_eq!(expired, [key]);
-    let removed = talk.store().write(move |tx| removal::remove(tx, &expired)).await.unwrap();
+    let removed = talk.store().write(move |tx| removal::remove(tx, &expired, Received::Removed)).await.unwrap();
     assert_eq!(removed[0].message, mine);
     assert_eq!(talk.message(mine).await, None);
     assert_eq!(talk.store().read(removal::next_expiry).await.unwrap(), Some(NOW + 65_000));
@@ -215,14 +242,14 @@ async fn a_queued_message_is_not_removed() {
     let mut talk = Talk::new().await;
     let id = talk.says(&[Body::message("on its way")]).await[0];
     let key = talk.message(id).await.unwrap().key;
-    assert!(talk.store().write(move |tx| removal::remove(tx, &[key])).await.unwrap().is_empty());
+    assert!(talk.store().write(move |tx| removal::remove(tx, &[key], Received::Kept)).await.unwrap().is_empty());
     let session = talk.session;
     let outdated = talk.store().read(move |reader| removal::outdated(reader, session, NOW + 1, 10)).await.unwrap();
     assert!(outdated.is_empty());
     talk.hears(&[Body::message("old")]).await;
     let outdated = talk.store().read(move |reader| removal::outdated(reader, session, NOW + 1, 10)).await.unwrap();
     assert_eq!(outdated.len(), 1);
-    talk.store().write(move |tx| removal::remove(tx, &outdated).map(drop)).await.unwrap();
+    talk.store().write(move |tx| removal::remove(tx, &outdated, Received::Kept).map(drop)).await.unwrap();
     let row = talk.store().read(move |reader| sessions::get(reader, session)).await.unwrap().unwrap();
     assert_eq!((row.last_message, row.unread_count, row.waiting_count), (Some(key), 0, 1));
 }

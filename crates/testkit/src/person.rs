@@ -35,6 +35,9 @@ struct Watched {
     seen: VecDeque<Change>,
 }
 
+/// Between two looks at the disk.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// Changes kept for those who look back.
 const SEEN: usize = 20_000;
 
@@ -153,6 +156,18 @@ impl Person {
         match tokio::time::timeout(PATIENCE, waiting).await {
             Ok(found) => found,
             Err(_) => self.give_up(what),
+        }
+    }
+
+    /// Waits until the disk looks so. The stream does not tell of every file, so the disk is looked at again and again.
+    pub async fn until_disk(&self, what: &str, condition: impl Fn() -> bool) {
+        let looking = async {
+            while !condition() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, looking).await.is_err() {
+            self.give_up(what);
         }
     }
 

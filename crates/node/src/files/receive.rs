@@ -205,8 +205,13 @@ async fn attempt(core: &Arc<Core>, stored: &Stored, way: &Way, running: &Running
     let at = path.to_string_lossy().into_owned();
     match core.store.write(move |tx| store::attachments::begin(tx, id, &at, from)).await {
         Ok(true) => {}
-        Ok(false) => return Outcome::Ended,
-        Err(StoreError::Closed) => return Outcome::Ended,
+        // Deleted or given up before there was anything of it: no row would ever name this file.
+        Ok(false) if from == 0 => {
+            let left = path.clone();
+            drop(core.spawner.spawn_blocking("remove what is not wanted", move || std::fs::remove_file(left)).await);
+            return Outcome::Ended;
+        }
+        Ok(false) | Err(StoreError::Closed) => return Outcome::Ended,
         Err(error) => return Outcome::Later(error.to_string()),
     }
     show::publish(core, id).await;

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::terms::Terms;
 use super::{Document, Filter, tokens};
 use crate::columns::{MachineKey, time, unsigned};
+use crate::connection;
 use crate::inspect::beside;
 use crate::{EventKey, SessionKey, StoreError};
 
@@ -172,8 +173,10 @@ pub(super) fn write(connection: &mut Connection, part: &Part) -> Result<(), Stor
     }
     tx.commit()?;
     if !part.gone.is_empty() {
-        // The log beside the file still has the pages as they were.
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        // The log beside the file still has the pages as they were. What stands in the queue until this is done is done again.
+        if !connection::empty_log(connection)? {
+            return Err(StoreError::Busy);
+        }
     }
     Ok(())
 }
