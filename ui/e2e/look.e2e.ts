@@ -154,6 +154,31 @@ const screens: readonly Screen[] = [
     },
   },
   {
+    name: "tray-gone",
+    query: "world=busy",
+    viewport: small,
+    go: async (page) => {
+      await page.evaluate(() => {
+        const { fake } = window;
+        const [photo, text] = [fake.files.add("harbour.png", 1_200, "image/png"), fake.files.add("a name that is longer than its place.txt", 12, "text/plain")];
+        fake.tell("session-landline1anna", { draftAttachments: [photo, { ...text, state: "gone" }], draft: "" });
+      });
+      await session(0)(page);
+      await page.getByTestId("tray").locator("img").waitFor();
+    },
+  },
+  ...["Four from Sunday", "The plans, and all"].map((text, index): Screen => ({
+    name: index === 0 ? "forward-files" : "forward-not-here",
+    query: "world=files",
+    go: async (page) => {
+      await session(0)(page);
+      await page.getByTestId("message").filter({ hasText: text }).focus();
+      await page.keyboard.press("Enter");
+      await page.getByTestId("menu-forward").click();
+      await page.getByTestId("forward-files").waitFor();
+    },
+  })),
+  {
     name: "drop",
     query: "world=busy",
     go: async (page) => {

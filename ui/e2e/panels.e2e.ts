@@ -288,6 +288,51 @@ describe("files", () => {
     await page.getByTestId("tray-item").filter({ hasText: "slides.pdf" }).waitFor();
   });
 
+  test("of a draft are kept by the node, and stand in the tray again after a restart", async () => {
+    const page = await start("world=busy");
+    await openSession(page, 0);
+    await page.evaluate(() => window.fake.emit({ type: "filesDropped", paths: ["/srv/bea/slides.pdf", "/srv/bea/harbour.png"] }));
+    await page.locator("[data-testid=tray][data-ready=true]").waitFor();
+    await page.waitForFunction(() => window.fake.row("session-landline1anna").draftAttachments.length === 2);
+    await openSession(page, 2);
+    await page.getByTestId("session-item").first().getByText("Draft:").waitFor();
+    await page.getByTestId("session-item").first().getByText("slides.pdf").waitFor();
+    // As after a restart: the window knows of these only what the node tells.
+    await page.evaluate(() => {
+      const { fake } = window;
+      const [photo, text] = [fake.files.add("harbour.png", 1_200, "image/png"), fake.files.add("notes.txt", 12, "text/plain")];
+      fake.tell("session-landline1omar", { draftAttachments: [photo, { ...text, state: "gone" }] });
+    });
+    await page.locator("[data-session=session-landline1omar][data-testid=session-item]").click();
+    const tray = page.getByTestId("tray");
+    await tray.getByRole("alert").filter({ hasText: "no longer where it was" }).waitFor();
+    expect(await page.getByTestId("send").isDisabled(), "because one of them cannot be sent any more").toBe(true);
+    await page.getByRole("button", { name: "Do not send notes.txt" }).click();
+    await tray.locator("img").waitFor();
+    await page.getByTestId("composer").press("Enter");
+    await tray.waitFor({ state: "detached" });
+    expect((await sent(page))[0]?.attachments).toHaveLength(1);
+    await page.waitForFunction(() => window.fake.row("session-landline1omar").draftAttachments.length === 0);
+  });
+
+  test("go along when they are forwarded, and one that is not here is named", async () => {
+    const page = await start("world=files");
+    await openSession(page, 0);
+    const forward = async (text: string) => {
+      await page.getByTestId("message").filter({ hasText: text }).focus();
+      await page.keyboard.press("Enter");
+      await page.getByTestId("menu-forward").click();
+      return page.getByTestId("forward-files");
+    };
+    await (await forward("Four from Sunday")).filter({ hasText: /dune\.jpg.*pier\.jpg.* and 2 more/u }).waitFor();
+    await page.getByTestId("forward-target").first().check();
+    await page.getByTestId("forward-send").click();
+    await page.getByTestId("forward-dialog").waitFor({ state: "detached" });
+    await (await forward("The plans, and all")).filter({ hasText: /Last year.? is not on this machine/u }).waitFor();
+    await page.getByTestId("forward-target").first().check();
+    expect(await page.getByTestId("forward-send").isDisabled(), "because nothing of it would be sent").toBe(true);
+  });
+
   test("say how far they are, and are fetched, paused and given up", async () => {
     const page = await start("world=files");
     await openSession(page);

@@ -66,6 +66,7 @@ export const testid = {
   forwardDialog: "forward-dialog",
   forwardTarget: "forward-target",
   forwardSend: "forward-send",
+  forwardFiles: "forward-files",
   historyDialog: "history-dialog",
   messageInfo: "message-info",
   infoHistory: "info-history",

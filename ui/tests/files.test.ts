@@ -146,7 +146,7 @@ describe("the second line of a session", () => {
 
   test("typing before a draft before the newest message", () => {
     expect(previewOf({ ...row, typing: ["landline1anna"], draft: "x" }, false)).toEqual({ kind: "typing" });
-    expect(previewOf({ ...row, draft: "half a\nthought" }, false)).toEqual({ kind: "draft", text: "half a thought" });
+    expect(previewOf({ ...row, draft: "half a\nthought" }, false)).toEqual({ kind: "draft", text: "half a thought", file: null });
     expect(previewOf({ ...row, draft: "x" }, true), "because the composer shows it").toMatchObject({ kind: "message", text: "see you" });
     expect(previewOf({ ...row, lastMessage: null }, false)).toEqual({ kind: "none" });
   });

@@ -58,8 +58,8 @@ describe("reading", () => {
 });
 
 describe("drafts", () => {
-  const none = { draft: null, draftReplyTo: null };
-  const kept = { draft: "kept", draftReplyTo: null };
+  const none = { draft: null, draftReplyTo: null, draftAttachments: [] };
+  const kept = { draft: "kept", draftReplyTo: null, draftAttachments: [] };
 
   test("are saved within 300 ms, once for many keys, and cleared by an empty text", () => {
     const save = vi.fn(async () => undefined);
@@ -86,13 +86,28 @@ describe("drafts", () => {
   test("know what they answer, also without a text", () => {
     const save = vi.fn(async () => undefined);
     const drafts = new Drafts(save);
-    expect(drafts.start("a", { draft: "so", draftReplyTo: "m1" })).toEqual({ draft: "so", draftReplyTo: "m1" });
+    expect(drafts.start("a", { ...none, draft: "so", draftReplyTo: "m1" })).toEqual({ ...none, draft: "so", draftReplyTo: "m1" });
     drafts.set("a", { draft: "so", draftReplyTo: "m2" });
     vi.advanceTimersByTime(DRAFT_SAVE_MS);
     expect(save, "because only what changed is saved").toHaveBeenLastCalledWith("a", { draftReplyTo: "m2" });
     drafts.set("a", { draft: "", draftReplyTo: null });
     vi.advanceTimersByTime(DRAFT_SAVE_MS);
     expect(save).toHaveBeenLastCalledWith("a", { draft: null, draftReplyTo: null });
+  });
+
+  test("know what they carry, in its order, also without a text", () => {
+    const save = vi.fn(async () => undefined);
+    const drafts = new Drafts(save);
+    drafts.start("a", { ...none, draftAttachments: ["u1"] });
+    drafts.set("a", { draftAttachments: ["u1"] });
+    vi.advanceTimersByTime(DRAFT_SAVE_MS);
+    expect(save, "because that is what is kept").not.toHaveBeenCalled();
+    drafts.set("a", { draftAttachments: ["u2", "u1"] });
+    vi.advanceTimersByTime(DRAFT_SAVE_MS);
+    expect(save).toHaveBeenCalledExactlyOnceWith("a", { draftAttachments: ["u2", "u1"] });
+    drafts.set("a", { draftAttachments: [] });
+    vi.advanceTimersByTime(DRAFT_SAVE_MS);
+    expect(save).toHaveBeenLastCalledWith("a", { draftAttachments: [] });
   });
 
   test("what is not saved yet is saved at once when the session is left", async () => {

@@ -91,9 +91,11 @@ export class App {
     this.operations = new Operations(backend, this.toasts.attempt);
     this.sessionOperations = new SessionOperations(backend, this.sessions, this.toasts);
     this.#viewer = new Viewer(backend);
-    this.drafts = new Drafts(async (sessionId, changed) => {
+    this.drafts = new Drafts(async (sessionId, { draftAttachments, ...changed }) => {
+      const files = draftAttachments?.map((uploadId) => ({ uploadId }));
+      const patch = { sessionId, ...changed, ...(files !== undefined && { draftAttachments: files.length > 0 ? files : null }) };
       try {
-        this.sessions.apply(await this.backend.call("update_session", { sessionId, ...changed }));
+        this.sessions.apply(await this.backend.call("update_session", patch));
       } catch {
         // Said by the connection banner; the text stays in the composer and is saved with the next key.
       }
@@ -454,7 +456,8 @@ export class App {
   tray(sessionId: string): Tray {
     let tray = this.#trays.get(sessionId);
     if (tray === undefined) {
-      tray = new Tray(this.backend);
+      const kept = this.sessions.get(sessionId)?.draftAttachments;
+      tray = new Tray(this.backend, kept, (draftAttachments) => this.drafts.set(sessionId, { draftAttachments }));
       this.#trays.set(sessionId, tray);
     }
     return tray;

@@ -1,13 +1,25 @@
+import type { Session } from "../backend/gen";
+
 /** A draft is on disk at most this long after the last key. */
 export const DRAFT_SAVE_MS = 250;
 
-/** What is unsent in a session: the text, and the message that it answers. */
+/** What is unsent in a session: the text, the message that it answers, and the uploads that it carries, by ID. */
 export interface Draft {
   draft: string | null;
   draftReplyTo: string | null;
+  draftAttachments: readonly string[];
 }
 
-const nothing: Draft = { draft: null, draftReplyTo: null };
+const nothing: Draft = { draft: null, draftReplyTo: null, draftAttachments: [] };
+
+/** What the node keeps as unsent of a session. */
+export function draftOf({ draft, draftReplyTo, draftAttachments }: Session): Draft {
+  return { draft, draftReplyTo, draftAttachments: draftAttachments.map((one) => one.uploadId) };
+}
+
+function sameFiles(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((one, place) => one === b[place]);
+}
 
 /**
  * Unsent messages, one a session. What is typed here is newer than what the node tells, until it is saved and told back.
@@ -25,14 +37,14 @@ export class Drafts {
 
   /** What a composer would show: what was typed here, else what the node keeps. */
   get(sessionId: string, kept: Draft): Draft {
-    return this.#typed.get(sessionId) ?? { draft: kept.draft, draftReplyTo: kept.draftReplyTo };
+    return this.#typed.get(sessionId) ?? kept;
   }
 
   /** A composer opens: gives what it shows. Until it differs from that, there is nothing to save. */
   start(sessionId: string, kept: Draft): Draft {
     const shown = this.get(sessionId, kept);
     this.#typed.set(sessionId, shown);
-    this.#saved.set(sessionId, { draft: kept.draft, draftReplyTo: kept.draftReplyTo });
+    this.#saved.set(sessionId, kept);
     return shown;
   }
 
@@ -40,7 +52,8 @@ export class Drafts {
   set(sessionId: string, changed: Partial<Draft>): void {
     const before = this.#typed.get(sessionId) ?? nothing;
     const after = { ...before, ...changed };
-    if ((before.draft ?? "") === (after.draft ?? "") && before.draftReplyTo === after.draftReplyTo) return;
+    const sameText = (before.draft ?? "") === (after.draft ?? "") && before.draftReplyTo === after.draftReplyTo;
+    if (sameText && sameFiles(before.draftAttachments, after.draftAttachments)) return;
     this.#typed.set(sessionId, after);
     clearTimeout(this.#timers.get(sessionId));
     this.#timers.set(
@@ -64,8 +77,9 @@ export class Drafts {
     const changed: Partial<Draft> = {};
     if (draft !== saved.draft) changed.draft = draft;
     if (typed.draftReplyTo !== saved.draftReplyTo) changed.draftReplyTo = typed.draftReplyTo;
+    if (!sameFiles(typed.draftAttachments, saved.draftAttachments)) changed.draftAttachments = typed.draftAttachments;
     if (Object.keys(changed).length === 0) return;
-    this.#saved.set(sessionId, { draft, draftReplyTo: typed.draftReplyTo });
+    this.#saved.set(sessionId, { ...typed, draft });
     await this.#save(sessionId, changed);
   }
 }

@@ -35,7 +35,7 @@ export class Pictures {
   }
 
   /** A `blob:` address of an image or of its thumbnail. */
-  url(attachment: Attachment, part: "whole" | "thumbnail"): Promise<string> {
+  url(attachment: Pick<Attachment, "attachmentId" | "mime">, part: "whole" | "thumbnail"): Promise<string> {
     const key = `${part} ${attachment.attachmentId}`;
     const known = this.#urls.get(key);
     if (known !== undefined) {

@@ -8,6 +8,11 @@ export function isOpen(transfer: Pick<Transfer, "state">): boolean {
   return ["offered", "queued", "transferring", "paused"].includes(transfer.state);
 }
 
+/** Whether the content is on this machine: what was sent lies here as long as nobody takes it away. */
+export function isHere(attachment: Pick<Attachment, "state">, own: boolean): boolean {
+  return own ? attachment.state !== "gone" : attachment.state === "complete";
+}
+
 /** Files on their way, and those that came or went of late. What changes comes by the stream. */
 export class Transfers {
   /** The list has been loaded. */

@@ -1,5 +1,6 @@
 import { BackendError, type Backend } from "../backend/backend";
 import type { Upload } from "../backend/gen";
+import { m } from "../shared/i18n.svelte";
 
 /** Most files and folders of one message. */
 export const MOST_ATTACHMENTS = 32;
@@ -26,16 +27,20 @@ export class Tray {
   /** Files that were too many. */
   refused = $state(0);
   #backend: Backend;
+  #told: (uploadIds: readonly string[]) => void;
   #count = 0;
   #ends = new Map<number, AbortController>();
 
-  constructor(backend: Backend) {
+  /** `kept`: what the node has of an earlier time. `told` hears what stands in the tray that the node can keep. */
+  constructor(backend: Backend, kept: readonly Upload[] = [], told: (uploadIds: readonly string[]) => void = () => undefined) {
     this.#backend = backend;
+    this.#told = told;
+    this.items = kept.map((one) => this.#item(one));
   }
 
   /** There are some, and all of them can be sent. */
   get ready(): boolean {
-    return this.items.length > 0 && this.items.every((one) => one.upload !== null);
+    return this.items.length > 0 && this.items.every((one) => one.upload !== null && one.problem === null);
   }
 
   /** Adds files whose bytes the page has: dropped, pasted or chosen in a browser. */
@@ -62,10 +67,7 @@ export class Tray {
 
   /** Takes what the node has already. */
   addUploads(uploads: readonly Upload[]): void {
-    const added = this.#fit(uploads).map(
-      (upload): TrayItem => ({ key: ++this.#count, name: upload.name, size: upload.size, done: null, upload, problem: null, preview: null }),
-    );
-    this.items = [...this.items, ...added];
+    this.#set([...this.items, ...this.#fit(uploads).map((one) => this.#item(one))]);
   }
 
   remove(key: number): void {
@@ -73,21 +75,21 @@ export class Tray {
     this.#ends.delete(key);
     const gone = this.items.find((one) => one.key === key);
     if (gone?.preview != null) URL.revokeObjectURL(gone.preview);
-    this.items = this.items.filter((one) => one.key !== key);
+    this.#set(this.items.filter((one) => one.key !== key));
     this.refused = 0;
   }
 
   /** Takes all out, to be sent. */
   take(): TrayItem[] {
     const taken = [...this.items];
-    this.items = [];
+    this.#set([]);
     this.refused = 0;
     return taken;
   }
 
   /** They could not be sent: they come back. */
   putBack(items: readonly TrayItem[]): void {
-    this.items = [...items, ...this.items];
+    this.#set([...items, ...this.items]);
   }
 
   /** They were sent: nothing of them is needed any more. */
@@ -120,6 +122,17 @@ export class Tray {
   }
 
   #change(key: number, patch: Partial<TrayItem>): void {
-    this.items = this.items.map((one) => (one.key === key ? { ...one, ...patch } : one));
+    this.#set(this.items.map((one) => (one.key === key ? { ...one, ...patch } : one)));
+  }
+
+  #item(upload: Upload): TrayItem {
+    const { name, size, state } = upload;
+    const problem = state === "ready" ? null : state === "gone" ? m.tray_gone() : m.tray_changed();
+    return { key: ++this.#count, name, size, done: null, upload, problem, preview: null };
+  }
+
+  #set(items: readonly TrayItem[]): void {
+    this.items = items;
+    this.#told(items.flatMap((one) => one.upload?.uploadId ?? []));
   }
 }
