@@ -10,6 +10,7 @@ use proto::log::{AppendError, Local, Parent, RunBuilder};
 use proto::run::Run;
 use store::machines::Trust;
 use store::messages::Message;
+use store::notifications::NotificationKey;
 use store::{EventKey, SessionKey, StoreError, Tx};
 
 use crate::files::Sharing;
@@ -67,6 +68,8 @@ pub(crate) struct Wrote {
     /// Earlier messages of which something was said, as they are now.
     pub(crate) changed: Vec<Message>,
     pub(crate) reactions: Vec<(MachineId, ReactionBody)>,
+    /// Records of the notification centre that went with deleted messages.
+    pub(crate) noted: Vec<NotificationKey>,
     pub(crate) accepted: bool,
 }
 
@@ -288,8 +291,8 @@ impl<'a> Batch<'a> {
             }
             store::machines::set_initiated(tx, &peer)?;
         }
-        let (runs, messages, changed, reactions) = Default::default();
-        let wrote = Wrote { session, peer: row.peer, runs, messages, changed, reactions, accepted };
+        let (runs, messages, changed, reactions, noted) = Default::default();
+        let wrote = Wrote { session, peer: row.peer, runs, messages, changed, reactions, noted, accepted };
         Ok(Ok(Open {
             key: row.key,
             peer: row.peer,
@@ -352,6 +355,7 @@ impl<'a> Batch<'a> {
         open.written += count;
         open.named.extend(written.changed);
         open.wrote.reactions.extend(written.reactions);
+        open.wrote.noted.extend(written.noted);
         open.wrote.messages.extend(written.messages);
         open.wrote.runs.push(run.into_run());
         Ok(())

@@ -83,11 +83,12 @@ async fn remove(core: &Core, keys: Vec<EventKey>, received: Received) -> Result<
 
 /// Tells the stream what is no longer here.
 pub(crate) fn tell(core: &Core, removed: &[Removed]) {
-    for Removed { session, message } in removed {
+    for Removed { session, message, noted } in removed {
         core.files.gone(message);
         let (session_id, message_id) = (session.to_string(), message.to_string());
         core.hub.publish(Change::MessageRemoved { session_id, message_id });
         core.hub.mark(*session);
+        noted.iter().for_each(|key| core.hub.note(*key));
         core.notices.changed(*session);
     }
 }

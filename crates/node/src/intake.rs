@@ -17,7 +17,10 @@ use store::sessions::Session;
 use store::{SessionKey, StoreError, Tx};
 
 use crate::files::Sharing;
-use crate::ledger::{self, Held};
+use crate::ledger::{self, Held, Mentioned};
+
+/// Messages of one session and batch that get a record of their own because they mention this machine, the newest.
+const MENTIONS: usize = 16;
 
 /// The transaction of one batch.
 pub(crate) struct Job {
@@ -54,6 +57,8 @@ pub(crate) struct Took {
     pub(crate) noted: Vec<NotificationKey>,
     /// Earlier messages of which something was said, as they are now.
     pub(crate) changed: Vec<Message>,
+    /// Those of them that were edited, with those whom they mentioned before.
+    mentioned: Mentioned,
     /// Reactions that count, with who reacted.
     pub(crate) reactions: Vec<(MachineId, ReactionBody)>,
     /// Something is held, new or again: say so.
@@ -195,6 +200,10 @@ impl Job {
         took.changed.retain(|earlier| !written.changed.contains(&earlier.key));
         took.changed.extend(changed);
         took.reactions.extend(written.reactions);
+        took.noted.extend(written.noted);
+        for (key, before) in written.mentioned {
+            took.mentioned.entry(key).or_insert(before);
+        }
         if own {
             // Own events of a former epoch come back from someone who has them: they are delivered.
             let keys: Vec<_> = written.messages.iter().map(|message| message.key).collect();
@@ -217,18 +226,49 @@ impl Job {
         took: &mut Took,
     ) -> Result<(), StoreError> {
         let me = &self.local.machine;
+        let edited = |message: &&Message| took.mentioned.contains_key(&message.key);
+        for message in took.changed.iter().filter(edited).filter(|message| !message.mentions.contains(me)) {
+            took.noted.extend(store::notifications::unmentioned(tx, message.key)?);
+        }
+        if self.on_screen.contains(&session) {
+            return Ok(());
+        }
         let news = took.messages.iter().filter(|message| message.author() != me && message.is_news());
         let (count, newest) = (news.clone().count(), news.max_by_key(|message| message.key));
-        if let Some(newest) = newest
-            && !self.on_screen.contains(&session)
-        {
-            let accepted = matches!(trust, Trust::Accepted | Trust::Verified);
+        let accepted = matches!(trust, Trust::Accepted | Trust::Verified);
+        if let Some(newest) = newest {
             let kind = if accepted { Kind::Message } else { Kind::Request };
             let count = u32::try_from(count).unwrap_or(u32::MAX);
             let noted = store::notifications::arrived(tx, kind, key, newest.key, newest.author(), count, self.now_ms)?;
             took.noted.push(noted);
         }
+        // Of who asks for contact one record says enough.
+        if accepted {
+            took.noted.extend(self.mentions(tx, key, took)?);
+        }
         Ok(())
+    }
+
+    /// Keeps a record of each message that mentions this machine, and did not before it was edited.
+    fn mentions(&self, tx: &Tx<'_>, session: SessionKey, took: &Took) -> Result<Vec<NotificationKey>, StoreError> {
+        let me = &self.local.machine;
+        let is_new = |key| took.messages.iter().any(|message| message.key == key);
+        let is_changed = |message: &&Message| took.changed.iter().any(|changed| changed.key == message.key);
+        let newly = |message: &&Message| {
+            is_new(message.key) || took.mentioned.get(&message.key).is_some_and(|before| !before.contains(me))
+        };
+        let as_they_are = took.messages.iter().filter(|message| !is_changed(message)).chain(&took.changed);
+        let mut mentions: Vec<&Message> = as_they_are
+            .filter(newly)
+            .filter(|message| message.author() != me && message.is_news() && message.mentions.contains(me))
+            .collect();
+        mentions.sort_by_key(|message| message.key);
+        let mut noted = Vec::new();
+        for message in mentions.split_off(mentions.len().saturating_sub(MENTIONS)) {
+            let (message, author) = (message.key, message.author());
+            noted.extend(store::notifications::mentioned(tx, session, message, author, self.now_ms)?);
+        }
+        Ok(noted)
     }
 
     /// What the notification centre says of a machine with two histories.

@@ -1,11 +1,14 @@
 //! How runs enter the database: what admission asks of it, and the writing of events with their messages.
 
+use std::collections::BTreeMap;
+
 use proto::attachment::Attachment;
 use proto::event::{Body, Event, Kind, MessageBody, ReactionBody};
 use proto::id::{Epoch, EventId, MachineId, MessageId, SessionId};
 use proto::log::{Head, Known, shown_ms};
 use proto::run::VerifiedRun;
 use store::messages::{Message, MessageKind, NewMessage, SendState};
+use store::notifications::NotificationKey;
 use store::{EventKey, Reader, SessionKey, StoreError, Tx};
 
 use crate::files::{self, Sharing};
@@ -54,6 +57,9 @@ impl Known for Held<'_> {
     }
 }
 
+/// Whom messages mentioned.
+pub(crate) type Mentioned = BTreeMap<EventKey, Vec<MachineId>>;
+
 /// What was written of a run.
 pub(crate) struct Written {
     /// The local numbers of all its events.
@@ -64,6 +70,10 @@ pub(crate) struct Written {
     pub(crate) changed: Vec<EventKey>,
     /// Reactions that count, with who reacted.
     pub(crate) reactions: Vec<(MachineId, ReactionBody)>,
+    /// Earlier messages that were edited, with those whom they mentioned before.
+    pub(crate) mentioned: Mentioned,
+    /// Records of the notification centre that went with deleted messages.
+    pub(crate) noted: Vec<NotificationKey>,
 }
 
 /// Writes a run that was admitted or made here, with the messages in it and what it says of others. `temp_id` gives the
@@ -118,12 +128,22 @@ pub(crate) fn write(
         settled &= !store::messages::insert(tx, session, &rows)?;
     }
     let mut changed = Vec::new();
-    let mut reactions = Vec::new();
+    let (mut reactions, mut noted, mut mentioned) = (Vec::new(), Vec::new(), Mentioned::new());
     for (key, event) in operations {
+        let body = event.decode_body();
+        let before = match &body {
+            Ok(Some(Body::Edit(edit))) => store::messages::get(tx, &edit.target)?,
+            _ => None,
+        };
         let Some(of) = store::operations::apply(tx, session, key, event, now_ms)? else { continue };
         changed.push(of);
-        if let Ok(Some(Body::Reaction(reaction))) = event.decode_body() {
-            reactions.push((event.header().author, reaction));
+        if let Some(before) = before {
+            mentioned.entry(of).or_insert(before.mentions);
+        }
+        match body {
+            Ok(Some(Body::Reaction(reaction))) => reactions.push((event.header().author, reaction)),
+            Ok(Some(Body::Delete { .. })) => noted.extend(store::notifications::forget(tx, of)?),
+            _ => {}
         }
     }
     let new: Vec<EventKey> = rows.iter().map(|row| row.key).collect();
@@ -137,7 +157,7 @@ pub(crate) fn write(
     };
     changed.sort_unstable();
     changed.dedup();
-    Ok(Written { keys, messages, changed, reactions })
+    Ok(Written { keys, messages, changed, reactions, mentioned, noted })
 }
 
 /// The latest shown time of what a run follows: the event before it, and its parents.

@@ -183,6 +183,7 @@ fn publish(core: &Arc<Core>, done: Done, waiters: Vec<Waiter>) {
             }
             changed.insert(message.id.clone(), message);
         }
+        wrote.noted.iter().for_each(|key| core.hub.note(*key));
         for (author, reaction) in wrote.reactions.iter().filter(|_| watched) {
             core.hub.publish(views::reaction(wrote.session, author, reaction));
         }

@@ -9,7 +9,7 @@
 
 use landline_node as node;
 use node::view::{Change, MessageState, Notification, NotificationKind, Session};
-use node::{FocusState, MePatch, NewNotification, NotificationsRequest};
+use node::{DeleteFor, FocusState, MePatch, NewNotification, NotificationsRequest, SendRequest};
 use testkit::{Net, Person, Setup};
 
 async fn friends() -> (Net, Person, Person, Session) {
@@ -72,6 +72,103 @@ async fn messages_of_a_session_are_one_record_until_they_are_read() {
     let rows = all(&bob).await;
     assert_eq!(rows.iter().map(|row| row.read).collect::<Vec<_>>(), [false, true], "a new record after the old one");
     assert!(all(&alice).await.is_empty(), "because nobody wrote to her");
+    net.end().await;
+}
+
+/// Alice mentions Bob, by his ID.
+async fn mention(alice: &Person, bob: &str, session: &Session, text: &str) -> String {
+    let request = SendRequest {
+        session: session.session_id.clone(),
+        message: text.to_owned(),
+        mentions: vec![bob.to_owned()],
+        ..SendRequest::default()
+    };
+    alice.node().send_message(request).await.unwrap().id
+}
+
+async fn mentions(person: &Person) -> Vec<Notification> {
+    all(person).await.into_iter().filter(|row| row.kind == NotificationKind::Mention).collect()
+}
+
+async fn gone(person: &Person, id: &str) {
+    person
+        .wait_for("that it is gone", |change| match change {
+            Change::NotificationRemoved { ids } => ids.iter().any(|gone| gone == id).then_some(()),
+            _ => None,
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mention_is_a_record_of_its_own_that_goes_with_its_message() {
+    let (net, alice, bob, session) = friends().await;
+    let told_of = async |message: &str| {
+        told(&bob, |row| row.kind == NotificationKind::Mention && row.message_id.as_deref() == Some(message)).await
+    };
+    let first = mention(&alice, &bob.id(), &session, "Bob, look").await;
+    let row = told_of(&first).await;
+    assert_eq!((row.title.as_str(), row.body.as_str(), row.count, row.read), ("Alice", "Bob, look", 1, false));
+    assert_eq!((&row.session_id, &row.from_user_id), (&Some(session.session_id.clone()), &Some(alice.id())));
+    let second = mention(&alice, &bob.id(), &session, "And here").await;
+    let second_row = told_of(&second).await;
+    assert_ne!(second_row.id, row.id, "because each opens its own message");
+
+    net.section("it is read with its session");
+    bob.node().mark_session_read(&session.session_id, None).await.unwrap();
+    assert!(told_of(&first).await.read);
+
+    net.section("what is said of it makes no other");
+    alice.node().react(&first, "👍", true).await.unwrap();
+    alice.node().edit_message(&first, "Bob, look here", Some(&[bob.id()])).await.unwrap();
+    alice.node().delete_message(&second, DeleteFor::All).await.unwrap();
+    gone(&bob, &second_row.id).await;
+    let rows = mentions(&bob).await;
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0].body.as_str(), rows[0].read), ("Bob, look here", true), "because an edit is not a mention");
+
+    net.section("this machine lets the message go");
+    bob.node().delete_message(&first, DeleteFor::Me).await.unwrap();
+    gone(&bob, &row.id).await;
+    assert!(mentions(&bob).await.is_empty());
+    assert!(mentions(&alice).await.is_empty(), "because nobody mentioned her");
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_that_mentions_makes_a_record_and_one_that_no_longer_does_takes_it_away() {
+    let (net, alice, bob, session) = friends().await;
+    let focus =
+        |focused| FocusState { viewer: "window".to_owned(), session: Some(session.session_id.clone()), focused };
+    let said = alice.say(&session, "Someone, look").await;
+    alice.sees_state(&said, MessageState::Delivered).await;
+    bob.node().mark_session_read(&session.session_id, None).await.unwrap();
+    alice.node().react(&said.id, "👍", true).await.unwrap();
+    alice.node().edit_message(&said.id, "Bob, look", Some(&[bob.id()])).await.unwrap();
+    let row = told(&bob, |row| row.kind == NotificationKind::Mention && !row.read).await;
+    assert_eq!((row.body.as_str(), row.message_id.as_ref()), ("Bob, look", Some(&said.id)));
+    alice.node().edit_message(&said.id, "Nobody, look", Some(&[])).await.unwrap();
+    gone(&bob, &row.id).await;
+
+    net.section("what was mentioned on screen stays without a record, whatever is said of it later");
+    bob.node().focus(focus(true));
+    let seen = mention(&alice, &bob.id(), &session, "Bob, seen").await;
+    bob.until("the message", async |node| node.message(&seen).await.ok()).await;
+    bob.node().focus(focus(false));
+    alice.node().edit_message(&seen, "Bob, seen again", Some(&[bob.id()])).await.unwrap();
+    say_and_settle(&alice, &session, "And then").await;
+    assert_eq!(mentions(&bob).await, []);
+
+    net.section("many at once");
+    let id = bob.id();
+    bob.stop().await;
+    for number in 0..40 {
+        mention(&alice, &id, &session, &format!("{number}")).await;
+    }
+    bob.start_again().await;
+    bob.hears("39").await;
+    let rows = mentions(&bob).await;
+    assert!((1..40).contains(&rows.len()), "because a batch makes at most 16: {}", rows.len());
+    assert_eq!(rows[0].body, "39", "because the newest are kept");
     net.end().await;
 }
 

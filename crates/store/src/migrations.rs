@@ -68,6 +68,7 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { adds: &[("draft_attachments", drafts::DDL)], readable_by: 1 },
     Migration { adds: &[("uploads", uploads::MORE_DDL)], readable_by: 1 },
+    Migration { adds: &[("notifications", notifications::ABOUT_DDL)], readable_by: 1 },
 ];
 
 /// Version marks of a file.

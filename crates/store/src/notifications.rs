@@ -28,6 +28,10 @@ CREATE TABLE notifications (
 CREATE UNIQUE INDEX notifications_place ON notifications (place);
 CREATE INDEX notifications_unread ON notifications (session, kind) WHERE read = 0;";
 
+/// Finds what is about one message. Records that count messages up have no part in it: theirs changes with each.
+pub(crate) const ABOUT_DDL: &str = "\
+CREATE INDEX notifications_about ON notifications (message) WHERE kind = 1 OR kind = 3;";
+
 /// Records kept at most, whatever their age: a bound for programs that make many.
 pub const KEPT: u32 = 10_000;
 
@@ -176,6 +180,9 @@ pub(crate) const LIST: &str = concat!(
     " WHERE n.place < ?1 AND (?2 = 0 OR n.read = 0) AND (?3 IS NULL OR n.kind = ?3) ORDER BY n.place DESC LIMIT ?4"
 );
 
+pub(crate) const MENTION: &str = "SELECT 1 FROM notifications WHERE kind = 1 AND message = ?1";
+pub(crate) const FORGET: &str = "DELETE FROM notifications WHERE (kind = 1 OR kind = 3) AND message = ?1 RETURNING key";
+
 /// The place of a record that is made or counted up now.
 macro_rules! newest_place {
     () => {
@@ -225,23 +232,84 @@ pub fn arrived(
     Ok(NotificationKey(tx.last_insert()))
 }
 
+/// Notes that a message mentions this machine. None when that is noted already, read or not.
+///
+/// # Errors
+///
+/// As any write.
+pub fn mentioned(
+    tx: &Tx<'_>,
+    session: SessionKey,
+    message: EventKey,
+    sender: &MachineId,
+    wall_ms: u64,
+) -> Result<Option<NotificationKey>, StoreError> {
+    if tx.one(MENTION, [message], |_| Ok(()))?.is_some() {
+        return Ok(None);
+    }
+    let new = New {
+        kind: Kind::Mention,
+        session: Some(session),
+        message: Some(message),
+        sender: Some(*sender),
+        subject: None,
+        title: String::new(),
+        body: String::new(),
+        created_ms: wall_ms,
+    };
+    add(tx, &new).map(Some)
+}
+
+/// A message mentions this machine no longer: takes the record of it away, if there is one.
+///
+/// # Errors
+///
+/// As any write.
+pub fn unmentioned(tx: &Tx<'_>, message: EventKey) -> Result<Vec<NotificationKey>, StoreError> {
+    tx.all("DELETE FROM notifications WHERE kind = 1 AND message = ?1 RETURNING key", [message], |row| row.get(0))
+}
+
+/// A message is no longer there: takes away what is about it alone.
+///
+/// # Errors
+///
+/// As any write.
+pub fn forget(tx: &Tx<'_>, message: EventKey) -> Result<Vec<NotificationKey>, StoreError> {
+    tx.all(FORGET, [message], |row| row.get(0))
+}
+
 /// Makes a record, or counts up the unread one about the same subject.
 ///
 /// # Errors
 ///
 /// As any write.
 pub fn add(tx: &Tx<'_>, new: &New) -> Result<NotificationKey, StoreError> {
+    put(tx, new, None)
+}
+
+/// Makes a record that stands for so many things, or replaces the unread one about the same subject.
+///
+/// # Errors
+///
+/// As any write.
+pub fn replace(tx: &Tx<'_>, new: &New, count: u32) -> Result<NotificationKey, StoreError> {
+    put(tx, new, Some(count))
+}
+
+/// Without a count, a record that stands is counted up.
+fn put(tx: &Tx<'_>, new: &New, count: Option<u32>) -> Result<NotificationKey, StoreError> {
     if let Some(subject) = &new.subject {
         let sql = "SELECT key FROM notifications WHERE read = 0 AND kind = ?1 AND subject = ?2";
         let standing: Option<NotificationKey> = tx.one(sql, (new.kind, subject), |row| row.get(0))?;
         if let Some(key) = standing {
             tx.execute(
                 concat!(
-                    "UPDATE notifications SET title = ?2, body = ?3, count = count + 1, created_ms = ?4, place = ",
+                    "UPDATE notifications SET title = ?2, body = ?3, count = coalesce(?5, count + 1), created_ms = ?4,
+                         place = ",
                     newest_place!(),
                     " WHERE key = ?1"
                 ),
-                (key, &new.title, &new.body, time(new.created_ms)),
+                (key, &new.title, &new.body, time(new.created_ms), count),
             )?;
             return Ok(key);
         }
@@ -252,23 +320,34 @@ pub fn add(tx: &Tx<'_>, new: &New) -> Result<NotificationKey, StoreError> {
     };
     tx.execute(
         concat!(
-            "INSERT INTO notifications (kind, session, message, sender, subject, title, body, created_ms, place)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ",
+            "INSERT INTO notifications (kind, session, message, sender, subject, title, body, created_ms, count, place)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ",
             newest_place!(),
             ")"
         ),
-        (new.kind, new.session, new.message, sender, &new.subject, &new.title, &new.body, time(new.created_ms)),
+        (
+            new.kind,
+            new.session,
+            new.message,
+            sender,
+            &new.subject,
+            &new.title,
+            &new.body,
+            time(new.created_ms),
+            count.unwrap_or(1),
+        ),
     )?;
     Ok(NotificationKey(tx.last_insert()))
 }
 
-/// A session was read to its end: so are the records about its messages. Those that were unread.
+/// A session was read to its end: so are the records about its messages and their files. Those that were unread.
 ///
 /// # Errors
 ///
 /// As any write.
 pub fn read_session(tx: &Tx<'_>, session: SessionKey) -> Result<Vec<NotificationKey>, StoreError> {
-    let sql = "UPDATE notifications SET read = 1 WHERE session = ?1 AND kind IN (0, 1, 2) AND read = 0 RETURNING key";
+    let sql =
+        "UPDATE notifications SET read = 1 WHERE session = ?1 AND kind IN (0, 1, 2, 3) AND read = 0 RETURNING key";
     tx.all(sql, [session], |row| row.get(0))
 }
 
@@ -280,6 +359,17 @@ pub fn read_session(tx: &Tx<'_>, session: SessionKey) -> Result<Vec<Notification
 pub fn read_request(tx: &Tx<'_>, session: SessionKey) -> Result<Vec<NotificationKey>, StoreError> {
     let sql = "UPDATE notifications SET read = 1 WHERE session = ?1 AND kind = 2 AND read = 0 RETURNING key";
     tx.all(sql, [session], |row| row.get(0))
+}
+
+/// What a record asked for was done: it is read. Those that were unread.
+///
+/// # Errors
+///
+/// As any write.
+pub fn read_subject(tx: &Tx<'_>, message: EventKey, subject: &str) -> Result<Vec<NotificationKey>, StoreError> {
+    let sql = "UPDATE notifications SET read = 1
+        WHERE (kind = 1 OR kind = 3) AND message = ?1 AND subject = ?2 AND read = 0 RETURNING key";
+    tx.all(sql, (message, subject), |row| row.get(0))
 }
 
 /// Marks one as read. False when there is none.

@@ -68,6 +68,13 @@ fn notifications_go_along_their_place() {
 }
 
 #[test]
+fn records_about_a_message_are_found_by_it() {
+    for plan in [plan(notifications::MENTION), plan(notifications::FORGET)] {
+        assert!(plan.contains("INDEX notifications_about (message=?)"), "{plan}");
+    }
+}
+
+#[test]
 fn runs_to_send_are_a_range() {
     let plan = plan(runs::EVENTS);
     assert!(plan.starts_with("SEARCH events USING INDEX events_place (log=? AND seq>?)"), "{plan}");

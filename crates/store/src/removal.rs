@@ -9,6 +9,7 @@ use proto::{MessageId, SessionId};
 
 use crate::columns::{event_key_list, message_id, session_id, time, unsigned};
 use crate::messages::{self, Place};
+use crate::notifications::{self, NotificationKey};
 use crate::operations::Target;
 use crate::{EventKey, Reader, SessionKey, StoreError, Tx, attachments, events, search};
 
@@ -28,12 +29,14 @@ pub enum Received {
 }
 
 /// A message that is no longer here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
     /// Its session.
     pub session: SessionId,
     /// The message.
     pub message: MessageId,
+    /// Records of the notification centre that went with it.
+    pub noted: Vec<NotificationKey>,
 }
 
 /// Its author took a message back: what remains is that it was there.
@@ -89,7 +92,7 @@ pub fn remove(tx: &Tx<'_>, keys: &[EventKey], received: Received) -> Result<Vec<
         if !touched.contains(&session) {
             touched.push(session);
         }
-        removed.push(Removed { session: session_id, message });
+        removed.push(Removed { session: session_id, message, noted: notifications::forget(tx, *key)? });
     }
     for session in touched {
         tx.execute(

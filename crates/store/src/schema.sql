@@ -285,6 +285,8 @@ CREATE UNIQUE INDEX notifications_place ON notifications (place);
 
 CREATE INDEX notifications_unread ON notifications (session, kind) WHERE read = 0;
 
+CREATE INDEX notifications_about ON notifications (message) WHERE kind = 1 OR kind = 3;
+
 -- Files and folders of messages, and how far each has come.
 CREATE TABLE attachments (
     key INTEGER PRIMARY KEY,

@@ -5,7 +5,8 @@
 mod scene;
 
 use landline_store::notifications::{self, Filter, Kind, New, Notification, NotificationKey};
-use landline_store::{EventKey, SessionKey, Store, machines, messages, sessions};
+use landline_store::removal::Received;
+use landline_store::{EventKey, SessionKey, Store, machines, messages, removal, sessions};
 use scene::{NOW, Scene, machine, pair, write_run};
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -87,6 +88,53 @@ async fn the_text_goes_with_its_message() {
         .await
         .unwrap();
     assert_eq!(listed(&scene.store, Filter::default()).await[0].text.as_deref(), Some(""));
+}
+
+#[tokio::test]
+async fn a_mention_is_noted_once_and_goes_with_its_message() {
+    let (scene, session, events) = heard().await;
+    let message = events[0];
+    let mention = async || {
+        let note = move |tx: &landline_store::Tx<'_>| notifications::mentioned(tx, session, message, &machine(1), NOW);
+        scene.store.write(note).await.unwrap()
+    };
+    let first = mention().await.unwrap();
+    assert!(scene.store.write(move |tx| notifications::mark_read(tx, first)).await.unwrap());
+    assert_eq!(mention().await, None, "because it was noted, and even read");
+    let row = scene.store.read(move |reader| notifications::get(reader, first)).await.unwrap().unwrap();
+    assert_eq!((row.kind, row.text.as_deref()), (Kind::Mention, Some("first")));
+    assert_eq!(scene.store.write(move |tx| notifications::unmentioned(tx, message)).await.unwrap(), [first]);
+    let again = mention().await.unwrap();
+    let removed = scene.store.write(move |tx| removal::remove(tx, &[message], Received::Kept)).await.unwrap();
+    assert_eq!(removed[0].noted, [again]);
+    assert!(listed(&scene.store, Filter::default()).await.is_empty());
+}
+
+#[tokio::test]
+async fn records_about_a_message_are_replaced_or_read_by_their_subject() {
+    let (scene, session, events) = heard().await;
+    let message = events[1];
+    let about = |title: &str| New {
+        kind: Kind::Transfer,
+        session: Some(session),
+        message: Some(message),
+        ..about(title, Some("complete"), NOW)
+    };
+    let replace = async |title: &str, count| {
+        let new = about(title);
+        scene.store.write(move |tx| notifications::replace(tx, &new, count)).await.unwrap()
+    };
+    let first = replace("one file", 1).await;
+    assert_eq!(replace("five files", 5).await, first);
+    let row = scene.store.read(move |reader| notifications::get(reader, first)).await.unwrap().unwrap();
+    assert_eq!((row.title.as_str(), row.count), ("five files", 5));
+    let read = async |subject: &'static str| {
+        scene.store.write(move |tx| notifications::read_subject(tx, message, subject)).await.unwrap()
+    };
+    assert!(read("failed").await.is_empty(), "because it is about something else");
+    assert_eq!(read("complete").await, [first]);
+    assert_ne!(replace("another", 1).await, first, "because the one before was read");
+    assert_eq!(scene.store.write(move |tx| notifications::forget(tx, message)).await.unwrap().len(), 2);
 }
 
 #[tokio::test]
