@@ -45,7 +45,8 @@ async fn unread_is_counted_and_the_first_is_known() {
 
     let row = bob.node().mark_message_read(&page.items[1].id).await.unwrap();
     assert_eq!((row.unread_count, row.first_unread.as_deref()), (1, Some(page.items[2].id.as_str())));
-    bob.say(&session, "own messages are not unread").await;
+    let own = bob.say(&session, "own messages are not unread").await;
+    bob.sees_state(&own, MessageState::Delivered).await;
     let row = bob.node().mark_session_read(&session.session_id, None).await.unwrap();
     assert_eq!((row.unread_count, row.first_unread), (0, None));
     bob.wait_for("the total", |change| matches!(change, Change::UnreadChanged { total: 0 }).then_some(())).await;

@@ -251,7 +251,8 @@ impl Person {
 
     /// Waits until another is online.
     pub async fn sees_online(&self, other: &Self) -> User {
-        self.sees_user(other, "online", |user| user.status == Presence::Online).await
+        // Whose person is away is linked all the same.
+        self.sees_user(other, "online", |user| user.status != Presence::Offline).await
     }
 
     /// Waits until another is offline.
