@@ -91,6 +91,10 @@ impl Client {
         self.call(Method::POST, path, &[], Some(body)).await
     }
 
+    pub(crate) async fn put<T: DeserializeOwned>(&self, path: &[&str]) -> anyhow::Result<T> {
+        self.call(Method::PUT, path, &[], None::<&()>).await
+    }
+
     pub(crate) async fn patch<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> anyhow::Result<T> {
         self.call(Method::PATCH, path, &[], Some(body)).await
     }

@@ -1,7 +1,9 @@
 //! `landline follow`: prints new messages as they come, each once, through restarts of the node and gaps of the stream.
 //!
 //! What comes while the stream stands is printed from the stream. What came while it was cut, or while this program was
-//! too slow for it, is read from the history, from the newest message on that was printed.
+//! too slow for it, is read from the history, from the newest message on that was printed. So it is at the beginning: first
+//! it is noted where each session stands, then the stream is opened, then what came in between is read. Without that order an own message
+//! that was written in between would be taken for one that only changed.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -40,6 +42,7 @@ pub(crate) async fn run(place: &Place, word: Option<&str>, own: bool) -> anyhow:
         json: place.json,
         sessions: HashMap::new(),
         newest: HashMap::new(),
+        old: HashMap::new(),
         printed: Recent::default(),
         begun: false,
     };
@@ -72,6 +75,8 @@ struct Follower {
     sessions: HashMap<String, Session>,
     /// Place of the newest known message of each session, in the order that all machines share.
     newest: HashMap<String, String>,
+    /// Up to which place the messages of each session are not printed any more: they were there at the beginning, or were printed long ago.
+    old: HashMap<String, String>,
     printed: Recent,
     begun: bool,
 }
@@ -80,35 +85,41 @@ struct Follower {
 #[derive(Default)]
 struct Recent {
     ids: HashSet<String>,
-    order: VecDeque<String>,
+    order: VecDeque<Printed>,
+}
+
+/// A message that was printed.
+struct Printed {
+    id: String,
+    session: String,
+    place: String,
 }
 
 impl Recent {
-    /// False when it was there.
-    fn add(&mut self, id: &str) -> bool {
-        if !self.ids.insert(id.to_owned()) {
-            return false;
+    /// Whether it is new; and what is forgotten in its stead.
+    fn add(&mut self, message: &Message) -> (bool, Option<Printed>) {
+        if !self.ids.insert(message.id.clone()) {
+            return (false, None);
         }
-        self.order.push_back(id.to_owned());
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
+        let (id, session, place) = (message.id.clone(), message.session_id.clone(), message.order.clone());
+        self.order.push_back(Printed { id, session, place });
+        let forgotten = if self.order.len() > REMEMBERED { self.order.pop_front() } else { None };
+        if let Some(forgotten) = &forgotten {
+            self.ids.remove(&forgotten.id);
         }
-        true
+        (true, forgotten)
     }
 }
 
 impl Follower {
     /// Listens until the stream ends.
     async fn listen(&mut self) -> anyhow::Result<()> {
-        // First the stream, then the state: nothing can fall between them.
-        let mut pieces = self.client.events().await?.bytes_stream();
-        if self.begun {
-            self.catch_up().await?;
-        } else {
+        if !self.begun {
             self.begin().await?;
         }
+        // First the stream, then what came before it: nothing can fall between them.
+        let mut pieces = self.client.events().await?.bytes_stream();
+        self.catch_up().await?;
         let mut lines = Vec::new();
         let mut event = String::new();
         while let Some(piece) = pieces.next().await {
@@ -135,6 +146,7 @@ impl Follower {
         let sessions: Page<Session> = self.client.get(&["sessions"], &[]).await?;
         for session in sessions.items {
             if let Some(last) = session.last_message {
+                self.old.insert(session.session_id.clone(), last.order.clone());
                 self.newest.insert(session.session_id, last.order);
             }
         }
@@ -152,9 +164,9 @@ impl Follower {
             _ => return Ok(()),
         }
         let Ok(message) = serde_json::from_value::<Message>(value) else { return Ok(()) };
-        // An own message that is new stands after all others; else only its state has changed.
-        let known = self.newest.get(&message.session_id);
-        if event == "message_updated" && known.is_some_and(|newest| message.order <= *newest) {
+        // An own message comes as a changed one, too. Whether it is new is not told by the newest: another's may have come before it.
+        let old = self.old.get(&message.session_id);
+        if event == "message_updated" && old.is_some_and(|old| message.order <= *old) {
             return Ok(());
         }
         self.print(&message).await
@@ -194,7 +206,15 @@ impl Follower {
         if *newest < message.order {
             newest.clone_from(&message.order);
         }
-        if self.only.as_ref().is_some_and(|only| *only != message.session_id) || !self.printed.add(&message.id) {
+        if self.only.as_ref().is_some_and(|only| *only != message.session_id) {
+            return Ok(());
+        }
+        let (is_new, forgotten) = self.printed.add(message);
+        if let Some(Printed { session, place, .. }) = forgotten {
+            let old = self.old.entry(session).or_default();
+            *old = place.max(std::mem::take(old));
+        }
+        if !is_new {
             return Ok(());
         }
         if !self.sessions.contains_key(&message.session_id) {
@@ -214,15 +234,31 @@ impl Follower {
 mod tests {
     use super::*;
 
+    fn message(id: &str) -> Message {
+        serde_json::from_value(serde_json::json!({
+            "id": id, "sessionId": "s", "senderUserId": "u", "receiverUserId": null, "message": "", "messageType": "text",
+            "timestamp": "", "state": "queued", "failure": null, "tempId": null, "deliveredAt": null, "order": id,
+            "readAt": null, "editedAt": null, "deletedAt": null, "replyTo": null, "quote": null, "reactions": [],
+            "pinned": false, "forwarded": false, "expiresAt": null, "attachments": [], "mentions": [],
+            "receipts": {"delivered": 0, "read": 0, "of": 1}, "system": null,
+        }))
+        .unwrap()
+    }
+
     #[test]
     fn recent_messages_are_known_and_old_ones_forgotten() {
         let mut recent = Recent::default();
-        assert!(recent.add("a"));
-        assert!(!recent.add("a"));
+        assert!(recent.add(&message("a")).0);
+        assert!(!recent.add(&message("a")).0);
+        let mut forgotten = None;
         for number in 0..REMEMBERED {
-            assert!(recent.add(&number.to_string()));
+            let (is_new, old) = recent.add(&message(&number.to_string()));
+            assert!(is_new);
+            forgotten = forgotten.or(old);
         }
-        assert!(recent.add("a"), "because it is long ago");
+        let forgotten = forgotten.map(|old| (old.id, old.session, old.place));
+        assert_eq!(forgotten, Some(("a".into(), "s".into(), "a".into())), "because its place is noted instead");
+        assert!(recent.add(&message("a")).0, "because it is long ago");
         assert_eq!(recent.ids.len(), REMEMBERED);
         assert_eq!(recent.order.len(), REMEMBERED);
     }

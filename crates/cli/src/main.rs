@@ -3,6 +3,8 @@
 mod client;
 mod files;
 mod follow;
+mod marks;
+mod messages;
 mod notifications;
 mod options;
 mod output;

@@ -85,10 +85,6 @@ impl Asked {
         rows.extend(stats.by_day.iter().map(|day| [output::plain(&day.day), day.count.to_string()]));
         Ok(output::line(&output::table(&rows))?)
     }
-
-    fn say(&self, value: &impl serde::Serialize, words: &str) -> anyhow::Result<()> {
-        if self.json { output::json(value) } else { Ok(output::line(words)?) }
-    }
 }
 
 fn word(kind: NotificationKind) -> anyhow::Result<String> {

@@ -8,6 +8,8 @@ use api::args::Scope;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::files::TransferOptions;
+use crate::marks::{After, MarkOptions};
+use crate::messages::MessageTask;
 
 /// Chat between machines, without a server.
 #[derive(Debug, Parser)]
@@ -79,6 +81,9 @@ pub(crate) enum Task {
         /// Those around a day or time: 2026-01-31, or 2026-01-31T08:00:00Z
         #[arg(long, value_name = "TIME", conflicts_with = "before")]
         date: Option<Time>,
+        /// With the ID of each message
+        #[arg(long)]
+        ids: bool,
     },
     /// Look for messages in all sessions
     Search(SearchOptions),
@@ -96,7 +101,15 @@ pub(crate) enum Task {
         /// Send a copy of the files as they are now, so that they need not stay
         #[arg(long, requires = "file")]
         copy: bool,
+        /// The message that it answers
+        #[arg(long, value_name = "MESSAGE")]
+        reply_to: Option<String>,
+        /// A machine that it mentions (may be repeated)
+        #[arg(long, value_name = "U")]
+        mention: Vec<String>,
     },
+    #[command(flatten)]
+    Message(MessageTask),
     /// List files on their way, or accept, pause, resume and cancel them
     Transfers(TransferOptions),
     /// Write the content of an attachment that is on the node's machine
@@ -122,6 +135,41 @@ pub(crate) enum Task {
         /// The session
         #[arg(value_name = "S")]
         session: String,
+        /// Only up to this message
+        #[arg(long, value_name = "MESSAGE")]
+        to: Option<String>,
+    },
+    /// Tell the other side of a session that you write, for 3 seconds
+    Typing {
+        /// The session
+        #[arg(value_name = "S")]
+        session: String,
+        /// That you stopped
+        #[arg(long)]
+        stop: bool,
+    },
+    /// Let new messages of a session disappear on both sides
+    Timer {
+        /// The session
+        #[arg(value_name = "S")]
+        session: String,
+        /// After how long: 30s, 5m, 12h, 7d, 4w; or off
+        #[arg(value_name = "TIME")]
+        after: After,
+    },
+    /// Change what this machine notes of a session
+    Set {
+        /// The session
+        #[arg(value_name = "S")]
+        session: String,
+        #[command(flatten)]
+        marks: MarkOptions,
+    },
+    /// Tell contacts that you are away
+    Away {
+        /// That you are back
+        #[arg(long)]
+        back: bool,
     },
     /// Show the notification centre
     #[command(args_conflicts_with_subcommands = true)]

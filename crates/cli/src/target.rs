@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use node::view::{Page, Session, Trust, User};
+use serde_json::json;
 
 use crate::client::Client;
 use crate::output;
@@ -39,6 +40,17 @@ pub(crate) async fn session(client: &Client, word: &str) -> anyhow::Result<Sessi
     match found {
         Some(session) => Ok(session),
         None => bail!("there is no session with {}; `landline send` opens one", output::plain(word)),
+    }
+}
+
+/// The ID of the session that `word` means; it is opened when there is none yet.
+pub(crate) async fn open(client: &Client, word: &str) -> anyhow::Result<String> {
+    match find(client, word).await? {
+        Target::Session(id) => Ok(id),
+        Target::User(id) => {
+            let session: Session = client.post(&["sessions"], &json!({ "receiverUserId": id })).await?;
+            Ok(session.session_id)
+        }
     }
 }
 

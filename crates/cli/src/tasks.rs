@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 use api::args::{AddContactArgs, CreateTokenArgs, UpdateMeArgs};
 use api::results::{CreatedToken, Done, LoginLink, TokenInfo};
-use node::view::{Me, Message, MessageState, Network, Page, Presence, Session, Status, Trust, User};
+use node::view::{Me, Message, MessageState, Network, Page, Presence, Session, Status, SystemLine, Trust, User};
 use serde_json::json;
 
 use crate::client::Client;
 use crate::options::{Place, Task, TokenTask};
 use crate::target::{self, Target};
-use crate::{files, follow, output};
+use crate::{files, follow, messages, output};
 
 /// Most bytes of standard input that are read for a message; the node says what is too long.
 const INPUT_BYTES: u64 = 128 * 1024;
@@ -27,17 +27,25 @@ pub(crate) async fn run(place: &Place, task: Task) -> anyhow::Result<()> {
         Task::Status => asked.status().await,
         Task::Peers { online } => asked.peers(online).await,
         Task::Sessions => asked.sessions().await,
-        Task::History { session, limit, before, date } => {
-            asked.history(&session, limit, before.as_deref(), date.as_ref().map(|date| date.0.as_str())).await
+        Task::History { session, limit, before, date, ids } => {
+            asked.history(&session, limit, before.as_deref(), date.as_ref().map(|date| date.0.as_str()), ids).await
         }
         Task::Search(options) => asked.search(options).await,
         Task::Notifications { list, task: None } => asked.notifications(list).await,
         Task::Notifications { task: Some(task), .. } => asked.notification_task(task).await,
-        Task::Send { to, text, file, copy } => asked.send(&to, text.unwrap_or_default(), &file, copy).await,
+        Task::Send { to, text, file, copy, reply_to, mention } => {
+            let text = text.unwrap_or_default();
+            asked.send(&to, text, Beside { files: &file, copy, reply_to, mentions: &mention }).await
+        }
+        Task::Message(task) => asked.message_task(task).await,
         Task::Transfers(options) => files::transfers(&asked.client, options, asked.json).await,
         Task::Get { id, to } => files::get(&asked.client, &id, &to).await,
         Task::Follow { session, own } => follow::run(place, session.as_deref(), own).await,
-        Task::Read { session } => asked.read(&session).await,
+        Task::Read { session, to } => asked.read(&session, to).await,
+        Task::Typing { session, stop } => asked.typing(&session, stop).await,
+        Task::Timer { session, after } => asked.timer(&session, after).await,
+        Task::Set { session, marks } => asked.mark(&session, marks).await,
+        Task::Away { back } => asked.away(back).await,
         Task::Accept(user) => asked.trust(&user.user, "accept", "Accepted").await,
         Task::Block(user) => asked.trust(&user.user, "block", "Blocked").await,
         Task::Unblock(user) => asked.trust(&user.user, "unblock", "Unblocked").await,
@@ -48,6 +56,14 @@ pub(crate) async fn run(place: &Place, task: Task) -> anyhow::Result<()> {
     }
 }
 
+/// What a message carries beside its text.
+struct Beside<'a> {
+    files: &'a [PathBuf],
+    copy: bool,
+    reply_to: Option<String>,
+    mentions: &'a [String],
+}
+
 /// A node, and how to answer.
 pub(crate) struct Asked {
     pub(crate) client: Client,
@@ -55,6 +71,11 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// Answers in JSON, or in words.
+    pub(crate) fn say(&self, value: &impl serde::Serialize, words: &str) -> anyhow::Result<()> {
+        if self.json { output::json(value) } else { Ok(output::line(words)?) }
+    }
+
     async fn status(&self) -> anyhow::Result<()> {
         let status: Status = self.client.get(&["status"], &[]).await?;
         let me: Me = self.client.get(&["me"], &[]).await?;
@@ -128,7 +149,14 @@ impl Asked {
         Ok(output::line(&output::table(&rows))?)
     }
 
-    async fn history(&self, session: &str, limit: u32, before: Option<&str>, date: Option<&str>) -> anyhow::Result<()> {
+    async fn history(
+        &self,
+        session: &str,
+        limit: u32,
+        before: Option<&str>,
+        date: Option<&str>,
+        ids: bool,
+    ) -> anyhow::Result<()> {
         let session = target::session(&self.client, session).await?;
         let limit = limit.to_string();
         let mut query = vec![("limit", limit.as_str())];
@@ -142,23 +170,31 @@ impl Asked {
         if let Some(before) = &page.next_before {
             output::line(&format!("Older messages: --before {}", output::plain(before)))?;
         }
-        for message in &page.items {
-            output::line(&message_line(message, &session))?;
-            for line in files::lines(message) {
-                output::line(&line)?;
-            }
+        for line in page.items.iter().flat_map(|message| messages::lines(message, &session, ids)) {
+            output::line(&line)?;
         }
         Ok(())
     }
 
-    async fn send(&self, to: &str, text: String, files: &[PathBuf], copy: bool) -> anyhow::Result<()> {
+    async fn send(&self, to: &str, text: String, beside: Beside<'_>) -> anyhow::Result<()> {
         let text = if text == "-" { input()? } else { text };
         let to = target::find(&self.client, to).await?;
-        let attachments = files::add(&self.client, files, copy).await?;
-        let body = match to {
-            Target::Session(id) => json!({ "sessionId": id, "message": text, "attachments": attachments }),
-            Target::User(id) => json!({ "receiverUserId": id, "message": text, "attachments": attachments }),
+        let mut mentions = Vec::with_capacity(beside.mentions.len());
+        for word in beside.mentions {
+            mentions.push(target::user(&self.client, word).await?);
+        }
+        let attachments = files::add(&self.client, beside.files, beside.copy).await?;
+        let (field, id) = match to {
+            Target::Session(id) => ("sessionId", id),
+            Target::User(id) => ("receiverUserId", id),
         };
+        let body = json!({
+            field: id,
+            "message": text,
+            "attachments": attachments,
+            "replyTo": beside.reply_to,
+            "mentions": mentions,
+        });
         let message: Message = self.client.post(&["messages"], &body).await?;
         if self.json {
             return output::json(&message);
@@ -172,15 +208,6 @@ impl Asked {
             _ => format!("On its way to {name}."),
         };
         Ok(output::line(&state)?)
-    }
-
-    async fn read(&self, session: &str) -> anyhow::Result<()> {
-        let session = target::session(&self.client, session).await?;
-        let session: Session = self.client.post(&["sessions", &session.session_id, "read"], &json!({})).await?;
-        if self.json {
-            return output::json(&session);
-        }
-        Ok(output::line(&format!("Read: {}.", output::plain(&session.title)))?)
     }
 
     async fn trust(&self, word: &str, act: &str, done: &str) -> anyhow::Result<()> {
@@ -270,15 +297,25 @@ impl Asked {
 
 /// A message in one line, or more when it has more.
 pub(crate) fn message_line(message: &Message, session: &Session) -> String {
-    let from_peer = session.peer.as_ref().is_some_and(|peer| peer.user_id == message.sender_user_id);
-    let name = if from_peer { output::plain(&session.title) } else { "You".to_owned() };
+    let name = messages::name_of(&message.sender_user_id, session);
+    let text = match &message.system {
+        _ if message.deleted_at.is_some() => "(deleted)".to_owned(),
+        Some(SystemLine::Timer { seconds: 0 }) => "(new messages stay)".to_owned(),
+        Some(SystemLine::Timer { seconds }) => format!("(new messages disappear after {seconds} s)"),
+        None => output::paragraphs(&message.message, "    "),
+    };
     let state = match message.state {
         MessageState::Queued => "  (waiting)",
         MessageState::Failed => "  (not sent)",
         MessageState::Delivered | MessageState::Read => "",
     };
-    let head = format!("[{}] {name}: ", output::minute(&message.timestamp));
-    format!("{head}{}{state}", output::paragraphs(&message.message, "    "))
+    let marks = [
+        (message.edited_at.is_some(), "  (edited)"),
+        (message.forwarded, "  (forwarded)"),
+        (message.pinned, "  (pinned)"),
+    ];
+    let marks: String = marks.iter().filter_map(|(on, mark)| on.then_some(*mark)).collect();
+    format!("[{}] {name}: {text}{marks}{state}", output::minute(&message.timestamp))
 }
 
 /// Opens a link in the browser of the system.
@@ -302,7 +339,7 @@ pub(crate) fn open_in_browser(url: &str) -> anyhow::Result<()> {
 }
 
 /// A message from standard input, without the line break that ends it.
-fn input() -> anyhow::Result<String> {
+pub(crate) fn input() -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(INPUT_BYTES).read_to_end(&mut bytes).context("cannot read standard input")?;
     let Ok(mut text) = String::from_utf8(bytes) else { bail!("standard input is not UTF-8 text") };

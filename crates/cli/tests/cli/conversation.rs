@@ -23,6 +23,7 @@ fn from_adding_to_blocking() {
     let reply = bert.run_with("Grüß dich,\nAnna \u{1b}[2J\n".as_bytes(), &["send", &anna.id(), "-"]).ok();
     assert!(reply.contains("Anna"), "{reply}");
 
+    anna.waits_for(&["history", "Bert"], "Grüß dich");
     let mine = Follower::start(anna.command_for(&["follow", "Bert", "--own"]));
     anna.heard_by(1);
     anna.run(&["send", "Bert", "One more"]).ok();

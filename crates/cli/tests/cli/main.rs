@@ -12,6 +12,8 @@
 mod conversation;
 mod files;
 mod follow;
+mod gate;
+mod messages;
 mod node;
 mod program;
 mod tokens;

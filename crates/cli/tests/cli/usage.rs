@@ -14,6 +14,11 @@ fn wrong_usage_is_2() {
         &["history"],
         &["history", "x", "--limit", "0"],
         &["history", "x", "--limit", "many"],
+        &["delete", "x", "--for", "them"],
+        &["react", "x"],
+        &["forward", "x"],
+        &["timer", "x", "soon"],
+        &["set", "x", "--pin", "maybe"],
         &["token", "create"],
         &["token", "create", "--name", "x", "--scope", "all"],
         &["token", "create", "--name", "x", "--scope", "read", "--expires", "soon"],
@@ -29,7 +34,8 @@ fn wrong_usage_is_2() {
     let help = Ran::of(landline().arg("--help")).ok();
     for command in [
         "node", "status", "peers", "sessions", "history", "send", "follow", "read", "accept", "block", "unblock",
-        "add", "token",
+        "add", "token", "edit", "delete", "react", "pin", "forward", "show", "versions", "receipts", "retry", "typing",
+        "timer", "set", "away",
     ] {
         assert!(help.contains(&format!("\n  {command} ")), "because {command} is not in the help: {help}");
     }
