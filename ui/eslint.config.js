@@ -34,7 +34,7 @@ export default ts.config(
     files: ["**/*.svelte", "**/*.svelte.ts"],
     languageOptions: { parserOptions: { parser: ts.parser, extraFileExtensions: [".svelte"], svelteConfig } },
   },
-  { files: ["scripts/**", "*.config.*", "e2e/*.ts", "tests/**"], languageOptions: { globals: { ...globals.node } } },
+  { files: ["scripts/**", "*.config.*", "e2e/*.ts", "measure/**", "tests/**"], languageOptions: { globals: { ...globals.node } } },
   { files: ["src/shared/**"], rules: imports(tauri, socket, tier(["backend", "domain", "views"])) },
   { files: ["src/backend/**"], rules: imports(tauri, socket, tier(["shared", "domain", "views"])) },
   { files: ["src/backend/tauri.ts"], rules: imports(socket, tier(["shared", "domain", "views"])) },

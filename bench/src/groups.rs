@@ -1,5 +1,6 @@
 //! What is measured, by subject.
 
+mod conversation;
 mod delivery;
 mod discovery;
 mod files;
@@ -35,6 +36,8 @@ pub(crate) enum Group {
     Start,
     /// A long session: open, page, jump, search.
     History,
+    /// A long session in the page: opened and scrolled.
+    Conversation,
     /// How much memory a headless node uses.
     Memory,
     /// How soon the window is there, and how much memory the whole application uses.
@@ -71,6 +74,7 @@ pub(crate) fn measure(groups: &[Group], rounds: u32, dir: &Path) -> Result<()> {
             Group::Files => files::measure(&bench),
             Group::Start => start::measure(&bench),
             Group::History => history::measure(&bench),
+            Group::Conversation => conversation::measure(&bench),
             Group::Memory => memory::measure(&bench),
             Group::Window => window::measure(&bench),
         };

@@ -76,7 +76,7 @@ export async function node(dir: string, name: string, more: string[] = [], api =
 }
 
 /** A one-time link, as `landline open` makes it. */
-export async function link(of: Running): Promise<string> {
+export async function link(of: Pick<Running, "api" | "dir">): Promise<string> {
   const { token } = JSON.parse(readFileSync(join(of.dir, "api.json"), "utf8")) as { token: string };
   const reply = await fetch(`${of.api}/api/v1/login-links`, { method: "POST", headers: { authorization: `Bearer ${token}` } });
   return ((await reply.json()) as { url: string }).url;

@@ -31,6 +31,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     program(workspace, Profile::Release, "landline-bench")
         .args(["measure", "--rounds", &options.rounds.to_string()])
         .args(["--results".to_owned(), workspace.target().join("bench").to_string_lossy().into_owned()])
+        .env("LANDLINE_BENCH_UI", workspace.root().join("ui").to_string_lossy())
         .args(options.groups.clone())
         .run()
 }

@@ -110,6 +110,14 @@ const DISPLAY: Need = Need {
     pacman: &["xorg-server-xvfb"],
 };
 
+const CHROMIUM: Need = Need {
+    why: "the interface in a second browser, for accessibility checks and to measure it",
+    probe: Probe::AnyProgram(&["chromium", "chromium-browser", "google-chrome"]),
+    apt: &["chromium|chromium-browser"],
+    dnf: &["chromium"],
+    pacman: &["chromium"],
+};
+
 const TESTS: &[Need] = &[
     Need {
         why: "drives the real window in tests",
@@ -155,13 +163,7 @@ const TESTS: &[Need] = &[
         dnf: &["maim"],
         pacman: &["maim"],
     },
-    Need {
-        why: "the interface in a second browser, for accessibility checks",
-        probe: Probe::AnyProgram(&["chromium", "chromium-browser", "google-chrome"]),
-        apt: &["chromium|chromium-browser"],
-        dnf: &["chromium"],
-        pacman: &["chromium"],
-    },
+    CHROMIUM,
     Need {
         why: "networks of their own for whole programs",
         probe: Probe::Program("ip"),
@@ -201,6 +203,7 @@ const TESTS: &[Need] = &[
 
 const BENCH: &[Need] = &[
     DISPLAY,
+    CHROMIUM,
     Need {
         why: "sends a file by TLS, to compare with",
         probe: Probe::Program("nginx"),
