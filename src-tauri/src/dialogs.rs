@@ -7,14 +7,14 @@ use tauri::AppHandle;
 
 /// Lets the person choose files; answers their paths.
 #[tauri::command]
-pub(crate) async fn choose_files(app: AppHandle) -> Result<Vec<String>, ErrorBody> {
-    Ok(as_text(system::choose(&app, false).await))
+pub(crate) async fn choose_files(app: AppHandle, title: String) -> Result<Vec<String>, ErrorBody> {
+    Ok(as_text(system::choose(&app, title, false).await))
 }
 
 /// Lets the person choose a folder.
 #[tauri::command]
-pub(crate) async fn choose_folder(app: AppHandle) -> Result<Option<String>, ErrorBody> {
-    Ok(as_text(system::choose(&app, true).await).into_iter().next())
+pub(crate) async fn choose_folder(app: AppHandle, title: String) -> Result<Option<String>, ErrorBody> {
+    Ok(as_text(system::choose(&app, title, true).await).into_iter().next())
 }
 
 fn as_text(paths: Vec<PathBuf>) -> Vec<String> {
@@ -34,13 +34,13 @@ mod system {
     use crate::window;
 
     /// Asks with the dialog of the desktop, through its portal where there is one.
-    pub(super) async fn choose(app: &AppHandle, folder: bool) -> Vec<PathBuf> {
+    pub(super) async fn choose(app: &AppHandle, title: String, folder: bool) -> Vec<PathBuf> {
         let (tell, told) = oneshot::channel();
         let handle = app.clone();
         let shown = app.run_on_main_thread(move || {
             let parent = window::find(&handle).and_then(|window| window.gtk_window().ok());
             let action = if folder { gtk::FileChooserAction::SelectFolder } else { gtk::FileChooserAction::Open };
-            let dialog = gtk::FileChooserNative::new(None, parent.as_ref(), action, None, None);
+            let dialog = gtk::FileChooserNative::new(Some(&title), parent.as_ref(), action, None, None);
             dialog.set_select_multiple(!folder);
             dialog.set_modal(true);
             // The dialog lives as long as nobody has answered it.
@@ -65,8 +65,8 @@ mod system {
 
     use tauri::AppHandle;
 
-    pub(super) async fn choose(_app: &AppHandle, folder: bool) -> Vec<PathBuf> {
-        let dialog = rfd::AsyncFileDialog::new();
+    pub(super) async fn choose(_app: &AppHandle, title: String, folder: bool) -> Vec<PathBuf> {
+        let dialog = rfd::AsyncFileDialog::new().set_title(title);
         let chosen = if folder {
             dialog.pick_folder().await.into_iter().collect()
         } else {

@@ -1,10 +1,10 @@
 //! Files as only a desktop has them: on its clipboard, in its dialogs, in its folders.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::error::{ApiError, ErrorBody};
 use node::view::Upload;
+use serde::Serialize;
 use tauri::ipc::Response;
 use tauri::{AppHandle, State};
 use tokio::io::AsyncReadExt as _;
@@ -44,42 +44,59 @@ pub(crate) async fn attachment_content(shell: State<'_, Arc<Shell>>, attachment_
 #[tauri::command]
 pub(crate) async fn open_attachment(shell: State<'_, Arc<Shell>>, attachment_id: String) -> Answer<()> {
     let (path, mime) = shell.node().attachment_path(&attachment_id).await.map_err(refused)?;
-    let opened = if OPENED.iter().any(|kind| mime.starts_with(kind)) && path.is_file() {
-        tauri_plugin_opener::open_path(&path, None::<&str>)
-    } else {
-        tauri_plugin_opener::reveal_item_in_dir(&path)
-    };
-    opened.map_err(|error| said("open_failed", &error.to_string()))
+    ask_desktop(move || {
+        if OPENED.iter().any(|kind| mime.starts_with(kind)) && path.is_file() {
+            tauri_plugin_opener::open_path(&path, None::<&str>)
+        } else {
+            tauri_plugin_opener::reveal_item_in_dir(&path)
+        }
+    })
+    .await
 }
 
 /// Shows an attachment in its folder.
 #[tauri::command]
 pub(crate) async fn show_attachment(shell: State<'_, Arc<Shell>>, attachment_id: String) -> Answer<()> {
     let (path, _) = shell.node().attachment_path(&attachment_id).await.map_err(refused)?;
-    tauri_plugin_opener::reveal_item_in_dir(&path).map_err(|error| said("open_failed", &error.to_string()))
+    ask_desktop(move || tauri_plugin_opener::reveal_item_in_dir(&path)).await
 }
 
-/// Makes what lies on the clipboard ready to be sent: files that were copied, or an image. Empty when there is neither.
+/// Runs apart what waits for another program to answer.
+async fn ask_desktop(ask: impl FnOnce() -> Result<(), tauri_plugin_opener::Error> + Send + 'static) -> Answer<()> {
+    match tauri::async_runtime::spawn_blocking(ask).await {
+        Ok(asked) => asked.map_err(|error| said("open_failed", &error.to_string())),
+        Err(error) => Err(said("open_failed", &error.to_string())),
+    }
+}
+
+/// What lies on the clipboard.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Pasted {
+    /// Files and folders that were copied. The page adds them as it adds dropped ones.
+    paths: Vec<String>,
+    /// An image, which has no file.
+    image: Option<Upload>,
+    /// Text that the page was not given, because it came with an image.
+    text: Option<String>,
+}
+
+/// Looks at the clipboard; an image there is made ready to be sent.
 #[tauri::command]
-pub(crate) async fn paste_files(app: AppHandle, shell: State<'_, Arc<Shell>>) -> Answer<Vec<Upload>> {
+pub(crate) async fn paste_files(app: AppHandle, shell: State<'_, Arc<Shell>>) -> Answer<Pasted> {
     match clipboard::look(&app).await {
-        Found::Nothing => Ok(Vec::new()),
-        Found::Files(paths) => add(&shell, paths).await,
+        Found::Nothing => Ok(Pasted::default()),
+        Found::Files(paths) => {
+            // A name that is no Unicode cannot be sent; the tray says of it that it was not found.
+            let paths = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+            Ok(Pasted { paths, ..Pasted::default() })
+        }
+        Found::Text(text) => Ok(Pasted { text: Some(text), ..Pasted::default() }),
         Found::Image(png) => {
             let mut upload = shell.node().begin_upload("image.png", Some("image/png")).await.map_err(refused)?;
             upload.write(png.into()).await.map_err(refused)?;
-            Ok(vec![upload.finish().await.map_err(refused)?])
+            Ok(Pasted { image: Some(upload.finish().await.map_err(refused)?), ..Pasted::default() })
         }
     }
-}
-
-async fn add(shell: &Shell, paths: Vec<PathBuf>) -> Answer<Vec<Upload>> {
-    let mut uploads = Vec::with_capacity(paths.len());
-    for path in paths {
-        let path = path.to_str().ok_or_else(|| said("not_sendable", "The file's path is not UTF-8."))?;
-        uploads.push(shell.node().add_file(path).await.map_err(refused)?);
-    }
-    Ok(uploads)
 }
 
 fn refused(error: node::NodeError) -> ErrorBody {

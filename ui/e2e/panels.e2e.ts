@@ -252,7 +252,7 @@ describe("files", () => {
     });
     await page.getByTestId("drop").waitFor();
     await page.evaluate(() => {
-      window.fake.files.pasted = [window.fake.files.add("image.png", 1_200, "image/png")];
+      window.fake.files.pasted = { paths: [], image: window.fake.files.add("image.png", 1_200, "image/png"), text: null };
       window.fake.emit({ type: "filesDropped", paths: ["/srv/bea/Holiday", "/srv/bea/missing.txt"] });
     });
     await page.getByTestId("drop").waitFor({ state: "detached" });

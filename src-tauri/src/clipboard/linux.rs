@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gtk::gdk::{Atom, SELECTION_CLIPBOARD};
 use tauri::AppHandle;
 use tokio::sync::oneshot;
 
@@ -11,19 +12,22 @@ use super::Found;
 /// The program that owns the clipboard has to answer; one that hangs must not hold the page back for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What every PNG begins with (PNG specification, 5.2).
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+
 pub(super) async fn look(app: &AppHandle) -> Found {
     let (found, answer) = oneshot::channel();
     let asked = app.run_on_main_thread(move || {
-        let clipboard = gtk::Clipboard::get(&gtk::gdk::SELECTION_CLIPBOARD);
+        let clipboard = gtk::Clipboard::get(&SELECTION_CLIPBOARD);
         clipboard.request_uris(move |clipboard, uris| {
             let files: Vec<PathBuf> = uris.iter().filter_map(|uri| path_of(uri)).collect();
             if !files.is_empty() {
                 drop(found.send(Found::Files(files)));
                 return;
             }
-            clipboard.request_image(move |_, image| {
-                let png = image.and_then(|image| image.save_to_bufferv("png", &[]).ok());
-                drop(found.send(png.map_or(Found::Nothing, Found::Image)));
+            clipboard.request_text(move |clipboard, text| match text {
+                Some(text) => drop(found.send(Found::Text(text.to_owned()))),
+                None => request_image(clipboard, found),
             });
         });
     });
@@ -34,6 +38,21 @@ pub(super) async fn look(app: &AppHandle) -> Found {
         Ok(Ok(found)) => found,
         _ => Found::Nothing,
     }
+}
+
+/// A PNG is taken as it is, so that what arrives is what was copied; any other kind is made into one.
+fn request_image(clipboard: &gtk::Clipboard, found: oneshot::Sender<Found>) {
+    clipboard.request_contents(&Atom::intern("image/png"), move |clipboard, content| {
+        let png = if content.length() > 0 { content.data() } else { Vec::new() };
+        if png.starts_with(PNG) {
+            drop(found.send(Found::Image(png)));
+            return;
+        }
+        clipboard.request_image(move |_, image| {
+            let png = image.and_then(|image| image.save_to_bufferv("png", &[]).ok());
+            drop(found.send(png.map_or(Found::Nothing, Found::Image)));
+        });
+    });
 }
 
 /// The path of a `file:` address on this computer.

@@ -1,4 +1,4 @@
-//! What lies on the clipboard that can be sent as a file.
+//! What lies on the clipboard that can be sent.
 //!
 //! On Linux the web view does not give the page files or images of other programs, so the program looks itself. Elsewhere the
 //! page's own paste event has them.
@@ -16,6 +16,8 @@ use tauri::AppHandle;
 pub(crate) enum Found {
     Nothing,
     Files(Vec<PathBuf>),
+    /// A page of a spreadsheet or a word processor is text first, though it brings a picture too.
+    Text(String),
     /// As PNG.
     Image(Vec<u8>),
 }

@@ -27,17 +27,24 @@ export interface ShellInfo {
   notifications: { ok: boolean; reason: string | null };
 }
 
+/** What was found on the clipboard of the desktop. */
+export interface Pasted {
+  paths: readonly string[];
+  image: Upload | null;
+  text: string | null;
+}
+
 /** What only the desktop shell can do. */
 export interface Shell {
   info(): Promise<ShellInfo>;
   /** Shows a notification now; rejects with the reason when the system has no such service. */
   notificationTest(): Promise<void>;
-  /** Lets the person choose files to send: their paths, none when they chose none. */
-  chooseFiles(): Promise<readonly string[]>;
+  /** Lets the person choose files to send, in a window with this title: their paths, none when they chose none. */
+  chooseFiles(title: string): Promise<readonly string[]>;
   /** Lets the person choose a folder; `null` when they chose none. */
-  chooseFolder(): Promise<string | null>;
-  /** Adds what the clipboard holds, files or an image, to be sent; nothing when there is neither. */
-  pasteFiles(): Promise<readonly Upload[]>;
+  chooseFolder(title: string): Promise<string | null>;
+  /** What the clipboard holds: paths of files, an image that has been added, or text. */
+  pasteFiles(): Promise<Pasted>;
   /** Opens the file of an attachment in the system's own program. Only ever because a person asked for it. */
   openAttachment(attachmentId: string): Promise<void>;
   /** Shows the file of an attachment in its folder. */
@@ -55,7 +62,7 @@ export interface Backend {
   subscribe(listener: (message: BackendMessage) => void): Promise<() => void>;
   /** Adds a file whose bytes this page has, to be sent. `ondone` hears how many bytes the node has. */
   upload(file: File, ondone: (bytes: number) => void, signal: AbortSignal): Promise<Upload>;
-  /** The bytes of an attachment that is on this machine, or of the small image that stands for it. */
+  /** The bytes of an attachment that is on this machine, or of the small image that stands for it. What was added and is not sent yet has only that. */
   content(attachmentId: string, part: "whole" | "thumbnail"): Promise<Blob>;
   /** Opens an http, https or mailto address in the system's own program. */
   openExternal(url: string): Promise<void>;

@@ -1,5 +1,5 @@
 import { Channel, invoke } from "@tauri-apps/api/core";
-import { BackendError, isOpenable, type Backend, type BackendMessage, type ShellInfo } from "./backend";
+import { BackendError, isOpenable, type Backend, type BackendMessage, type Pasted, type ShellInfo } from "./backend";
 import type { Args, CommandName, Result, Upload } from "./gen";
 
 /** Bytes of a file that cross to the program at once. */
@@ -55,15 +55,15 @@ export function tauriBackend(): Backend {
       notificationTest: async () => {
         await ask("notification_test");
       },
-      chooseFiles: () => ask<string[]>("choose_files"),
-      pasteFiles: () => ask<Upload[]>("paste_files"),
+      chooseFiles: (title) => ask<string[]>("choose_files", { title }),
+      pasteFiles: () => ask<Pasted>("paste_files"),
       openAttachment: async (attachmentId) => {
         await ask("open_attachment", { attachmentId });
       },
       showAttachment: async (attachmentId) => {
         await ask("show_attachment", { attachmentId });
       },
-      chooseFolder: () => ask<string | null>("choose_folder"),
+      chooseFolder: (title) => ask<string | null>("choose_folder", { title }),
       setCloseChoice: async (keepRunning) => {
         await ask("set_close_choice", { keepRunning });
       },

@@ -1,4 +1,4 @@
-import { BackendError } from "../../src/backend/backend";
+import { BackendError, type Pasted } from "../../src/backend/backend";
 import type { Args, Attachment, Transfer, TransferState, Upload } from "../../src/backend/gen";
 import type { FakeBackend } from "./backend";
 
@@ -37,7 +37,7 @@ export class FakeFiles {
   readonly opened: string[] = [];
   /** Paths that the dialogs and the clipboard of the desktop give. */
   chosen: string[] = ["/srv/bea/slides.pdf"];
-  pasted: Upload[] = [];
+  pasted: Pasted = { paths: [], image: null, text: null };
   /** While set, uploads and images wait for it. */
   gate: Promise<void> | null = null;
   #fake: FakeBackend;
