@@ -217,16 +217,29 @@ impl Host {
     /// # Panics
     /// When it does not run, or does not end soon.
     pub fn end_desktop(&self) {
-        let api: Value = serde_json::from_slice(&std::fs::read(self.data_dir().join("api.json")).unwrap()).unwrap();
-        let pid = api["pid"].as_u64().expect("api.json names the process").to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success(), "it runs");
-        until("the application ends", SOON, || (!Path::new("/proc").join(&pid).join("exe").exists()).then_some(()));
+        self.signal_desktop("-TERM");
+    }
+
+    /// Kills the desktop application as a power cut would.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn kill_desktop(&self) {
+        self.signal_desktop("-KILL");
     }
 
     /// Follows the node's stream of changes from now on.
     #[must_use]
     pub fn follow(&self) -> Follow {
         Follow::start(self)
+    }
+
+    /// Sends the application a signal that ends it, and waits until it has.
+    fn signal_desktop(&self, signal: &str) {
+        let api: Value = serde_json::from_slice(&std::fs::read(self.data_dir().join("api.json")).unwrap()).unwrap();
+        let pid = api["pid"].as_u64().expect("api.json names the process").to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success(), "it runs");
+        until("the application ends", SOON, || (!Path::new("/proc").join(&pid).join("exe").exists()).then_some(()));
     }
 }
 

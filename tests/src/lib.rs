@@ -11,6 +11,7 @@
     reason = "only tests use this, and tests fail by panicking and print what they see"
 )]
 
+mod files;
 mod follow;
 mod host;
 mod lab;
@@ -20,6 +21,7 @@ mod screen;
 mod until;
 mod window;
 
+pub use crate::files::Files;
 pub use crate::follow::Follow;
 pub use crate::host::Host;
 pub use crate::lab::Lab;

@@ -128,8 +128,38 @@ impl Screen {
 
     /// Closes the window as a person does by the keyboard, once it has the keyboard.
     pub fn close_window(&self, host: &Host) {
-        self.xdotool(host, &["search", "--onlyvisible", "--name", "^Landline$", "windowactivate", "--sync"]);
+        self.activate_window(host);
         self.press(host, "alt+F4");
+    }
+
+    /// Takes the files out of the window of [`crate::Files`], over the middle of Landline's, and drops them there once `seen` has
+    /// returned.
+    pub fn drag_files(&self, host: &Host, seen: impl FnOnce()) {
+        let over = |name: &str, x: &str, y: &str| {
+            self.xdotool(host, &["search", "--onlyvisible", "--name", name, "mousemove", "--window", "%1", x, y]);
+        };
+        over("^Files$", "40", "40");
+        self.xdotool(host, &["mousedown", "1"]);
+        // A drag begins some pixels away from where the button went down.
+        over("^Files$", "60", "60");
+        over("^Landline$", "600", "300");
+        over("^Landline$", "610", "310");
+        seen();
+        self.xdotool(host, &["mouseup", "1"]);
+    }
+
+    /// Gives Landline's window the keyboard.
+    pub fn activate_window(&self, host: &Host) {
+        self.xdotool(host, &["search", "--onlyvisible", "--name", "^Landline$", "windowactivate", "--sync"]);
+    }
+
+    /// Waits until a window with this title has the keyboard.
+    pub fn has_in_front(&self, host: &Host, title: &str) {
+        until(&format!("a window {title:?} is in front"), SOON, || {
+            let front =
+                self.command(host, Path::new("xdotool")).args(["getactivewindow", "getwindowname"]).output().unwrap();
+            (String::from_utf8_lossy(&front.stdout).trim() == title).then_some(())
+        });
     }
 
     /// The number of windows of Landline that can be seen.
@@ -138,6 +168,11 @@ impl Screen {
         let mut search = self.command(host, Path::new("xdotool"));
         let output = search.args(["search", "--onlyvisible", "--name", "Landline"]).output().unwrap();
         String::from_utf8_lossy(&output.stdout).lines().count()
+    }
+
+    /// Takes a picture of the screen into a file.
+    pub fn photograph(&self, host: &Host, file: &Path) {
+        self.camera(host).take(file);
     }
 
     /// Keeps a picture of the screen among the artefacts.
@@ -176,8 +211,11 @@ pub(crate) struct Camera {
 
 impl Camera {
     pub(crate) fn picture(&self, name: &str) {
-        let file = artefacts().join(format!("{name}.png"));
-        let status = self.host.enter("maim").env("DISPLAY", &self.display).arg(&file).status().unwrap();
+        self.take(&artefacts().join(format!("{name}.png")));
+    }
+
+    fn take(&self, file: &Path) {
+        let status = self.host.enter("maim").env("DISPLAY", &self.display).arg(file).status().unwrap();
         assert!(status.success(), "a picture of the screen can be taken");
     }
 }

@@ -127,8 +127,11 @@ impl Window {
         });
     }
 
-    /// Moves the mouse over something. What is about to be drawn or to move is waited for.
+    /// Moves the mouse over something, scrolled to if need be. What is about to be drawn or to move is waited for.
     pub fn hover(&self, selector: &str) {
+        self.see(selector);
+        let script = "document.querySelector(arguments[0])?.scrollIntoView({ block: 'nearest' })";
+        let _nothing = self.run(script, vec![json!(selector)]);
         until(&format!("the mouse is over {selector}"), SOON, || {
             let element = self.find(selector);
             let actions = self.driver().action_chain().move_to_element_center(&element);

@@ -1,5 +1,20 @@
 //! Two real windows on two machines: from the first run to a click on a notification, and what is there after a restart.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "windows/attachments.rs"]
+mod attachments;
+#[path = "windows/centre.rs"]
+mod centre;
+#[path = "windows/someone.rs"]
+mod someone;
+#[path = "windows/transfers.rs"]
+mod transfers;
 
 use landline_tests::{Host, Lab, SOON, Screen, Window, until};
 use serde_json::Value;
