@@ -25,9 +25,11 @@ mod tests {
 
     #[test]
     fn only_paths_of_attachments_are_hidden() {
-        let mut value =
-            json!({"items": [{"path": "direct", "attachments": [{"attachmentId": "x", "path": "/data/a"}]}]});
+        let mut value = json!({"items": [{"path": "direct", "attachments": [{"attachmentId": "x", "path": "/data/a"}],
+                "draftAttachments": [{"uploadId": "y", "path": "/data/b"}]}]});
         hide_paths(&mut value);
-        assert_eq!(value, json!({"items": [{"path": "direct", "attachments": [{"attachmentId": "x", "path": null}]}]}));
+        let expected = json!({"items": [{"path": "direct", "attachments": [{"attachmentId": "x", "path": null}],
+            "draftAttachments": [{"uploadId": "y", "path": null}]}]});
+        assert_eq!(value, expected);
     }
 }
