@@ -6,11 +6,13 @@
 
 mod bridge;
 mod clipboard;
+mod desktop;
 pub mod destination;
 mod dialogs;
 mod files;
 pub mod geometry;
 pub mod icons;
+pub mod idle;
 pub mod instance;
 pub mod notify;
 pub mod options;

@@ -12,12 +12,13 @@ use tauri::{DragDropEvent, RunEvent, WindowEvent};
 use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
 
+use crate::desktop::Desktop;
 #[cfg(not(target_os = "linux"))]
 use crate::destination::Destination;
 use crate::instance::{self, Wish};
 use crate::options::Options;
 use crate::refusal::Refusal;
-use crate::shell::{self, Desktop, OnClose, Shell};
+use crate::shell::{self, OnClose, Shell};
 use crate::texts::Texts;
 use crate::{bridge, dialogs, files, uploads, window};
 

@@ -17,10 +17,12 @@ use serde_json::{Value, json};
 use tauri::AppHandle;
 use tauri::ipc::Channel;
 use tauri_plugin_autostart::ManagerExt as _;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::bridge::{PageMessage, ShellInfo};
+use crate::desktop::Desktop;
 use crate::destination::Destination;
+use crate::idle::{self, SystemIdle};
 use crate::instance::Wish;
 use crate::notify::{Click, Notification, Notifier as _, NotifyError, Response, SystemNotifier};
 use crate::texts::Texts;
@@ -50,6 +52,8 @@ pub(crate) struct Shell {
     view: Mutex<View>,
     notifier: OnceLock<Result<SystemNotifier, NotifyError>>,
     tray: OnceLock<Result<SystemTray, String>>,
+    /// After what time without input the person counts as away.
+    away_after: watch::Sender<Option<Duration>>,
     links: AtomicU32,
     unread: AtomicU32,
     quitting: AtomicBool,
@@ -115,6 +119,7 @@ impl Shell {
             view: Mutex::default(),
             notifier: OnceLock::new(),
             tray: OnceLock::new(),
+            away_after: watch::Sender::new(idle::away_after(&settings)),
             links: AtomicU32::new(links),
             unread: AtomicU32::new(0),
             quitting: AtomicBool::new(false),
@@ -159,10 +164,16 @@ impl Shell {
         let _ = self.app.set(app);
         let (notices, waiting) = mpsc::channel(NOTICES);
         self.spawn("changes", self.clone().follow(notices));
+        self.spawn("idle time", self.clone().watch_idle(desktop.idle()));
         self.spawn("desktop", self.clone().meet_desktop(desktop, waiting));
         if let Some(wishes) = wishes {
             self.spawn("wishes", self.clone().grant(wishes));
         }
+    }
+
+    /// Tells the node when the person goes and comes back.
+    async fn watch_idle(self: Arc<Self>, system: SystemIdle) {
+        idle::follow(&system, self.away_after.subscribe(), |away| self.node.set_away(away)).await;
     }
 
     /// Starts a task that has nothing to tidy up: it ends where it stands when the shell ends.
@@ -493,6 +504,7 @@ impl Shell {
 
     async fn apply(&self, settings: &Settings) {
         *self.texts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Texts::for_language(&settings.language));
+        self.away_after.send_replace(idle::away_after(settings));
         self.update_tray().await;
         let Some(app) = self.app.get() else { return };
         let (handle, theme) = (app.clone(), settings.theme);
@@ -582,80 +594,6 @@ pub(crate) fn remember(window: &tauri::WebviewWindow, data_dir: &Path) {
     let kept = window::geometry(window).map_err(std::io::Error::other).and_then(|geometry| geometry.save(data_dir));
     if let Err(error) = kept {
         tracing::warn!(%error, "the window's place is not remembered");
-    }
-}
-
-/// How this program meets the desktop it runs in.
-#[derive(Debug)]
-pub(crate) struct Desktop {
-    /// The session bus, or why there is none.
-    #[cfg(target_os = "linux")]
-    pub(crate) bus: Result<zbus::Connection, String>,
-    /// Whether the bus can start this program and this profile by name.
-    #[cfg(target_os = "linux")]
-    pub(crate) startable: bool,
-}
-
-#[cfg(target_os = "linux")]
-impl Desktop {
-    async fn tray(
-        &self,
-        _app: Option<&AppHandle>,
-        view: TrayView,
-        clicks: mpsc::Sender<TrayClick>,
-    ) -> Result<SystemTray, String> {
-        SystemTray::start(view, clicks).await
-    }
-
-    async fn notifier(
-        &self,
-        responses: mpsc::Sender<Response>,
-        tasks: &node::Spawner,
-    ) -> Result<SystemNotifier, NotifyError> {
-        let no_service = |error: String| NotifyError::NoService(error);
-        let bus = self.bus.clone().map_err(no_service)?;
-        SystemNotifier::start(bus, crate::icons::for_notifications(), self.startable, responses, tasks)
-            .await
-            .map_err(|error| no_service(error.to_string()))
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-impl Desktop {
-    #[expect(clippy::unused_async, reason = "Linux asks the bus")]
-    async fn tray(
-        &self,
-        app: Option<&AppHandle>,
-        view: TrayView,
-        clicks: mpsc::Sender<TrayClick>,
-    ) -> Result<SystemTray, String> {
-        let app = app.ok_or("the application has not started")?;
-        let (made, tray) = tokio::sync::oneshot::channel();
-        let handle = app.clone();
-        // Both systems want the tray to be made on the main thread.
-        app.run_on_main_thread(move || drop(made.send(SystemTray::start(&handle, &view, clicks))))
-            .map_err(|error| error.to_string())?;
-        tray.await.map_err(|error| error.to_string())?
-    }
-
-    #[cfg(windows)]
-    #[expect(clippy::unused_async, reason = "Linux asks the bus")]
-    async fn notifier(
-        &self,
-        responses: mpsc::Sender<Response>,
-        _tasks: &node::Spawner,
-    ) -> Result<SystemNotifier, NotifyError> {
-        Ok(SystemNotifier::new(responses))
-    }
-
-    #[cfg(target_os = "macos")]
-    #[expect(clippy::unused_async, reason = "Linux asks the bus")]
-    async fn notifier(
-        &self,
-        responses: mpsc::Sender<Response>,
-        tasks: &node::Spawner,
-    ) -> Result<SystemNotifier, NotifyError> {
-        Ok(SystemNotifier::new(responses, tasks.clone()))
     }
 }
 

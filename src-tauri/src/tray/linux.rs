@@ -5,20 +5,22 @@
 //!
 //! Specification: <https://www.freedesktop.org/wiki/Specifications/StatusNotifierItem/>.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ksni::menu::StandardItem;
 use ksni::{Category, Handle, Icon, MenuItem, OfflineReason, Status, ToolTip, Tray, TrayMethods as _};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{TrayClick, TrayView};
 use crate::{APPLICATION_ID, icons};
 
+/// How long an icon may take to come into a panel that is there.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The icon in the tray.
 pub(crate) struct SystemTray {
     handle: Handle<Item>,
-    present: Arc<AtomicBool>,
+    present: watch::Sender<bool>,
 }
 
 struct Item {
@@ -26,7 +28,7 @@ struct Item {
     /// Whether the icon theme has our symbolic icons, which the desktop colours to fit its bar.
     themed: bool,
     clicks: mpsc::Sender<TrayClick>,
-    present: Arc<AtomicBool>,
+    present: watch::Sender<bool>,
 }
 
 impl SystemTray {
@@ -34,11 +36,33 @@ impl SystemTray {
     ///
     /// # Errors
     /// In words, when the session has no bus on which a tray could ever be.
-    pub(crate) async fn start(view: TrayView, clicks: mpsc::Sender<TrayClick>) -> Result<Self, String> {
-        let present = Arc::new(AtomicBool::new(true));
+    pub(crate) async fn start(
+        bus: &zbus::Connection,
+        view: TrayView,
+        clicks: mpsc::Sender<TrayClick>,
+    ) -> Result<Self, String> {
+        loop {
+            let tray = Self::offer(view.clone(), clicks.clone()).await.map_err(|error| error.to_string())?;
+            if tray.is_present() || !has_panel(bus).await || tray.appears().await {
+                return Ok(tray);
+            }
+            // The panel came after the icon was offered and before its coming was noticed: it has not heard of it.
+            tray.remove().await;
+        }
+    }
+
+    async fn offer(view: TrayView, clicks: mpsc::Sender<TrayClick>) -> Result<Self, ksni::Error> {
+        let present = watch::Sender::new(true);
         let item = Item { view, themed: icons::themed_symbolic(), clicks, present: present.clone() };
-        let handle = item.assume_sni_available(true).spawn().await.map_err(|error| error.to_string())?;
+        let handle = item.assume_sni_available(true).spawn().await?;
         Ok(Self { handle, present })
+    }
+
+    /// Whether a panel that is there takes the icon within a moment.
+    async fn appears(&self) -> bool {
+        let mut present = self.present.subscribe();
+        let appeared = tokio::time::timeout(PATIENCE, present.wait_for(|present| *present)).await;
+        matches!(appeared, Ok(Ok(_)))
     }
 
     /// Says something else from now on.
@@ -49,13 +73,20 @@ impl SystemTray {
     /// Whether a person can see the icon.
     #[must_use]
     pub(crate) fn is_present(&self) -> bool {
-        self.present.load(Ordering::Relaxed)
+        *self.present.borrow()
     }
 
     /// Takes the icon away.
     pub(crate) async fn remove(&self) {
         self.handle.shutdown().await;
     }
+}
+
+/// Whether there is a panel that takes icons. A bus that does not answer has none.
+async fn has_panel(bus: &zbus::Connection) -> bool {
+    let (daemon, panel) = ("org.freedesktop.DBus", "org.kde.StatusNotifierWatcher");
+    let answer = bus.call_method(Some(daemon), "/org/freedesktop/DBus", Some(daemon), "NameHasOwner", &panel).await;
+    answer.is_ok_and(|answer| answer.body().deserialize().unwrap_or(false))
 }
 
 impl std::fmt::Debug for SystemTray {
@@ -127,12 +158,12 @@ impl Tray for Item {
     }
 
     fn watcher_online(&self) {
-        self.present.store(true, Ordering::Relaxed);
+        self.present.send_replace(true);
         tracing::info!("the desktop's tray is back");
     }
 
     fn watcher_offline(&self, _reason: OfflineReason) -> bool {
-        self.present.store(false, Ordering::Relaxed);
+        self.present.send_replace(false);
         tracing::info!("this desktop shows no tray at present");
         true
     }
