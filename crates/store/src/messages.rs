@@ -1,7 +1,4 @@
 //! Messages as they are shown: their text, place and state, and which are unread.
-//!
-//! A page is a range of one index, whose columns are the order that all machines share; so it costs the same in a session of
-//! a million messages.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +10,17 @@ use rusqlite::{Row, params};
 use crate::attachments::Stored;
 use crate::columns::{Fixed, exact, machine_id, message_id, optional_unsigned, rank, session_id, time, unsigned};
 pub use crate::extras::{Quote, Reaction};
-use crate::{EventKey, Reader, SessionKey, StoreError, Tx, extras, machines, operations, removal, search, sessions};
+use crate::{EventKey, Reader, SessionKey, StoreError, Tx, extras, machines, operations, sessions};
+
+mod changes;
+mod pages;
+
+#[cfg(test)]
+pub(crate) use changes::MARK_READ;
+pub use changes::{fail, mark_delivered, mark_read, retry, set_text};
+pub use pages::{Cursor, PAGE, Page, at_time, page};
+#[cfg(test)]
+pub(crate) use pages::{PAGE_BEFORE, PAGE_FROM};
 
 pub(crate) const DDL: &str = "\
 CREATE TABLE messages (
@@ -227,35 +234,6 @@ impl NewMessage {
     }
 }
 
-/// Where a page lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cursor {
-    /// At the beginning of the session.
-    First,
-    /// At its end.
-    Last,
-    /// Directly before a place, which is not included.
-    Before(Order),
-    /// Directly after a place, which is not included.
-    After(Order),
-    /// Around a place, which is included: half the page before it, the rest from it on.
-    Around(Order),
-}
-
-/// A page of messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// The messages, in their order, oldest first.
-    pub messages: Vec<Message>,
-    /// Whether there are earlier ones.
-    pub more_before: bool,
-    /// Whether there are later ones.
-    pub more_after: bool,
-}
-
-/// Messages in a page at most.
-pub const PAGE: u32 = 200;
-
 macro_rules! message_columns {
     () => {
         "m.key, m.id, m.session, m.lamport, a.id, m.epoch, m.seq, m.text, m.wall_ms, m.shown_ms, m.arrived_ms,
@@ -268,20 +246,6 @@ pub(crate) use message_columns;
 /// How many columns that are.
 const MESSAGE_COLUMNS: usize = 24;
 
-pub(crate) const PAGE_BEFORE: &str = concat!(
-    "SELECT ",
-    message_columns!(),
-    " FROM messages m CROSS JOIN machines a ON a.key = m.author
-      WHERE m.session = ?1 AND (m.lamport, m.author_rank, m.epoch, m.seq) < (?2, ?3, ?4, ?5)
-      ORDER BY m.lamport DESC, m.author_rank DESC, m.epoch DESC, m.seq DESC LIMIT ?6"
-);
-pub(crate) const PAGE_FROM: &str = concat!(
-    "SELECT ",
-    message_columns!(),
-    " FROM messages m CROSS JOIN machines a ON a.key = m.author
-      WHERE m.session = ?1 AND (m.lamport, m.author_rank, m.epoch, m.seq) >= (?2, ?3, ?4, ?5)
-      ORDER BY m.lamport, m.author_rank, m.epoch, m.seq LIMIT ?6"
-);
 pub(crate) const FIRST_UNREAD: &str = concat!(
     "SELECT ",
     message_columns!(),
@@ -290,8 +254,6 @@ pub(crate) const FIRST_UNREAD: &str = concat!(
       CROSS JOIN sessions s ON s.key = m.session
       WHERE u.session = ?1 ORDER BY u.lamport, u.author_rank, u.epoch, u.seq LIMIT 1"
 );
-pub(crate) const MARK_READ: &str =
-    "DELETE FROM unread WHERE session = ?1 AND (lamport, author_rank, epoch, seq) <= (?2, ?3, ?4, ?5)";
 const BY_ID: &str = concat!(
     "SELECT ",
     message_columns!(),
@@ -313,7 +275,6 @@ const BY_TEMP_ID: &str = concat!(
 
 /// A place as the index has it.
 pub(crate) type Place = (i64, i64, i64, i64);
-const BEGINNING: Place = (i64::MIN, i64::MIN, i64::MIN, i64::MIN);
 pub(crate) const END: Place = (i64::MAX, i64::MAX, i64::MAX, i64::MAX);
 
 pub(crate) fn place(order: &Order) -> Result<Place, StoreError> {
@@ -381,124 +342,6 @@ pub fn latest_shown<'a>(
         latest = latest.max(reader.one(sql, [event.as_bytes()], |row| unsigned(row, 0))?);
     }
     Ok(latest)
-}
-
-/// The message at which a session comes to a time: shown at it or later, while the one before was shown earlier. Shown
-/// times follow the order but for what was written at the same time on both sides, so it is found by halving the
-/// order, without an index of its own. `None` when all are earlier.
-///
-/// # Errors
-///
-/// As any read.
-pub fn at_time(reader: &Reader<'_>, session: SessionKey, shown_ms: u64) -> Result<Option<Message>, StoreError> {
-    let sql = "SELECT id FROM sessions WHERE key = ?1";
-    let Some(session_id) = reader.one(sql, [session], |row| session_id(row, 0))? else { return Ok(None) };
-    let range = Range { reader, session, session_id };
-    let first_from = |lamport: u64| -> Result<Option<Message>, StoreError> {
-        let place = (exact(lamport, "lamport")?, i64::MIN, i64::MIN, i64::MIN);
-        Ok(range.from(place, 1)?.0.pop())
-    };
-    let Some(last) = range.before(END, 1)?.0.pop() else { return Ok(None) };
-    let (mut low, mut high) = (0, last.order.lamport.saturating_add(1));
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match first_from(middle)? {
-            Some(message) if message.shown_ms < shown_ms => low = message.order.lamport + 1,
-            _ => high = middle,
-        }
-    }
-    // Neighbours with the same Lamport time, written at once on both sides.
-    let mut found = match first_from(low)? {
-        Some(message) => Some(message),
-        None => Some(last).filter(|last| last.shown_ms >= shown_ms),
-    };
-    while let Some(message) = &found
-        && let Some(earlier) = range.before(place(&message.order)?, 1)?.0.pop()
-        && earlier.shown_ms >= shown_ms
-        && earlier.order.lamport + 1 >= message.order.lamport
-    {
-        found = Some(earlier);
-    }
-    Ok(found)
-}
-
-/// A page of at most `limit` messages (cut at [`PAGE`]).
-///
-/// # Errors
-///
-/// As any read.
-pub fn page(reader: &Reader<'_>, session: SessionKey, cursor: &Cursor, limit: u32) -> Result<Page, StoreError> {
-    let limit = limit.clamp(1, PAGE);
-    let sql = "SELECT id FROM sessions WHERE key = ?1";
-    let Some(session_id) = reader.one(sql, [session], |row| session_id(row, 0))? else {
-        return Ok(Page { messages: Vec::new(), more_before: false, more_after: false });
-    };
-    let range = Range { reader, session, session_id };
-    match cursor {
-        Cursor::First => {
-            range.from(BEGINNING, limit).map(|(messages, more_after)| Page { messages, more_before: false, more_after })
-        }
-        Cursor::Last => {
-            range.before(END, limit).map(|(messages, more_before)| Page { messages, more_before, more_after: false })
-        }
-        Cursor::Before(order) => {
-            let place = place(order)?;
-            let (messages, more_before) = range.before(place, limit)?;
-            let (later, _) = range.from(place, 1)?;
-            Ok(Page { messages, more_before, more_after: !later.is_empty() })
-        }
-        Cursor::After(order) => {
-            let place = next(place(order)?);
-            let (messages, more_after) = range.from(place, limit)?;
-            let (earlier, _) = range.before(place, 1)?;
-            Ok(Page { messages, more_before: !earlier.is_empty(), more_after })
-        }
-        Cursor::Around(order) => {
-            let place = place(order)?;
-            let (mut messages, more_before) = range.before(place, limit / 2)?;
-            let rest = limit - u32::try_from(messages.len()).unwrap_or(limit);
-            let (later, more_after) = range.from(place, rest)?;
-            messages.extend(later);
-            Ok(Page { messages, more_before, more_after })
-        }
-    }
-}
-
-/// The place directly after one: no event lies between two neighbouring numbers.
-fn next((lamport, rank, epoch, seq): Place) -> Place {
-    (lamport, rank, epoch, seq.saturating_add(1))
-}
-
-/// Reads along the index of one session.
-struct Range<'a> {
-    reader: &'a Reader<'a>,
-    session: SessionKey,
-    session_id: SessionId,
-}
-
-impl Range<'_> {
-    /// Up to `limit` messages before a place, oldest first, and whether there are more.
-    fn before(&self, place: Place, limit: u32) -> Result<(Vec<Message>, bool), StoreError> {
-        let (mut messages, more) = self.read(PAGE_BEFORE, place, limit)?;
-        messages.reverse();
-        Ok((messages, more))
-    }
-
-    /// Up to `limit` messages from a place on, and whether there are more.
-    fn from(&self, place: Place, limit: u32) -> Result<(Vec<Message>, bool), StoreError> {
-        self.read(PAGE_FROM, place, limit)
-    }
-
-    fn read(&self, sql: &str, place: Place, limit: u32) -> Result<(Vec<Message>, bool), StoreError> {
-        let (lamport, rank, epoch, seq) = place;
-        // One more than asked for tells whether there is more.
-        let params = (self.session, lamport, rank, epoch, seq, i64::from(limit) + 1);
-        let mut messages = self.reader.all(sql, params, |row| message(row, 0, self.session_id))?;
-        let more = messages.len() > limit as usize;
-        messages.truncate(limit as usize);
-        extras::fill(self.reader, messages.iter_mut())?;
-        Ok((messages, more))
-    }
 }
 
 /// Stores messages of one session, next to their events, and brings the session's counts, last message and activity
@@ -571,108 +414,6 @@ pub fn insert(tx: &Tx<'_>, session: SessionKey, messages: &[NewMessage]) -> Resu
         sessions::set_timer(tx, session, message.timer_seconds.unwrap_or(0), place(&message.order)?)?;
     }
     operations::catch_up(tx, session, messages)
-}
-
-/// Marks messages read, up to a place (included) or all; how many were unread until now.
-///
-/// # Errors
-///
-/// As any write.
-pub fn mark_read(tx: &Tx<'_>, session: SessionKey, upto: Option<&Order>) -> Result<u32, StoreError> {
-    let (lamport, rank, epoch, seq) = upto.map_or(Ok(END), place)?;
-    let read_to: Option<EventKey> = tx.one(
-        "SELECT key FROM messages WHERE session = ?1 AND (lamport, author_rank, epoch, seq) <= (?2, ?3, ?4, ?5)
-         ORDER BY lamport DESC, author_rank DESC, epoch DESC, seq DESC LIMIT 1",
-        (session, lamport, rank, epoch, seq),
-        |row| row.get(0),
-    )?;
-    let read = tx.execute(MARK_READ, (session, lamport, rank, epoch, seq))?;
-    let read = u32::try_from(read).unwrap_or(u32::MAX);
-    tx.execute(
-        "UPDATE sessions SET unread_count = unread_count - ?2, read_to = max(read_to, ?3), marked_unread = 0
-         WHERE key = ?1 AND (?2 > 0 OR read_to < ?3 OR marked_unread)",
-        (session, read, read_to.unwrap_or(EventKey::NONE)),
-    )?;
-    Ok(read)
-}
-
-/// Gives a message another text, as an edit does. The search index follows.
-///
-/// # Errors
-///
-/// As any write.
-pub fn set_text(
-    tx: &Tx<'_>,
-    key: EventKey,
-    text: &str,
-    mentions: &[MachineId],
-    edited_ms: u64,
-) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE messages SET text = ?2, mentions = ?3, edited_ms = ?4 WHERE key = ?1",
-        (key, text, mentions_column(mentions), time(edited_ms)),
-    )?;
-    search::changed(tx, key)
-}
-
-/// Notes that own messages are on the other's disk; those that were queued or failed until now.
-///
-/// # Errors
-///
-/// As any write.
-pub fn mark_delivered(tx: &Tx<'_>, keys: &[EventKey], wall_ms: u64) -> Result<Vec<EventKey>, StoreError> {
-    change_state(tx, keys, |from| from != DELIVERED && from != READ, DELIVERED, None, Some(time(wall_ms)))
-}
-
-/// Notes that the other side refused queued messages; those that were queued until now.
-///
-/// # Errors
-///
-/// As any write.
-pub fn fail(tx: &Tx<'_>, keys: &[EventKey], reason: &str) -> Result<Vec<EventKey>, StoreError> {
-    change_state(tx, keys, |from| from == QUEUED, FAILED, Some(reason), None)
-}
-
-/// Queues failed messages again; those that had failed.
-///
-/// # Errors
-///
-/// As any write.
-pub fn retry(tx: &Tx<'_>, keys: &[EventKey]) -> Result<Vec<EventKey>, StoreError> {
-    change_state(tx, keys, |from| from == FAILED, QUEUED, None, None)
-}
-
-fn change_state(
-    tx: &Tx<'_>,
-    keys: &[EventKey],
-    changes: impl Fn(i64) -> bool,
-    to: i64,
-    failure: Option<&str>,
-    delivered_ms: Option<i64>,
-) -> Result<Vec<EventKey>, StoreError> {
-    let mut look = tx.prepare("SELECT session, state, timer FROM messages WHERE key = ?1")?;
-    let mut update = tx.prepare("UPDATE messages SET state = ?2, failure = ?3, delivered_ms = ?4 WHERE key = ?1")?;
-    let mut changed = Vec::with_capacity(keys.len());
-    let mut waiting: BTreeMap<SessionKey, i64> = BTreeMap::new();
-    for key in keys {
-        let mut rows = look.query([key])?;
-        let Some(row) = rows.next()? else { continue };
-        let (session, from): (SessionKey, i64) = (row.get(0)?, row.get(1)?);
-        if !changes(from) {
-            continue;
-        }
-        let timer: Option<i64> = row.get(2)?;
-        update.execute((key, to, failure, delivered_ms))?;
-        if let (Some(_), Some(delivered_ms)) = (timer, delivered_ms) {
-            removal::start_timer(tx, *key, delivered_ms)?;
-        }
-        *waiting.entry(session).or_default() += i64::from(to == QUEUED) - i64::from(from == QUEUED);
-        changed.push(*key);
-    }
-    for (session, by) in waiting {
-        tx.execute("UPDATE sessions SET waiting_count = waiting_count + ?2 WHERE key = ?1", (session, by))?;
-    }
-    Ok(changed)
 }
 
 /// A message with what stands in other tables.
