@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -92,13 +92,22 @@ impl AckPlace {
     }
 }
 
+/// What a client has sent that is not carried out yet. It holds no socket, because the socket holds it.
+struct Queue {
+    inbox: mpsc::Sender<Incoming>,
+    /// The other end, until the client's task takes it.
+    outbox: Mutex<Option<mpsc::Receiver<Incoming>>>,
+    waiting: AtomicUsize,
+    waiting_bytes: AtomicUsize,
+    gone: CancellationToken,
+}
+
 /// One client.
 struct Client {
     served: Arc<Served>,
     socket: SocketRef,
     caller: Caller,
-    waiting: AtomicUsize,
-    waiting_bytes: AtomicUsize,
+    queue: Arc<Queue>,
     /// Whether it wants the plain changes instead of the public events.
     wants_changes: AtomicBool,
     gone: CancellationToken,
@@ -117,10 +126,10 @@ pub(crate) fn layer(served: &Arc<Served>) -> (SocketIoLayer, SocketIo) {
     let judge = served.clone();
     let authenticate = move |socket: SocketRef, TryData(auth): TryData<Value>| {
         let admitted = admit(&judge, &socket, auth.ok().as_ref());
-        async move {
-            socket.extensions.insert(admitted?);
-            Ok::<(), ApiError>(())
+        if let Ok(caller) = &admitted {
+            listen(&judge, &socket, caller);
         }
+        async move { admitted.map(|_| ()) }
     };
     let served = served.clone();
     let connected = move |socket: SocketRef| {
@@ -147,28 +156,42 @@ fn admit(served: &Served, socket: &SocketRef, auth: Option<&Value>) -> Result<Ca
     Ok(caller)
 }
 
+/// Queues what a client sends. It stands before the client is told that it is connected: what comes right behind that,
+/// and finds nobody who listens, is dropped without a word.
+fn listen(served: &Served, socket: &SocketRef, caller: &Caller) {
+    let (inbox, outbox) = mpsc::channel(QUEUED);
+    let queue = Arc::new(Queue {
+        inbox,
+        outbox: Mutex::new(Some(outbox)),
+        waiting: AtomicUsize::new(0),
+        waiting_bytes: AtomicUsize::new(0),
+        gone: served.spawner.stop_token(),
+    });
+    socket.extensions.insert(caller.clone());
+    socket.extensions.insert(queue.clone());
+    // Called in the order in which the events arrive; a future would run in any order.
+    let entry = move |socket: SocketRef, Event(event): Event, TryData(data): TryData<Value>, place: AckPlace| {
+        queue.take(socket, event, data.ok(), place);
+        std::future::ready(())
+    };
+    socket.on_fallback(entry);
+}
+
 /// Starts a client's two tasks.
 fn welcome(served: &Arc<Served>, socket: &SocketRef) {
     let Some(caller) = socket.extensions.get::<Caller>() else { return };
+    let Some(queue) = socket.extensions.remove::<Arc<Queue>>() else { return };
+    let Some(outbox) = queue.outbox.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
     let may_read = caller.scopes.contains(&Scope::Read);
+    let gone = queue.gone.clone();
     let client = Arc::new(Client {
         served: served.clone(),
         socket: socket.clone(),
         caller,
-        waiting: AtomicUsize::new(0),
-        waiting_bytes: AtomicUsize::new(0),
+        queue,
         wants_changes: AtomicBool::new(false),
-        gone: served.spawner.stop_token(),
+        gone: gone.clone(),
     });
-    let (inbox, outbox) = mpsc::channel(QUEUED);
-
-    let entry = client.clone();
-    // Called in the order in which the events arrive; a future would run in any order.
-    socket.on_fallback(move |Event(event): Event, TryData(data): TryData<Value>, place: AckPlace| {
-        entry.take(&inbox, event, data.ok(), place);
-        std::future::ready(())
-    });
-    let gone = client.gone.clone();
     socket.on_disconnect(move || {
         gone.cancel();
         std::future::ready(())
@@ -187,9 +210,9 @@ fn welcome(served: &Arc<Served>, socket: &SocketRef) {
     served.spawner.spawn("socket.io client", client.carry_out(outbox));
 }
 
-impl Client {
+impl Queue {
     /// Queues an event; one that is too much is queued to be refused, so that answers keep their order.
-    fn take(&self, inbox: &mpsc::Sender<Incoming>, event: String, data: Option<Value>, place: AckPlace) {
+    fn take(&self, socket: SocketRef, event: String, data: Option<Value>, place: AckPlace) {
         let bytes = data.as_ref().map_or(0, size) + event.len();
         let (waiting, waiting_bytes) =
             (self.waiting.load(Ordering::Acquire), self.waiting_bytes.load(Ordering::Acquire));
@@ -205,12 +228,14 @@ impl Client {
             // An event without a payload, or with one that is not JSON, comes as none.
             Incoming { event, data: Ok(data.unwrap_or(Value::Null)), bytes, place }
         };
-        if inbox.try_send(incoming).is_err() {
-            let _ = self.socket.clone().disconnect();
+        if self.inbox.try_send(incoming).is_err() {
+            let _ = socket.disconnect();
             self.gone.cancel();
         }
     }
+}
 
+impl Client {
     /// Carries out the client's events, one after the other.
     async fn carry_out(self: Arc<Self>, mut inbox: mpsc::Receiver<Incoming>) {
         let _counted = self.served.count_realtime_client();
@@ -234,8 +259,8 @@ impl Client {
                         }
                         Err(error) => Answer::refused("error", &error),
                     };
-                    self.waiting.fetch_sub(1, Ordering::AcqRel);
-                    self.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
+                    self.queue.waiting.fetch_sub(1, Ordering::AcqRel);
+                    self.queue.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
                     answer
                 }
                 Err(error) => Answer::refused("error", &error),
