@@ -555,11 +555,22 @@ const screens: readonly Screen[] = [
   { name: "pseudo", query: "world=busy&language=en-XA", go: session(3) },
 ];
 
+/** What a person uses and cannot see whole, because it stands beyond an edge to which nothing scrolls. */
+const cutOff = (page: Page) =>
+  page.evaluate(() =>
+    [...document.querySelectorAll<HTMLElement>("button, input, textarea, select, a, [role=option], [role=menuitem]")]
+      .filter((one) => one.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && one.closest(".sr-only") === null)
+      .map((one) => ({ one, at: one.getBoundingClientRect() }))
+      .filter(({ at }) => at.width > 1 && (at.left < -1 || at.right > innerWidth + 1))
+      .map(({ one, at }) => `${one.dataset["testid"] ?? one.outerHTML.slice(0, 80)}: ${at.left} to ${at.right} of ${innerWidth}`),
+  );
+
 test.each(screens)("$name has nothing that axe objects to, in any look", async ({ name, query, viewport, go }) => {
   const page = await start(query, { viewport });
   await go(page);
   // The pointer leaves no hover behind in the picture.
   await page.mouse.move(1, 1);
+  expect(await cutOff(page), "because whatever can be used can be seen").toEqual([]);
   const found: string[] = [];
   for (const look of looks) {
     await page.emulateMedia({ colorScheme: look.colorScheme, contrast: look.contrast });

@@ -31,7 +31,7 @@ function scrolled(page: Page, step: number): Promise<Seen> {
     const frame = () => new Promise((done) => requestAnimationFrame(done));
     const passed = new Set<string>();
     const seen = { drift: 0, blank: 0, rows: 0, loaded: 0 };
-    /** Looks at what was drawn last; gives the message at the middle. */
+    /** Looks at what was drawn last; gives the row at the middle. */
     const look = () => {
       const rows = [...box.querySelectorAll<HTMLElement>(".slot")]
         .map((slot) => ({ slot, at: slot.getBoundingClientRect() }))
@@ -44,8 +44,8 @@ function scrolled(page: Page, step: number): Promise<Seen> {
       }
       seen.blank = Math.max(seen.blank, view.bottom - covered);
       seen.loaded = Math.max(seen.loaded, Number(box.dataset["loaded"]));
-      const middle = rows.map(({ slot }) => slot.querySelector<HTMLElement>("[data-id]")).find((one) => one !== null && one.getBoundingClientRect().top >= view.top + view.height / 2 - 60);
-      if (middle?.dataset["id"] !== undefined) passed.add(middle.dataset["id"]);
+      const middle = rows.find(({ at }) => at.bottom > view.top + view.height / 2)?.slot;
+      passed.add(middle?.querySelector<HTMLElement>("[data-id]")?.dataset["id"] ?? "");
       return middle;
     };
     for (let count = 0; count < 200; count++) {
@@ -214,6 +214,8 @@ describe("a conversation", () => {
 
   test.each([
     { name: "up from its end, while older pages come in above", at: undefined, step: -240 },
+    { name: "down from its middle, while newer pages come in below", at: "message-50000", step: 240 },
+    { name: "up from its middle, faster than a screen for each look", at: "message-50000", step: -900 },
   ])("a hundred thousand messages scroll without drift or blank places: $name", async ({ at, step }) => {
     const page = await start("world=long&count=100000");
     await openSession(page);
@@ -233,7 +235,11 @@ describe("a conversation", () => {
     expect(seen.drift, "because nothing may move while one reads").toBeLessThanOrEqual(1);
     expect(seen.blank, "because rows stand one below the other, with nothing between them, wherever one looks").toBeLessThanOrEqual(1);
     expect(seen.rows, "because it went through several pages").toBeGreaterThan(150);
-    expect(seen.loaded).toBeLessThanOrEqual(600);
+    expect(seen.loaded, "because what is far away is let go").toBeLessThanOrEqual(step < 0 ? 600 : 1_200);
+    await page.locator(".scroller").evaluate((box) => new Promise((done) => {
+      const look = () => (Number((box as HTMLElement).dataset["loaded"]) <= 600 ? done(undefined) : requestAnimationFrame(look));
+      look();
+    }));
   });
 
   test("stays at its end while the composer grows and shrinks", async () => {
@@ -321,6 +327,25 @@ describe("a conversation", () => {
     expect(links.filter((one) => !["http:", "https:", "mailto:"].includes(one))).toEqual([]);
     expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
     await shoot(page, "light-hostile-top");
+  });
+
+  test("hostile text keeps within a bounded height and draws over no neighbour", async () => {
+    const page = await start("world=hostile", { viewport: { width: 900, height: 2400 } });
+    await openSession(page);
+    await page.getByText("An answer to one of them").waitFor();
+    const tall = await page.locator(".bubble").evaluateAll((all) => all.map((one) => ({ height: one.getBoundingClientRect().height, text: one.textContent.slice(0, 40) })).filter(({ height }) => height > 2_000));
+    expect(tall, "because what is folded is short, also in the widest letters").toEqual([]);
+    // What stands between them looks the same with them and without.
+    for (const text of ["A calm line between them", "An answer to one of them"]) {
+      const calm = page.getByTestId("message").filter({ hasText: text });
+      const picture = () => calm.screenshot({ animations: "disabled" });
+      const [among, alone] = [await picture(), await page.evaluate((mine) => {
+        for (const one of document.querySelectorAll<HTMLElement>("[data-testid=message]")) if (!one.innerText.includes(mine)) one.style.visibility = "hidden";
+      }, text).then(picture)];
+      expect(among.equals(alone), `because nothing is drawn over "${text}"`).toBe(true);
+      await page.evaluate(() => document.querySelectorAll<HTMLElement>("[data-testid=message]").forEach((one) => (one.style.visibility = "")));
+    }
+    await shoot(page, "light-hostile-neighbours");
   });
 });
 

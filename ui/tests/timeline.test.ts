@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { BackendError } from "../src/backend/backend";
 import type { Message } from "../src/backend/gen";
-import { KEPT, PAGE, Timeline } from "../src/domain/timeline.svelte";
+import { KEPT, KEPT_MOVING, PAGE, Timeline } from "../src/domain/timeline.svelte";
 import { FakeBackend, ME, person } from "./fake/backend";
 
 const anna = person("anna", "Anna");
@@ -42,6 +42,8 @@ describe("a conversation", () => {
     expect(timeline.moreAfter).toBe(true);
     for (let n = 0; n < 30; n++) await timeline.loadAfter();
     expect(texts().at(-1)).toBe(1_999);
+    expect(timeline.messages.length, "because it is bounded while one scrolls too").toBeLessThanOrEqual(KEPT_MOVING + PAGE);
+    timeline.rested();
     expect([timeline.messages.length, timeline.moreAfter, timeline.moreBefore]).toEqual([KEPT, false, true]);
   });
 

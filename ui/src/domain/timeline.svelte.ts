@@ -11,6 +11,8 @@ import { Writing, quoteOf } from "./writing.svelte";
 export const PAGE = 60;
 /** Most messages that are kept loaded; the far end is let go. */
 export const KEPT = 600;
+/** So many may be there while one scrolls towards the newest: see `rested`. */
+export const KEPT_MOVING = 2 * KEPT;
 
 /** Where a freshly loaded part is shown from: its end, the unread divider, or a message. */
 export type Target = { at: "end" } | { at: "divider" } | { at: "message"; id: string };
@@ -191,7 +193,7 @@ export class Timeline {
         this.messages = [...this.messages, ...fresh];
         this.moreAfter = page.nextAfter != null;
         await tick();
-        this.#trimStart();
+        if (this.messages.length > KEPT_MOVING) this.#trimStart();
       }
     } catch (cause) {
       if (generation === this.#generation) this.error = BackendError.from(cause);
@@ -199,6 +201,14 @@ export class Timeline {
       if (generation === this.#generation) this.loading = null;
       this.#catchUp();
     }
+  }
+
+  /**
+   * The list stands still: lets go what is too much at the old end. While it moves, the list would take every row that
+   * it measures meanwhile for a part of what went, and move what is being read.
+   */
+  rested(): void {
+    this.#trimStart();
   }
 
   #trimStart(): void {
@@ -256,7 +266,7 @@ export class Timeline {
     next.splice(place, 0, message);
     this.shift = place === 0 && next.length > 1;
     this.messages = next;
-    if (latest) void tick().then(() => this.#trimStart());
+    if (next.length > KEPT_MOVING) void tick().then(() => this.#trimStart());
   }
 
   /** A message is gone from this machine, and with it its place in the list. */

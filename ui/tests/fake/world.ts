@@ -1,6 +1,7 @@
 import type { Attachment } from "../../src/backend/gen";
 import { FakeBackend, ME, START, person } from "./backend";
 import { attachment, picture } from "./files";
+import { quote } from "./operations";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -124,6 +125,11 @@ export function hostileWorld(): FakeBackend {
   say("<img src=x onerror=alert(1)> <script>alert(2)</script> javascript:alert(3) data:text/html,x");
   say("ftp://example.org //example.org file:///etc/passwd vbscript:x mailto:a@example.org http://example.org/\u202Egpj");
   say("\n".repeat(60) + "far below");
+  fake.put(id, ME, "A calm line between them");
+  say(`**${"Z\u0335\u0310\u0353".repeat(1_000)}** \`${"\u0301".repeat(10_000)}\``);
+  const heap = say(`[${"a\u0301\u0489".repeat(3_000)}](https://example.org/) \u202E@${"\u0489".repeat(10_000)}`);
+  fake.put(id, ME, "An answer to one of them", { replyTo: heap.id, quote: quote(heap) });
+  say("> \u2067\u202E".repeat(200) + "\u0301".repeat(10_000) + "\n- \u202E" + "\u20DD".repeat(10_000));
   say("ﷺ".repeat(40));
   return fake;
 }
