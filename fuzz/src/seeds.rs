@@ -4,9 +4,13 @@ use proto::attachment::Entry;
 use proto::beacon::Beacon;
 use proto::frame::{BlobState, ByeReason, Frame, Hello, HoldReason, PresenceStatus, RejectCode};
 use proto::log::{Local, Parent, RunBuilder};
+use proto::relay::{
+    FromRelay, Item, Limits, Login, RefusalCode, Refused, RelayBye, Ticket, ToRelay, Token, TokenEntry, TokenHash,
+};
 use proto::{
     Attachment, Blob, Body, EditBody, Epoch, EventId, Identity, MachineId, Manifest, MessageBody, MessageId, Picture,
-    Profile, ReactionBody, ReceiptKind, Run, SessionId, SignedProfile, SignedReceipt, VersionVector,
+    Prekey, Profile, ReactionBody, ReceiptKind, Run, SessionId, SignedPrekey, SignedProfile, SignedReceipt,
+    VersionVector,
 };
 
 const WALL_MS: u64 = 1_795_219_200_000;
@@ -161,6 +165,97 @@ pub(crate) fn vectors() -> Vec<Vec<u8>> {
 
 pub(crate) fn beacons() -> Vec<Vec<u8>> {
     vec![Beacon { version: 1, machine: alice().machine_id(), port: 4281, instance: 1 << 60 }.encode()]
+}
+
+fn some_prekey() -> Option<SignedPrekey> {
+    let prekey = Prekey {
+        machine: alice().machine_id(),
+        version: 12,
+        suite: 1,
+        public: Box::new([7; 1_216]),
+        not_before_s: WALL_MS / 1000,
+        not_after_s: WALL_MS / 1000 + 604_800,
+    };
+    SignedPrekey::sign(&alice(), prekey).ok()
+}
+
+pub(crate) fn prekeys() -> Vec<Vec<u8>> {
+    some_prekey().iter().map(|prekey| prekey.bytes().to_vec()).collect()
+}
+
+const ADDRESSES: [&str; 5] = [
+    "wss://relay.example.org",
+    "WSS://Relay.Example.ORG:4282/",
+    "ws://127.0.0.1:80/",
+    "wss://[2001:DB8:0::1]:7",
+    "wss://a:9/#aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+];
+
+pub(crate) fn addresses() -> Vec<Vec<u8>> {
+    ADDRESSES.iter().map(|address| address.as_bytes().to_vec()).collect()
+}
+
+pub(crate) fn to_relay() -> Vec<Vec<u8>> {
+    let (request, token, hash) = (7, Token::from_bytes([3; 32]), TokenHash::from_bytes([4; 32]));
+    let entries = [None, Some(600)].map(|lifetime_s| TokenEntry { hash, lifetime_s });
+    let mut frames = vec![
+        ToRelay::Tokens { request, add: entries.to_vec(), remove: vec![hash], replace: true },
+        ToRelay::Watch { request, items: vec![(other(), token.clone())], replace: false },
+        ToRelay::Open { request, machine: other(), token: token.clone() },
+        ToRelay::Put { request, to: other(), token: Some(token), envelope: vec![9; 90].into() },
+        ToRelay::Put { request, to: other(), token: None, envelope: vec![9; 9].into() },
+        ToRelay::Fetch { request, after: 1 << 40, limit: 64 },
+        ToRelay::Ack { request, cursors: vec![1, 500, 1 << 40] },
+        ToRelay::GetPrekey { request, machine: other() },
+        ToRelay::Ignored(101),
+    ];
+    frames.extend(some_prekey().map(|prekey| ToRelay::Publish { request, prekey }));
+    frames.extend(
+        ADDRESSES
+            .iter()
+            .filter_map(|address| address.parse().ok())
+            .map(|address| ToRelay::Login(Login::sign(&alice(), &[5; 32], &address, Some([6; 32]), Some(vec![8; 16])))),
+    );
+    frames.iter().map(ToRelay::encode).collect()
+}
+
+pub(crate) fn from_relay() -> Vec<Vec<u8>> {
+    let (request, ticket) = (7, Ticket::from_bytes([3; 32]));
+    let (detail, limit) = ("the mailbox holds 1,000 items".to_owned(), Some(1_000));
+    let refused =
+        Refused { request: Some(request), code: RefusalCode::MailboxFull, detail, limit, retry_after_s: Some(9) };
+    let item = |cursor| Item { cursor, put_s: WALL_MS / 1000, envelope: vec![9; 90].into() };
+    let limits = Limits {
+        items: 1_000,
+        bytes: 64 << 20,
+        ttl_s: 1_814_400,
+        envelope_bytes: 99_459,
+        puts_per_minute: 60,
+        puts_burst: 10,
+        request_items: 16,
+        request_bytes: 17_537,
+        request_ttl_s: 604_800,
+        tokens: 4_096,
+        watches: 4_096,
+        circuits: 64,
+        circuit_bytes_per_s: 0,
+    };
+    let frames = [
+        FromRelay::Challenge { version: 1, nonce: [5; 32] },
+        FromRelay::Welcome { limits, wall_ms: WALL_MS },
+        FromRelay::Refused(refused),
+        FromRelay::Done { request },
+        FromRelay::Opened { request, ticket: ticket.clone() },
+        FromRelay::Incoming { ticket },
+        FromRelay::Presence { items: vec![(other(), true), (alice().machine_id(), false)] },
+        FromRelay::Items { request, items: vec![item(1), item(500)], more: true },
+        FromRelay::Prekey { request, prekey: some_prekey() },
+        FromRelay::Prekey { request, prekey: None },
+        FromRelay::Bye { code: RelayBye::Replaced, after_s: 20 },
+        FromRelay::Arrived,
+        FromRelay::Ignored(101),
+    ];
+    frames.iter().map(FromRelay::encode).collect()
 }
 
 pub(crate) fn ids() -> Vec<Vec<u8>> {

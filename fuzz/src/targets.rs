@@ -4,9 +4,10 @@ use bytes::Bytes;
 use proto::beacon::Beacon;
 use proto::frame::{Frame, Phase};
 use proto::identity::Signature;
+use proto::relay::{Expected, FromRelay, RelayAddress, ToRelay};
 use proto::{
-    Body, Event, EventId, Kind, MachineId, Manifest, MessageId, Run, SessionId, SignedProfile, SignedReceipt,
-    VersionVector, text,
+    Body, Event, EventId, Kind, MachineId, Manifest, MessageId, Run, SessionId, SignedPrekey, SignedProfile,
+    SignedReceipt, VersionVector, text,
 };
 
 use crate::seeds;
@@ -26,7 +27,7 @@ pub struct Target {
 }
 
 /// All decoders of the protocol.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 16] = [
     Target { name: "frame_before_hello", seeds: seeds::hellos, run: |bytes| frame(bytes, Phase::BeforeHello) },
     Target { name: "frame_after_hello", seeds: seeds::frames, run: |bytes| frame(bytes, Phase::AfterHello) },
     Target { name: "run", seeds: seeds::runs, run },
@@ -37,6 +38,10 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "receipt", seeds: seeds::receipts, run: receipt },
     Target { name: "vector", seeds: seeds::vectors, run: vector },
     Target { name: "beacon", seeds: seeds::beacons, run: beacon },
+    Target { name: "to_relay", seeds: seeds::to_relay, run: to_relay },
+    Target { name: "from_relay", seeds: seeds::from_relay, run: from_relay },
+    Target { name: "prekey", seeds: seeds::prekeys, run: prekey },
+    Target { name: "relay_address", seeds: seeds::addresses, run: address },
     Target { name: "id", seeds: seeds::ids, run: id },
     Target { name: "text", seeds: seeds::texts, run: texts },
 ];
@@ -114,6 +119,34 @@ fn vector(bytes: &[u8]) {
 fn beacon(bytes: &[u8]) {
     let Ok(beacon) = Beacon::decode(bytes) else { return };
     assert_eq!(Beacon::decode(&beacon.encode()), Ok(beacon), "what was read reads back");
+}
+
+fn to_relay(bytes: &[u8]) {
+    let Ok(frame) = ToRelay::decode(bytes) else { return };
+    if let ToRelay::Login(login) = &frame {
+        assert!(login.verify(&[0; 32], Expected::Keys(&[])).is_err(), "a made-up login is good nowhere");
+    }
+    assert_eq!(ToRelay::decode(&frame.encode()), Ok(frame), "what was read reads back");
+}
+
+fn from_relay(bytes: &[u8]) {
+    let Ok(frame) = FromRelay::decode(bytes) else { return };
+    assert_eq!(FromRelay::decode(&frame.encode()), Ok(frame), "what was read reads back");
+}
+
+fn prekey(bytes: &[u8]) {
+    let signature = Signature::from_bytes([1; 64]);
+    let Ok(prekey) = SignedPrekey::decode(Bytes::copy_from_slice(bytes), signature) else { return };
+    assert_eq!(prekey.bytes(), bytes, "the exact bytes are kept");
+    assert!(prekey.verify().is_err(), "a made-up signature fits nothing");
+}
+
+fn address(bytes: &[u8]) {
+    let Ok(address) = String::from_utf8_lossy(bytes).parse::<RelayAddress>() else { return };
+    let again: Result<RelayAddress, _> = address.to_string().parse();
+    assert_eq!(again.as_ref(), Ok(&address), "what was read reads back");
+    let origin = address.origin().parse::<RelayAddress>().map(|bare| bare.origin());
+    assert_eq!(origin, Ok(address.origin()), "an origin is an address too");
 }
 
 fn id(bytes: &[u8]) {

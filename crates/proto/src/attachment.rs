@@ -97,7 +97,7 @@ impl Attachment {
                 1 => size = Some(reader.uint("attachment size", limits::BLOB_BYTES)?),
                 2 => name = Some(reader.text("attachment name", limits::FILE_NAME_BYTES)?.to_owned()),
                 3 => mime = Some(reader.text("mime", limits::MIME_BYTES)?.to_owned()),
-                4 => files = Some(read_u32(reader, "files", limits::FOLDER_FILES as u64)?),
+                4 => files = Some(reader.u32("files", limits::FOLDER_FILES as u64)?),
                 5 => picture = Some(read_picture(reader)?),
                 6 => {
                     reader.tuple("thumbnail", 2)?;
@@ -115,14 +115,10 @@ impl Attachment {
     }
 }
 
-fn read_u32(reader: &mut Reader<'_>, field: &'static str, max: u64) -> Result<u32, DecodeError> {
-    u32::try_from(reader.uint(field, max)?).map_err(|_| Problem::Range.in_field(field))
-}
-
 fn read_picture(reader: &mut Reader<'_>) -> Result<Picture, DecodeError> {
     let side = u64::from(limits::PICTURE_SIDE);
     reader.tuple("picture", 3)?;
-    let (width, height) = (read_u32(reader, "width", side)?, read_u32(reader, "height", side)?);
+    let (width, height) = (reader.u32("width", side)?, reader.u32("height", side)?);
     Ok(Picture { width, height, animated: reader.bool("animated")? })
 }
 

@@ -147,8 +147,7 @@ impl<'b> Reader<'b> {
 
     /// An unsigned integer of at most `max`, or null.
     pub(crate) fn uint_or_null(&mut self, field: &'static str, max: u64) -> Result<Option<u64>, DecodeError> {
-        if let Ok(Type::Null) = self.decoder.datatype() {
-            self.skip(field)?;
+        if self.null() {
             return Ok(None);
         }
         self.uint(field, max).map(Some)
@@ -157,6 +156,16 @@ impl<'b> Reader<'b> {
     /// An unsigned integer of 16 bits.
     pub(crate) fn u16(&mut self, field: &'static str) -> Result<u16, DecodeError> {
         u16::try_from(self.uint(field, u64::MAX)?).map_err(|_| Problem::Range.in_field(field))
+    }
+
+    /// An unsigned integer of 32 bits, of at most `max`.
+    pub(crate) fn u32(&mut self, field: &'static str, max: u64) -> Result<u32, DecodeError> {
+        u32::try_from(self.uint(field, max)?).map_err(|_| Problem::Range.in_field(field))
+    }
+
+    /// Passes over a null, if one is next.
+    pub(crate) fn null(&mut self) -> bool {
+        matches!(self.decoder.datatype(), Ok(Type::Null)) && self.decoder.skip().is_ok()
     }
 
     /// True or false.
@@ -175,8 +184,7 @@ impl<'b> Reader<'b> {
 
     /// A byte string of at most `limit` bytes, or null.
     pub(crate) fn bytes_or_null(&mut self, field: &'static str, limit: usize) -> Result<Option<&'b [u8]>, DecodeError> {
-        if let Ok(Type::Null) = self.decoder.datatype() {
-            self.skip(field)?;
+        if self.null() {
             return Ok(None);
         }
         self.bytes(field, limit).map(Some)

@@ -176,6 +176,8 @@ macro_rules! codes {
     };
 }
 
+pub(crate) use codes;
+
 codes! {
     /// Why a receiver keeps no more of a session for now.
     HoldReason {
@@ -471,6 +473,17 @@ fn read_of_blob(reader: &mut Reader<'_>, field: &'static str, max: u64) -> Resul
         }
     }
     Ok((required(hash, "hash")?, required(number, field)?))
+}
+
+/// An array of at most `limit` elements.
+pub(crate) fn read_list<'b, T, E: From<DecodeError>>(
+    reader: &mut Reader<'b>,
+    field: &'static str,
+    limit: usize,
+    read: impl Fn(&mut Reader<'b>) -> Result<T, E>,
+) -> Result<Vec<T>, E> {
+    let count = reader.array(field, limit)?;
+    (0..count).map(|_| read(reader)).collect()
 }
 
 fn read_digests(reader: &mut Reader<'_>) -> Result<Vec<(SessionId, [u8; 32])>, FrameError> {

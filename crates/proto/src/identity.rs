@@ -18,6 +18,10 @@ pub enum Domain {
     Profile,
     /// A receipt register.
     Receipt,
+    /// A prekey register.
+    Prekey,
+    /// A login at a relay.
+    RelayAuth,
 }
 
 impl Domain {
@@ -27,6 +31,8 @@ impl Domain {
             Self::Event => "landline/event/1",
             Self::Profile => "landline/profile/1",
             Self::Receipt => "landline/receipt/1",
+            Self::Prekey => "landline/prekey/1",
+            Self::RelayAuth => "landline/relay-auth/1",
         }
     }
 

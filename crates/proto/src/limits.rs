@@ -158,3 +158,47 @@ pub const FOLDER_DEPTH: usize = 32;
 
 /// Longest manifest of a folder: 200 bytes for each of [`FOLDER_FILES`].
 pub const MANIFEST_BYTES: usize = 4 << 20;
+
+/// Version of the relay protocol that this crate speaks, sent in `Challenge` and `Login`.
+pub const RELAY_VERSION: u16 = 1;
+
+/// Longest address of a relay. Four of them, with the other fields, keep a profile within [`PROFILE_BYTES`], which older
+/// machines hold it to. A key takes 54, which leaves 90 for the host.
+pub const RELAY_ADDRESS_BYTES: usize = 160;
+
+/// Longest origin: an address with its port written out.
+pub const RELAY_ORIGIN_BYTES: usize = RELAY_ADDRESS_BYTES + 6;
+
+/// Longest token of membership.
+pub const MEMBERSHIP_BYTES: usize = 64;
+
+/// Longest envelope: 96 KiB padded, and what sealing adds.
+pub const ENVELOPE_BYTES: usize = 96 * 1024 + 1_155;
+
+/// Longest frame between machine and relay, either way: the longest list of tokens (215 KB), or two of the longest
+/// envelopes.
+pub const RELAY_FRAME_BYTES: usize = 256 * 1024;
+
+/// Most tokens of a machine at a relay, and in one frame.
+pub const RELAY_TOKENS: usize = 4_096;
+
+/// Most tokens that one frame takes away; to take all away, none are named and the rest is replaced.
+pub const RELAY_TOKENS_REMOVED: usize = 1_024;
+
+/// Most machines in one `Watch` or `Presence` frame: 141 KB.
+pub const RELAY_WATCHES_PER_FRAME: usize = 2_048;
+
+/// Most items that one `Fetch` asks for.
+pub const RELAY_ITEMS: usize = 64;
+
+/// Most cursors in one `Ack`.
+pub const RELAY_ACKS: usize = 1_024;
+
+/// Longest prekey register: 1,216 bytes of key and 62 of other fields; the rest is room for later ones.
+pub const PREKEY_BYTES: usize = 2_048;
+
+/// Longest time for which a prekey may be used: a machine rotates every 7 days, and may be away for a while.
+pub const PREKEY_LIFE_S: u64 = 30 * 24 * 60 * 60;
+
+/// How long a prekey's secret outlives its use: a day more than an envelope lies at a relay.
+pub const PREKEY_GRACE_S: u64 = 22 * 24 * 60 * 60;

@@ -3,6 +3,7 @@
 use landline_proto::{frame::Frame, identity::Domain, limits};
 
 use crate::people::one_of_each;
+use crate::relay::{from_relay, to_relay};
 
 fn document() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocol.md");
@@ -55,6 +56,12 @@ fn limits_are_those_of_the_code() {
         ("picture", vec![usize::try_from(limits::PICTURE_SIDE).unwrap()]),
         ("folder", vec![limits::FOLDER_FILES, limits::FOLDER_DEPTH, limits::MANIFEST_BYTES]),
         ("request", vec![limits::REQUEST_BYTES]),
+        ("relay: frame, envelope", vec![limits::RELAY_FRAME_BYTES, limits::ENVELOPE_BYTES]),
+        ("relay: address, membership", vec![limits::RELAY_ADDRESS_BYTES, limits::MEMBERSHIP_BYTES]),
+        ("relay: tokens", vec![limits::RELAY_TOKENS, limits::RELAY_TOKENS_REMOVED]),
+        ("relay: machines in", vec![limits::RELAY_WATCHES_PER_FRAME]),
+        ("relay: items of", vec![limits::RELAY_ITEMS, limits::RELAY_ACKS]),
+        ("prekey", vec![limits::PREKEY_BYTES]),
         ("beacon", vec![limits::BEACON_BYTES]),
         ("nesting", vec![limits::NESTING]),
     ] {
@@ -81,9 +88,25 @@ fn frames_have_the_numbers_of_the_code() {
 }
 
 #[test]
+fn relay_frames_have_the_numbers_of_the_code() {
+    let relay = part("17 Relay");
+    let (to, from) = (to_relay(), from_relay());
+    let numbered = to.iter().map(|(_, frame)| (format!("{frame:?}"), frame.number()));
+    let numbered = numbered.chain(from.iter().map(|(_, frame)| (format!("{frame:?}"), frame.number())));
+    for (shown, number) in numbered {
+        let name: String = shown.chars().take_while(char::is_ascii_alphabetic).collect();
+        let row = format!("| {number} | {name} |");
+        assert!(relay.contains(&row), "no row “{row}”");
+    }
+    let rows =
+        relay.lines().filter(|line| line.split('|').nth(1).is_some_and(|cell| cell.trim().parse::<u16>().is_ok()));
+    assert_eq!(rows.count(), to.len() + from.len(), "and no row more");
+}
+
+#[test]
 fn labels_are_those_of_the_code() {
     let identity = part("2 Identity");
-    for domain in [Domain::Event, Domain::Profile, Domain::Receipt] {
+    for domain in [Domain::Event, Domain::Profile, Domain::Receipt, Domain::Prekey, Domain::RelayAuth] {
         assert!(identity.contains(&format!("| `{}` |", domain.label())), "{}", domain.label());
     }
 }

@@ -15,5 +15,6 @@ mod document;
 mod hostile;
 mod names;
 mod people;
+mod relay;
 mod round_trip;
 mod vectors;

@@ -25,7 +25,7 @@ fn writing() -> bool {
 }
 
 /// Compares with the file, or writes it.
-fn compare(name: &str, text: &str) {
+pub fn compare(name: &str, text: &str) {
     let path = folder().join(name);
     if writing() {
         std::fs::write(&path, text).unwrap();
@@ -35,7 +35,7 @@ fn compare(name: &str, text: &str) {
 }
 
 /// The bytes of a vector file: hex digits up to `#` on each line.
-fn read(name: &str) -> Vec<u8> {
+pub fn read(name: &str) -> Vec<u8> {
     let text = std::fs::read_to_string(folder().join(name)).unwrap();
     let digits: String = text
         .lines()
@@ -46,12 +46,12 @@ fn read(name: &str) -> Vec<u8> {
     (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Hex of one CBOR item, a line for each head or string, indented by depth, with what it is as a comment.
-fn annotate(about: &str, prefix: &[u8], bytes: &[u8]) -> String {
+pub fn annotate(about: &str, prefix: &[u8], bytes: &[u8]) -> String {
     let mut out = String::new();
     for line in about.lines() {
         writeln!(out, "# {line}").unwrap();

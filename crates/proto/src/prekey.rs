@@ -1,0 +1,202 @@
+//! Prekeys: public keys that others seal to while a machine is away. Each is signed by the machine, used for some days,
+//! and its secret is destroyed some weeks later: what was sealed then cannot be opened by whoever finds the machine's
+//! keys afterwards.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::cbor::{DecodeError, Problem, Reader, Writer, required};
+use crate::id::MachineId;
+use crate::identity::{self, BadSignature, Domain, Identity, Signature};
+use crate::limits;
+
+/// The first suite: HPKE in base mode with X-Wing, HKDF-SHA256 and ChaCha20-Poly1305.
+pub const SUITE: u16 = 1;
+
+/// Bytes of a public key of [`SUITE`].
+pub const PUBLIC_BYTES: usize = 1_216;
+
+const HASH_CONTEXT: &str = "landline/prekey-id/1";
+
+/// A key to seal to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prekey {
+    /// Whose it is.
+    pub machine: MachineId,
+    /// Greater is newer.
+    pub version: u64,
+    /// How it is used. Others than [`SUITE`] are of a later version.
+    pub suite: u16,
+    /// The public key.
+    pub public: Box<[u8; PUBLIC_BYTES]>,
+    /// From when it may be used, in seconds since 1970.
+    pub not_before_s: u64,
+    /// Until when it may be used. Its secret lives [`limits::PREKEY_GRACE_S`] longer.
+    pub not_after_s: u64,
+}
+
+/// Tells a machine which of its prekeys was used: the first bytes of the key's hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(pub [u8; 8]);
+
+/// A prekey with its machine's signature. Of two of one machine the one with the higher version counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedPrekey {
+    prekey: Prekey,
+    bytes: Bytes,
+    signature: Signature,
+}
+
+/// Why a prekey cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PrekeyError {
+    /// A suite of a later version, which may be ignored.
+    #[error("unknown suite {0}")]
+    UnknownSuite(u16),
+    /// It is malformed.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+impl Prekey {
+    /// The hash of suite and public key.
+    pub fn hash(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key(HASH_CONTEXT);
+        hasher.update(&self.suite.to_be_bytes()).update(self.public.as_slice());
+        *hasher.finalize().as_bytes()
+    }
+
+    /// Which key it is.
+    pub fn key_id(&self) -> KeyId {
+        let mut id = [0; 8];
+        id.iter_mut().zip(self.hash()).for_each(|(to, from)| *to = from);
+        KeyId(id)
+    }
+
+    /// Whether it may be sealed to at a time, in seconds since 1970.
+    pub const fn is_valid_at(&self, now_s: u64) -> bool {
+        self.not_before_s <= now_s && now_s < self.not_after_s
+    }
+}
+
+impl SignedPrekey {
+    /// Signs a prekey of this machine, which becomes its `machine`. `version` must be greater than that of every prekey
+    /// that it signed before.
+    ///
+    /// # Errors
+    /// What others would refuse.
+    pub fn sign(identity: &Identity, prekey: Prekey) -> Result<Self, DecodeError> {
+        let prekey = Prekey { machine: identity.machine_id(), ..prekey };
+        prekey.check()?;
+        let mut writer = Writer::new();
+        writer.map(6);
+        writer.uint(0).bytes(prekey.machine.as_bytes());
+        writer.uint(1).uint(prekey.version);
+        writer.uint(2).uint(u64::from(prekey.suite));
+        writer.uint(3).bytes(prekey.public.as_slice());
+        writer.uint(4).uint(prekey.not_before_s);
+        writer.uint(5).uint(prekey.not_after_s);
+        let bytes = Bytes::from(writer.finish());
+        let signature = identity.sign(Domain::Prekey, &bytes);
+        Ok(Self { prekey, bytes, signature })
+    }
+
+    /// Reads a prekey of the wire or the store. Its signature is not checked: see [`Self::verify`].
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn decode(bytes: Bytes, signature: Signature) -> Result<Self, PrekeyError> {
+        let mut reader = Reader::new("prekey", &bytes, limits::PREKEY_BYTES)?;
+        let (mut machine, mut version, mut suite) = (None, None, None);
+        let (mut public, mut not_before_s, mut not_after_s) = (None, None, None);
+        for _ in 0..reader.map("prekey")? {
+            match reader.key("prekey")? {
+                0 => machine = Some(MachineId::from_bytes(reader.fixed("machine")?)),
+                1 => version = Some(reader.uint("version", limits::INTEGER_MAX)?),
+                2 => suite = Some(reader.u16("suite")?),
+                3 => public = Some(reader.bytes("public", limits::PREKEY_BYTES)?),
+                4 => not_before_s = Some(reader.uint("not_before", limits::INTEGER_MAX)?),
+                5 => not_after_s = Some(reader.uint("not_after", limits::INTEGER_MAX)?),
+                _ => reader.skip("prekey")?,
+            }
+        }
+        let (suite, public) = (required(suite, "suite")?, required(public, "public")?);
+        if suite != SUITE {
+            return Err(PrekeyError::UnknownSuite(suite));
+        }
+        let length = Problem::Length { expected: PUBLIC_BYTES, actual: public.len() };
+        let prekey = Prekey {
+            machine: required(machine, "machine")?,
+            version: required(version, "version")?,
+            suite,
+            public: Box::new(public.try_into().map_err(|_| length.in_field("public"))?),
+            not_before_s: required(not_before_s, "not_before")?,
+            not_after_s: required(not_after_s, "not_after")?,
+        };
+        prekey.check()?;
+        Ok(Self { prekey, bytes, signature })
+    }
+
+    /// Checks the signature.
+    ///
+    /// # Errors
+    /// [`BadSignature`].
+    pub fn verify(&self) -> Result<(), BadSignature> {
+        identity::verify(&self.prekey.machine, Domain::Prekey, &self.bytes, &self.signature)
+    }
+
+    /// What it says.
+    pub fn prekey(&self) -> &Prekey {
+        &self.prekey
+    }
+
+    /// The exact bytes that were signed.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The signature.
+    pub fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        writer.array(2).bytes(&self.bytes).bytes(self.signature.as_bytes());
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, PrekeyError> {
+        reader.tuple("prekey", 2)?;
+        let bytes = Bytes::copy_from_slice(reader.bytes("prekey", limits::PREKEY_BYTES)?);
+        Self::decode(bytes, Signature::from_bytes(reader.fixed("signature")?))
+    }
+
+    /// A prekey, or null; one of an unknown suite is as good as none.
+    pub(crate) fn read_or_null(reader: &mut Reader<'_>) -> Result<Option<Self>, DecodeError> {
+        if reader.null() {
+            return Ok(None);
+        }
+        match Self::read(reader) {
+            Ok(prekey) => Ok(Some(prekey)),
+            Err(PrekeyError::UnknownSuite(_)) => Ok(None),
+            Err(PrekeyError::Decode(error)) => Err(error),
+        }
+    }
+}
+
+impl Prekey {
+    fn check(&self) -> Result<(), DecodeError> {
+        if self.version > limits::INTEGER_MAX {
+            return Err(Problem::Range.in_field("version"));
+        }
+        if self.suite != SUITE {
+            return Err(Problem::Range.in_field("suite"));
+        }
+        let life = self.not_after_s.checked_sub(self.not_before_s);
+        if self.not_after_s > limits::INTEGER_MAX
+            || !life.is_some_and(|life| (1..=limits::PREKEY_LIFE_S).contains(&life))
+        {
+            return Err(Problem::Range.in_field("not_after"));
+        }
+        Ok(())
+    }
+}
