@@ -16,7 +16,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use thread_priority::{ThreadPriority, set_current_thread_priority};
+use thread_priority::{ThreadPriority, ThreadPriorityValue, set_current_thread_priority};
 use tokio::{sync::oneshot, task::AbortHandle};
 use tokio_util::{
     sync::{CancellationToken, WaitForCancellationFutureOwned},
@@ -209,9 +209,9 @@ impl Spawner {
             let work = move || {
                 let _running = running;
                 // Without it the job runs as any other.
-                match ThreadPriority::try_from(BACKGROUND).map(set_current_thread_priority) {
-                    Ok(Ok(())) => {}
-                    outcome => tracing::debug!(?outcome, task = name, "the thread could not be made to give way"),
+                let priority = ThreadPriorityValue::try_from(BACKGROUND).map(ThreadPriority::Crossplatform);
+                if priority.is_ok_and(|priority| set_current_thread_priority(priority).is_err()) {
+                    tracing::debug!(task = name, "the thread could not be made to give way");
                 }
                 match std::panic::catch_unwind(AssertUnwindSafe(job)) {
                     Ok(value) => drop(reply.send(value)),
