@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::program::{Node, PATIENCE};
+use crate::program::{Node, waits_until};
 
 /// Two nodes that accept each other, and a first message from the first to the second.
 fn pair(text: &str) -> (Node, Node, String) {
@@ -139,10 +139,7 @@ fn what_was_deleted_leaves_the_disk() {
     assert_eq!(bert.run(&["delete", second]).ok(), "Deleted on this machine.\n");
     assert!(bert.run(&["delete", second]).failed().contains("no message"));
     // The programs run on, so their write-ahead logs are not emptied by their end. Nothing tells of it but the disk.
-    let begun = std::time::Instant::now();
-    while stands_in(anna.dir(), word) || stands_in(bert.dir(), word) || stands_in(bert.dir(), other) {
-        assert!(begun.elapsed() < PATIENCE, "a deleted text is still on the disk");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    let gone = || !stands_in(anna.dir(), word) && !stands_in(bert.dir(), word) && !stands_in(bert.dir(), other);
+    waits_until("no deleted text is on either disk", gone);
     assert!(stands_in(anna.dir(), other), "because it was deleted on the other machine only");
 }

@@ -151,32 +151,19 @@ impl Node {
 
     /// Waits until a command prints these words. The command line shows what is now; nothing tells it of what will be.
     pub(crate) fn waits_for(&self, args: &[&str], words: &str) {
-        let begun = std::time::Instant::now();
-        loop {
-            let said = self.run(args).ok();
-            if said.contains(words) {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{args:?} never says {words:?}, but: {said}");
-            std::thread::sleep(Duration::from_millis(30));
-        }
+        waits_until(&format!("{args:?} says {words:?}"), || self.run(args).ok().contains(words));
     }
 
     /// Waits until so many programs listen: `follow` says nothing when it begins. The only sign is a count to look at.
     pub(crate) fn heard_by(&self, listeners: u32) {
         let authority = self.api().replace("http://", "");
-        let begun = std::time::Instant::now();
-        loop {
+        waits_until(&format!("{listeners} listen"), || {
             let mut stream = std::net::TcpStream::connect(&authority).unwrap();
             write!(stream, "GET /metrics HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n").unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).unwrap();
-            if answer.contains(&format!("\nlandline_api_clients {listeners}\n")) {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "nobody listens: {answer}");
-            std::thread::sleep(Duration::from_millis(30));
-        }
+            answer.contains(&format!("\nlandline_api_clients {listeners}\n"))
+        });
     }
 
     /// Sends a signal, and gives the exit code.
@@ -248,4 +235,13 @@ fn lines(child: &mut Child) -> mpsc::Receiver<String> {
         }
     });
     receiver
+}
+
+/// Looks again and again until something is so: for what shows itself to nobody but who looks.
+pub(crate) fn waits_until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "never so: {what}");
+        std::thread::sleep(Duration::from_millis(30));
+    }
 }
