@@ -5,12 +5,13 @@ use proto::beacon::Beacon;
 use proto::frame::{BlobState, ByeReason, Frame, Hello, HoldReason, PresenceStatus, RejectCode};
 use proto::log::{Local, Parent, RunBuilder};
 use proto::relay::{
-    FromRelay, Item, Limits, Login, RefusalCode, Refused, RelayBye, Ticket, ToRelay, Token, TokenEntry, TokenHash,
+    FromRelay, GrantSecret, Item, Limits, Login, RefusalCode, Refused, RelayBye, Ticket, ToRelay, Token, TokenEntry,
+    TokenHash,
 };
 use proto::{
     Attachment, Blob, Body, EditBody, Epoch, EventId, Identity, MachineId, Manifest, MessageBody, MessageId, Picture,
-    Prekey, Profile, ReactionBody, ReceiptKind, Run, SessionId, SignedPrekey, SignedProfile, SignedReceipt,
-    VersionVector,
+    Prekey, Profile, ReactionBody, ReceiptKind, Run, SessionId, SignedGrant, SignedPrekey, SignedProfile,
+    SignedReceipt, VersionVector,
 };
 
 const WALL_MS: u64 = 1_795_219_200_000;
@@ -95,6 +96,7 @@ fn some_profile() -> Option<SignedProfile> {
         device: "desk".to_owned(),
         status_text: "back at three".to_owned(),
         colour: 7,
+        relays: ADDRESSES.iter().filter_map(|address| address.parse().ok()).take(4).collect(),
     };
     SignedProfile::sign(&alice(), 3, &profile).ok()
 }
@@ -129,6 +131,8 @@ pub(crate) fn frames() -> Vec<Vec<u8>> {
         Frame::Ignored(101),
     ];
     frames.extend(some_profile().map(Frame::Profile));
+    frames.extend(some_prekey().map(Frame::Prekey));
+    frames.extend([Frame::Grant(some_grant()), Frame::Invited { proof: [5; 32] }]);
     frames.iter().map(Frame::encode).collect()
 }
 
@@ -172,11 +176,19 @@ fn some_prekey() -> Option<SignedPrekey> {
         machine: alice().machine_id(),
         version: 12,
         suite: 1,
-        public: Box::new([7; 1_216]),
+        public: vec![7; 1_216].into(),
         not_before_s: WALL_MS / 1000,
         not_after_s: WALL_MS / 1000 + 604_800,
     };
     SignedPrekey::sign(&alice(), prekey).ok()
+}
+
+fn some_grant() -> SignedGrant {
+    SignedGrant::sign(&alice(), other(), 2, GrantSecret::from_bytes([6; 32]))
+}
+
+pub(crate) fn grants() -> Vec<Vec<u8>> {
+    vec![some_grant().bytes().to_vec()]
 }
 
 pub(crate) fn prekeys() -> Vec<Vec<u8>> {

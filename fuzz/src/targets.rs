@@ -6,8 +6,8 @@ use proto::frame::{Frame, Phase};
 use proto::identity::Signature;
 use proto::relay::{Expected, FromRelay, RelayAddress, ToRelay};
 use proto::{
-    Body, Event, EventId, Kind, MachineId, Manifest, MessageId, Run, SessionId, SignedPrekey, SignedProfile,
-    SignedReceipt, VersionVector, text,
+    Body, Event, EventId, Kind, MachineId, Manifest, MessageId, Run, SessionId, SignedGrant, SignedPrekey,
+    SignedProfile, SignedReceipt, VersionVector, text,
 };
 
 use crate::seeds;
@@ -27,7 +27,7 @@ pub struct Target {
 }
 
 /// All decoders of the protocol.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     Target { name: "frame_before_hello", seeds: seeds::hellos, run: |bytes| frame(bytes, Phase::BeforeHello) },
     Target { name: "frame_after_hello", seeds: seeds::frames, run: |bytes| frame(bytes, Phase::AfterHello) },
     Target { name: "run", seeds: seeds::runs, run },
@@ -41,6 +41,7 @@ pub const TARGETS: [Target; 16] = [
     Target { name: "to_relay", seeds: seeds::to_relay, run: to_relay },
     Target { name: "from_relay", seeds: seeds::from_relay, run: from_relay },
     Target { name: "prekey", seeds: seeds::prekeys, run: prekey },
+    Target { name: "grant", seeds: seeds::grants, run: grant },
     Target { name: "relay_address", seeds: seeds::addresses, run: address },
     Target { name: "id", seeds: seeds::ids, run: id },
     Target { name: "text", seeds: seeds::texts, run: texts },
@@ -139,6 +140,13 @@ fn prekey(bytes: &[u8]) {
     let Ok(prekey) = SignedPrekey::decode(Bytes::copy_from_slice(bytes), signature) else { return };
     assert_eq!(prekey.bytes(), bytes, "the exact bytes are kept");
     assert!(prekey.verify().is_err(), "a made-up signature fits nothing");
+}
+
+fn grant(bytes: &[u8]) {
+    let signature = Signature::from_bytes([1; 64]);
+    let Ok(grant) = SignedGrant::decode(Bytes::copy_from_slice(bytes), signature) else { return };
+    assert_eq!(grant.bytes(), bytes, "the exact bytes are kept");
+    assert!(grant.verify().is_err(), "a made-up signature fits nothing");
 }
 
 fn address(bytes: &[u8]) {

@@ -126,6 +126,8 @@ impl Arrived {
             }
             Frame::BlobWant { hash, from } => self.wants.push((hash, from)),
             Frame::BlobState { hash, state } => self.blobs.push((hash, state)),
+            // These are of use with a relay only.
+            Frame::Prekey(_) | Frame::Grant(_) | Frame::Invited { .. } => {}
             // The link deals with these itself.
             Frame::Hello(_) | Frame::Bye { .. } | Frame::Ignored(_) => {}
         }

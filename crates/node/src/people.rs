@@ -63,7 +63,7 @@ impl Person {
             trust: Trust::Unknown,
             stored: false,
             signed: None,
-            profile: Profile { name: String::new(), device: String::new(), status_text: String::new(), colour: 0 },
+            profile: Profile::default(),
             profile_version: 0,
             last_seen_ms: None,
             link: None,
@@ -103,6 +103,7 @@ impl People {
                 device: machine.device,
                 status_text: machine.status_text,
                 colour: machine.colour,
+                relays: Vec::new(),
             };
             person.profile_version = machine.profile_version;
             person.last_seen_ms = machine.last_seen_ms;
@@ -354,7 +355,7 @@ mod tests {
 
     fn profile(seed: u8, version: u64, name: &str) -> SignedProfile {
         let identity = Identity::from_seed([seed; 32]);
-        let profile = Profile { name: name.into(), device: String::new(), status_text: String::new(), colour: 1 };
+        let profile = Profile { name: name.into(), colour: 1, ..Profile::default() };
         SignedProfile::sign(&identity, version, &profile).unwrap()
     }
 

@@ -168,6 +168,7 @@ fn sign(identity: &Identity, kept: &Kept) -> Result<SignedProfile, TextError> {
         device: text::clean_device(&kept.device)?,
         status_text: text::clean_status(&kept.status_text)?,
         colour: kept.colour,
+        relays: Vec::new(),
     };
     SignedProfile::sign(identity, kept.version, &profile).map_err(|_| TextError::Empty)
 }

@@ -236,7 +236,7 @@ async fn another_ones_registers_end_the_link() {
     mallory.send(Frame::Receipts(vec![receipt])).await;
     mallory.down().await;
     mallory.up().await;
-    let profile = Profile { name: "Alice".into(), device: String::new(), status_text: String::new(), colour: 0 };
+    let profile = Profile { name: "Alice".into(), ..Profile::default() };
     mallory.send(Frame::Profile(SignedProfile::sign(&third, 9, &profile).unwrap())).await;
     mallory.down().await;
     unharmed(net, &alice, &bob, mallory).await;

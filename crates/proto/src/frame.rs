@@ -6,8 +6,10 @@
 use thiserror::Error;
 
 use crate::cbor::{DecodeError, Reader, Writer, required};
+use crate::grant::SignedGrant;
 use crate::id::SessionId;
 use crate::limits;
+use crate::prekey::SignedPrekey;
 use crate::register::{ReceiptError, SignedProfile, SignedReceipt};
 use crate::run::{Run, RunError};
 use crate::text;
@@ -85,6 +87,15 @@ pub enum Frame {
         hash: [u8; 32],
         /// What is to be known.
         state: BlobState,
+    },
+    /// What to seal to while the sender is away. The signature is not checked yet.
+    Prekey(SignedPrekey),
+    /// What the receiver may do at the sender's relays. The signature is not checked yet.
+    Grant(SignedGrant),
+    /// The sender follows an invitation of the receiver's.
+    Invited {
+        /// That it knows the invitation's token, by the rules of `docs/protocol.md`.
+        proof: [u8; 32],
     },
     /// A frame of this type, which this version does not know and may ignore.
     Ignored(u16),
@@ -265,6 +276,9 @@ const REJECT: u16 = 14;
 const BYE: u16 = 16;
 const BLOB_WANT: u16 = 5;
 const BLOB_STATE: u16 = 7;
+const PREKEY: u16 = 9;
+const GRANT: u16 = 11;
+const INVITED: u16 = 13;
 
 impl Frame {
     /// The number of its type on the wire.
@@ -283,6 +297,9 @@ impl Frame {
             Self::Presence { .. } => PRESENCE,
             Self::BlobWant { .. } => BLOB_WANT,
             Self::BlobState { .. } => BLOB_STATE,
+            Self::Prekey(_) => PREKEY,
+            Self::Grant(_) => GRANT,
+            Self::Invited { .. } => INVITED,
             Self::Ignored(number) => *number,
         }
     }
@@ -337,6 +354,17 @@ impl Frame {
             Self::BlobState { hash, state } => {
                 writer.map(2).uint(0).bytes(hash).uint(1).uint(u64::from(state.number()));
             }
+            Self::Prekey(prekey) => {
+                writer.map(1).uint(0);
+                prekey.write(&mut writer);
+            }
+            Self::Grant(grant) => {
+                writer.map(1).uint(0);
+                grant.write(&mut writer);
+            }
+            Self::Invited { proof } => {
+                writer.map(1).uint(0).bytes(proof);
+            }
             Self::Ignored(_) => {
                 writer.map(0);
             }
@@ -385,6 +413,11 @@ impl Frame {
                 let state = BlobState::from_number(u16::try_from(state).unwrap_or(u16::MAX));
                 Self::BlobState { hash, state }
             }),
+            PREKEY => read_one(&mut reader, "prekey", |reader| Ok(SignedPrekey::read(reader)?)).map(Self::Prekey),
+            GRANT => read_one(&mut reader, "grant", |reader| Ok(SignedGrant::read(reader)?)).map(Self::Grant),
+            INVITED => {
+                read_one(&mut reader, "proof", |reader| Ok(reader.fixed("proof")?)).map(|proof| Self::Invited { proof })
+            }
             odd if odd % 2 == 1 => Ok(Self::Ignored(odd)),
             even => Err(FrameError::UnknownType(even)),
         }

@@ -20,6 +20,8 @@ pub enum Domain {
     Receipt,
     /// A prekey register.
     Prekey,
+    /// A grant register.
+    Grant,
     /// A login at a relay.
     RelayAuth,
 }
@@ -32,6 +34,7 @@ impl Domain {
             Self::Profile => "landline/profile/1",
             Self::Receipt => "landline/receipt/1",
             Self::Prekey => "landline/prekey/1",
+            Self::Grant => "landline/grant/1",
             Self::RelayAuth => "landline/relay-auth/1",
         }
     }

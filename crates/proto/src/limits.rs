@@ -197,6 +197,15 @@ pub const RELAY_ACKS: usize = 1_024;
 /// Longest prekey register: 1,216 bytes of key and 62 of other fields; the rest is room for later ones.
 pub const PREKEY_BYTES: usize = 2_048;
 
+/// Longest public key of any suite: room for one with ML-KEM-1024 and a curve.
+pub const PREKEY_PUBLIC_BYTES: usize = 1_792;
+
+/// Longest grant register: the fields take 115 bytes; the rest is room for later ones.
+pub const GRANT_BYTES: usize = 256;
+
+/// Most relays that a machine is to be reached at.
+pub const RELAYS: usize = 4;
+
 /// Longest time for which a prekey may be used: a machine rotates every 7 days, and may be away for a while.
 pub const PREKEY_LIFE_S: u64 = 30 * 24 * 60 * 60;
 

@@ -3,12 +3,12 @@
 //! keys afterwards.
 
 use bytes::Bytes;
-use thiserror::Error;
 
 use crate::cbor::{DecodeError, Problem, Reader, Writer, required};
 use crate::id::MachineId;
-use crate::identity::{self, BadSignature, Domain, Identity, Signature};
+use crate::identity::{Domain, Identity, Signature};
 use crate::limits;
+use crate::register::signed_parts;
 
 /// The first suite: HPKE in base mode with X-Wing, HKDF-SHA256 and ChaCha20-Poly1305.
 pub const SUITE: u16 = 1;
@@ -25,10 +25,10 @@ pub struct Prekey {
     pub machine: MachineId,
     /// Greater is newer.
     pub version: u64,
-    /// How it is used. Others than [`SUITE`] are of a later version.
+    /// How it is used. Others than [`SUITE`] are of a later version: kept and passed on, not sealed to.
     pub suite: u16,
-    /// The public key.
-    pub public: Box<[u8; PUBLIC_BYTES]>,
+    /// The public key; of [`SUITE`] it has [`PUBLIC_BYTES`].
+    pub public: Bytes,
     /// From when it may be used, in seconds since 1970.
     pub not_before_s: u64,
     /// Until when it may be used. Its secret lives [`limits::PREKEY_GRACE_S`] longer.
@@ -47,22 +47,11 @@ pub struct SignedPrekey {
     signature: Signature,
 }
 
-/// Why a prekey cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum PrekeyError {
-    /// A suite of a later version, which may be ignored.
-    #[error("unknown suite {0}")]
-    UnknownSuite(u16),
-    /// It is malformed.
-    #[error(transparent)]
-    Decode(#[from] DecodeError),
-}
-
 impl Prekey {
     /// The hash of suite and public key.
     pub fn hash(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_derive_key(HASH_CONTEXT);
-        hasher.update(&self.suite.to_be_bytes()).update(self.public.as_slice());
+        hasher.update(&self.suite.to_be_bytes()).update(&self.public);
         *hasher.finalize().as_bytes()
     }
 
@@ -93,7 +82,7 @@ impl SignedPrekey {
         writer.uint(0).bytes(prekey.machine.as_bytes());
         writer.uint(1).uint(prekey.version);
         writer.uint(2).uint(u64::from(prekey.suite));
-        writer.uint(3).bytes(prekey.public.as_slice());
+        writer.uint(3).bytes(&prekey.public);
         writer.uint(4).uint(prekey.not_before_s);
         writer.uint(5).uint(prekey.not_after_s);
         let bytes = Bytes::from(writer.finish());
@@ -105,7 +94,7 @@ impl SignedPrekey {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn decode(bytes: Bytes, signature: Signature) -> Result<Self, PrekeyError> {
+    pub fn decode(bytes: Bytes, signature: Signature) -> Result<Self, DecodeError> {
         let mut reader = Reader::new("prekey", &bytes, limits::PREKEY_BYTES)?;
         let (mut machine, mut version, mut suite) = (None, None, None);
         let (mut public, mut not_before_s, mut not_after_s) = (None, None, None);
@@ -114,22 +103,17 @@ impl SignedPrekey {
                 0 => machine = Some(MachineId::from_bytes(reader.fixed("machine")?)),
                 1 => version = Some(reader.uint("version", limits::INTEGER_MAX)?),
                 2 => suite = Some(reader.u16("suite")?),
-                3 => public = Some(reader.bytes("public", limits::PREKEY_BYTES)?),
+                3 => public = Some(reader.bytes("public", limits::PREKEY_PUBLIC_BYTES)?),
                 4 => not_before_s = Some(reader.uint("not_before", limits::INTEGER_MAX)?),
                 5 => not_after_s = Some(reader.uint("not_after", limits::INTEGER_MAX)?),
                 _ => reader.skip("prekey")?,
             }
         }
-        let (suite, public) = (required(suite, "suite")?, required(public, "public")?);
-        if suite != SUITE {
-            return Err(PrekeyError::UnknownSuite(suite));
-        }
-        let length = Problem::Length { expected: PUBLIC_BYTES, actual: public.len() };
         let prekey = Prekey {
             machine: required(machine, "machine")?,
             version: required(version, "version")?,
-            suite,
-            public: Box::new(public.try_into().map_err(|_| length.in_field("public"))?),
+            suite: required(suite, "suite")?,
+            public: Bytes::copy_from_slice(required(public, "public")?),
             not_before_s: required(not_before_s, "not_before")?,
             not_after_s: required(not_after_s, "not_after")?,
         };
@@ -137,59 +121,37 @@ impl SignedPrekey {
         Ok(Self { prekey, bytes, signature })
     }
 
-    /// Checks the signature.
-    ///
-    /// # Errors
-    /// [`BadSignature`].
-    pub fn verify(&self) -> Result<(), BadSignature> {
-        identity::verify(&self.prekey.machine, Domain::Prekey, &self.bytes, &self.signature)
-    }
-
     /// What it says.
     pub fn prekey(&self) -> &Prekey {
         &self.prekey
     }
 
-    /// The exact bytes that were signed.
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-
-    /// The signature.
-    pub fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    pub(crate) fn write(&self, writer: &mut Writer) {
-        writer.array(2).bytes(&self.bytes).bytes(self.signature.as_bytes());
-    }
-
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, PrekeyError> {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         reader.tuple("prekey", 2)?;
         let bytes = Bytes::copy_from_slice(reader.bytes("prekey", limits::PREKEY_BYTES)?);
         Self::decode(bytes, Signature::from_bytes(reader.fixed("signature")?))
     }
 
-    /// A prekey, or null; one of an unknown suite is as good as none.
+    /// A prekey, or null.
     pub(crate) fn read_or_null(reader: &mut Reader<'_>) -> Result<Option<Self>, DecodeError> {
-        if reader.null() {
-            return Ok(None);
-        }
-        match Self::read(reader) {
-            Ok(prekey) => Ok(Some(prekey)),
-            Err(PrekeyError::UnknownSuite(_)) => Ok(None),
-            Err(PrekeyError::Decode(error)) => Err(error),
-        }
+        if reader.null() { Ok(None) } else { Self::read(reader).map(Some) }
     }
 }
+
+signed_parts!(SignedPrekey, Domain::Prekey, prekey.machine);
 
 impl Prekey {
     fn check(&self) -> Result<(), DecodeError> {
         if self.version > limits::INTEGER_MAX {
             return Err(Problem::Range.in_field("version"));
         }
-        if self.suite != SUITE {
-            return Err(Problem::Range.in_field("suite"));
+        if self.suite == SUITE && self.public.len() != PUBLIC_BYTES {
+            let problem = Problem::Length { expected: PUBLIC_BYTES, actual: self.public.len() };
+            return Err(problem.in_field("public"));
+        }
+        if self.public.len() > limits::PREKEY_PUBLIC_BYTES {
+            let problem = Problem::TooLong { limit: limits::PREKEY_PUBLIC_BYTES, actual: self.public.len() };
+            return Err(problem.in_field("public"));
         }
         let life = self.not_after_s.checked_sub(self.not_before_s);
         if self.not_after_s > limits::INTEGER_MAX

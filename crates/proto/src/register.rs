@@ -5,14 +5,46 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::cbor::{DecodeError, Problem, Reader, Writer, required};
+use crate::frame::read_list;
 use crate::id::{MachineId, SessionId};
-use crate::identity::{self, BadSignature, Domain, Identity, Signature};
+use crate::identity::{Domain, Identity, Signature};
 use crate::limits;
+use crate::relay::RelayAddress;
 use crate::text::{self, TextError};
 use crate::vector::VersionVector;
 
+/// What all signed registers have: the check of the signature, the signed bytes, and their form in a frame.
+macro_rules! signed_parts {
+    ($name:ident, $domain:expr, $($signer:ident).+) => {
+        impl $name {
+            /// Checks the signature.
+            ///
+            /// # Errors
+            /// [`BadSignature`](crate::identity::BadSignature).
+            pub fn verify(&self) -> Result<(), crate::identity::BadSignature> {
+                crate::identity::verify(&self.$($signer).+, $domain, &self.bytes, &self.signature)
+            }
+
+            /// The exact bytes that were signed.
+            pub fn bytes(&self) -> &Bytes {
+                &self.bytes
+            }
+
+            /// The signature.
+            pub fn signature(&self) -> &Signature {
+                &self.signature
+            }
+
+            pub(crate) fn write(&self, writer: &mut Writer) {
+                writer.array(2).bytes(&self.bytes).bytes(self.signature.as_bytes());
+            }
+        }
+    };
+}
+pub(crate) use signed_parts;
+
 /// What a machine's owner says about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Profile {
     /// The person's name, by the rules of [`text::clean_name`]. Never an identity.
     pub name: String,
@@ -22,6 +54,9 @@ pub struct Profile {
     pub status_text: String,
     /// Index into the avatar colours, below [`limits::COLOURS`].
     pub colour: u8,
+    /// Where the machine is to be reached when no direct way leads to it, at most [`limits::RELAYS`]. Addresses of a kind
+    /// that this version does not know are left out.
+    pub relays: Vec<RelayAddress>,
 }
 
 /// A profile with its version and its machine's signature. Of two the one with the higher version counts.
@@ -45,17 +80,27 @@ impl SignedProfile {
             device: in_field("device", text::clean_device(&profile.device))?,
             status_text: in_field("status_text", text::clean_status(&profile.status_text))?,
             colour: profile.colour % limits::COLOURS,
+            relays: profile.relays.clone(),
         };
+        if profile.relays.len() > limits::RELAYS {
+            return Err(Problem::TooLong { limit: limits::RELAYS, actual: profile.relays.len() }.in_field("relays"));
+        }
         let machine = identity.machine_id();
         let version = version.min(limits::INTEGER_MAX);
         let mut writer = Writer::new();
-        writer.map(6);
+        writer.map(if profile.relays.is_empty() { 6 } else { 7 });
         writer.uint(0).bytes(machine.as_bytes());
         writer.uint(1).uint(version);
         writer.uint(2).text(&profile.name);
         writer.uint(3).text(&profile.device);
         writer.uint(4).text(&profile.status_text);
         writer.uint(5).uint(u64::from(profile.colour));
+        if !profile.relays.is_empty() {
+            writer.uint(6).array(profile.relays.len());
+            for relay in &profile.relays {
+                writer.text(&relay.to_string());
+            }
+        }
         let bytes = Bytes::from(writer.finish());
         let signature = identity.sign(Domain::Profile, &bytes);
         Ok(Self { machine, version, profile, bytes, signature })
@@ -69,6 +114,7 @@ impl SignedProfile {
         let mut reader = Reader::new("profile", &bytes, limits::PROFILE_BYTES)?;
         let (mut machine, mut version, mut name, mut device, mut status_text, mut colour) =
             (None, None, None, None, None, None);
+        let mut relays = Vec::new();
         for _ in 0..reader.map("profile")? {
             match reader.key("profile")? {
                 0 => machine = Some(MachineId::from_bytes(reader.fixed("machine")?)),
@@ -77,6 +123,7 @@ impl SignedProfile {
                 3 => device = Some(read_text(&mut reader, "device", text::clean_device)?),
                 4 => status_text = Some(read_text(&mut reader, "status_text", text::clean_status)?),
                 5 => colour = Some(reader.uint("colour", u64::from(u8::MAX))?),
+                6 => relays = read_relays(&mut reader)?,
                 _ => reader.skip("profile")?,
             }
         }
@@ -87,17 +134,10 @@ impl SignedProfile {
             status_text: required(status_text, "status_text")?,
             // A later version may have more colours; below the modulus it fits.
             colour: u8::try_from(colour).unwrap_or(0),
+            relays,
         };
         let (machine, version) = (required(machine, "machine")?, required(version, "version")?);
         Ok(Self { machine, version, profile, bytes, signature })
-    }
-
-    /// Checks the signature.
-    ///
-    /// # Errors
-    /// [`BadSignature`].
-    pub fn verify(&self) -> Result<(), BadSignature> {
-        identity::verify(&self.machine, Domain::Profile, &self.bytes, &self.signature)
     }
 
     /// Whose profile it is.
@@ -115,26 +155,14 @@ impl SignedProfile {
         &self.profile
     }
 
-    /// The exact bytes that were signed.
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-
-    /// The signature.
-    pub fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    pub(crate) fn write(&self, writer: &mut Writer) {
-        writer.array(2).bytes(&self.bytes).bytes(self.signature.as_bytes());
-    }
-
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         reader.tuple("profile", 2)?;
         let bytes = Bytes::copy_from_slice(reader.bytes("profile", limits::PROFILE_BYTES)?);
         Self::decode(bytes, Signature::from_bytes(reader.fixed("signature")?))
     }
 }
+
+signed_parts!(SignedProfile, Domain::Profile, machine);
 
 /// What a receipt says of the events that its vector names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -262,36 +290,14 @@ impl SignedReceipt {
         Ok(Self { receipt, bytes, signature })
     }
 
-    /// Checks the signature.
-    ///
-    /// # Errors
-    /// [`BadSignature`].
-    pub fn verify(&self) -> Result<(), BadSignature> {
-        identity::verify(&self.receipt.member, Domain::Receipt, &self.bytes, &self.signature)
-    }
-
     /// What it says.
     pub fn receipt(&self) -> &Receipt {
         &self.receipt
     }
 
-    /// The exact bytes that were signed.
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-
-    /// The signature.
-    pub fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
     /// At most how many bytes it takes in a `Receipts` frame.
     pub fn wire_size(&self) -> usize {
         self.bytes.len() + 72
-    }
-
-    pub(crate) fn write(&self, writer: &mut Writer) {
-        writer.array(2).bytes(&self.bytes).bytes(self.signature.as_bytes());
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, ReceiptError> {
@@ -301,8 +307,16 @@ impl SignedReceipt {
     }
 }
 
+signed_parts!(SignedReceipt, Domain::Receipt, receipt.member);
+
 fn in_field<T>(field: &'static str, result: Result<T, TextError>) -> Result<T, DecodeError> {
     result.map_err(|error| Problem::Text(error).in_field(field))
+}
+
+fn read_relays(reader: &mut Reader<'_>) -> Result<Vec<RelayAddress>, DecodeError> {
+    let address = |reader: &mut Reader<'_>| reader.text("relays", limits::RELAY_ADDRESS_BYTES).map(str::parse);
+    let relays = read_list(reader, "relays", limits::RELAYS, address)?;
+    Ok(relays.into_iter().filter_map(Result::ok).collect())
 }
 
 /// Reads a text and demands that it is clean already: a peer that sends another breaks the rules on purpose.

@@ -19,7 +19,6 @@ pub use self::token::{GrantSecret, Ticket, Token, TokenHash};
 use crate::cbor::{DecodeError, Reader};
 use crate::frame::codes;
 use crate::limits;
-use crate::prekey::PrekeyError;
 
 /// Name of the WebSocket subprotocol on both of a relay's paths.
 pub const SUBPROTOCOL: &str = "landline-relay.1";
@@ -90,18 +89,6 @@ pub enum RelayFrameError {
     /// It is malformed.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// The prekey in it cannot be read.
-    #[error("prekey: {0}")]
-    Prekey(PrekeyError),
-}
-
-impl From<PrekeyError> for RelayFrameError {
-    fn from(error: PrekeyError) -> Self {
-        match error {
-            PrekeyError::Decode(error) => Self::Decode(error),
-            error @ PrekeyError::UnknownSuite(_) => Self::Prekey(error),
-        }
-    }
 }
 
 /// Opens a frame: its type, and a reader that stands before its body.

@@ -17,7 +17,13 @@ use proto::{Epoch, Profile, ReceiptKind, SignedProfile, SignedReceipt, VersionVe
 use scene::{Author, NOW, Scene, identity, machine, pair, write_run};
 
 fn profile(version: u64, name: &str) -> SignedProfile {
-    let profile = Profile { name: name.into(), device: "laptop".into(), status_text: "here".into(), colour: 3 };
+    let profile = Profile {
+        name: name.into(),
+        device: "laptop".into(),
+        status_text: "here".into(),
+        colour: 3,
+        relays: Vec::new(),
+    };
     SignedProfile::sign(&identity(2), version, &profile).unwrap()
 }
 

@@ -35,7 +35,7 @@ impl Stranger {
     /// A new machine with the key of `seed`.
     pub async fn new(seed: u8) -> Self {
         let identity = Arc::new(Identity::from_seed([seed; 32]));
-        let profile = Profile { name: "Mallory".into(), device: String::new(), status_text: String::new(), colour: 3 };
+        let profile = Profile { name: "Mallory".into(), colour: 3, ..Profile::default() };
         let profile = SignedProfile::sign(&identity, 1, &profile).expect("a clean profile");
         let clock = Arc::new(SystemClock::new());
         let hello_clock = clock.clone();

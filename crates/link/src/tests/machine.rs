@@ -56,7 +56,7 @@ pub(super) fn quick() -> Timings {
 }
 
 pub(super) fn hello(identity: &Identity) -> Hello {
-    let profile = Profile { name: "Anna".into(), device: "test".into(), status_text: String::new(), colour: 1 };
+    let profile = Profile { name: "Anna".into(), device: "test".into(), colour: 1, ..Profile::default() };
     Hello {
         version: 1,
         features: 0,

@@ -64,7 +64,7 @@ pub enum FromRelay {
     Prekey {
         /// The client's number for it.
         request: Request,
-        /// The prekey, when the relay has one that this version can use. Its signature is not checked yet, nor whose it is.
+        /// The prekey, when the relay has one. Its signature is not checked yet, nor whose it is.
         prekey: Option<SignedPrekey>,
     },
     /// The relay ends the connection.

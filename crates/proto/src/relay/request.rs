@@ -221,7 +221,7 @@ impl ToRelay {
             PUT => Ok(read_put(reader)?),
             FETCH => Ok(read_fetch(reader)?),
             ACK => Ok(read_ack(reader)?),
-            PUBLISH => read_publish(reader),
+            PUBLISH => Ok(read_publish(reader)?),
             GET_PREKEY => Ok(read_get_prekey(reader)?),
             number => unknown(number, Self::Ignored),
         }
@@ -359,7 +359,7 @@ fn read_ack(reader: &mut Reader<'_>) -> Result<ToRelay, DecodeError> {
     Ok(ToRelay::Ack { request: required(request, "request")?, cursors: required(cursors, "cursors")? })
 }
 
-fn read_publish(reader: &mut Reader<'_>) -> Result<ToRelay, RelayFrameError> {
+fn read_publish(reader: &mut Reader<'_>) -> Result<ToRelay, DecodeError> {
     let (mut request, mut prekey) = (None, None);
     for _ in 0..reader.map("frame body")? {
         match reader.key("frame body")? {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use landline_proto::beacon::{Beacon, BeaconError};
 use landline_proto::frame::{ByeReason, Frame, FrameError, Phase};
 use landline_proto::identity::Signature;
-use landline_proto::{DecodeError, Event, Problem, Run, SignedProfile, SignedReceipt, VersionVector, limits};
+use landline_proto::{DecodeError, Event, Problem, Profile, Run, SignedProfile, SignedReceipt, VersionVector, limits};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -275,4 +275,17 @@ fn a_profile_with_a_deceiving_name_is_refused() {
         let refused = SignedProfile::decode(Bytes::from(other), Signature::from_bytes([0; 64]));
         assert!(matches!(refused, Err(DecodeError { field: "name", problem: Problem::Text(_) })), "{refused:?}");
     }
+}
+
+#[test]
+fn relays_of_a_later_kind_are_left_out() {
+    let relays = vec!["wss://relay.example.org".parse().unwrap(), "wss://b".parse().unwrap()];
+    let profile = Profile { relays, ..profile_of(&alice(), "Alice").profile().clone() };
+    let signed = SignedProfile::sign(&alice(), 3, &profile).unwrap();
+    let mut bytes = signed.bytes().to_vec();
+    let place = bytes.windows(3).position(|window| window == b"wss").unwrap();
+    bytes[place..place + 3].copy_from_slice(b"abc");
+    let read = SignedProfile::decode(Bytes::from(bytes.clone()), *signed.signature()).unwrap();
+    assert_eq!(read.profile().relays, profile.relays[1..], "because the rest is of use");
+    assert_eq!(read.bytes(), &bytes, "and all of it is passed on");
 }

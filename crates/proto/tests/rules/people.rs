@@ -30,6 +30,7 @@ pub fn profile_of(identity: &Identity, name: &str) -> SignedProfile {
         device: format!("{name}’s desk"),
         status_text: "back at three".to_owned(),
         colour: 7,
+        relays: Vec::new(),
     };
     SignedProfile::sign(identity, 3, &profile).unwrap()
 }
@@ -229,6 +230,9 @@ pub fn one_of_each() -> Vec<(&'static str, Frame)> {
         ("typing", Frame::Typing { session, on: true }),
         ("presence", Frame::Presence { status: PresenceStatus::Away }),
         ("blob-want", Frame::BlobWant { hash: [0xb1; 32], from: 1_048_576 }),
+        ("prekey", Frame::Prekey(crate::relay::prekey())),
+        ("grant", Frame::Grant(crate::relay::grant())),
+        ("invited", Frame::Invited { proof: [0x1a; 32] }),
         ("blob-state", Frame::BlobState { hash: [0xb1; 32], state: BlobState::Done }),
     ]
 }

@@ -8,7 +8,7 @@ use landline_proto::relay::{
     Expected, FromRelay, GrantSecret, Item, Limits, Login, LoginError, RefusalCode, Refused, RelayAddress, RelayBye,
     RelayFrameError, Ticket, ToRelay, Token, TokenEntry, TokenHash,
 };
-use landline_proto::{DecodeError, MachineId, Prekey, Problem, SignedPrekey, limits};
+use landline_proto::{DecodeError, MachineId, Prekey, Problem, SignedGrant, SignedPrekey, limits};
 use proptest::prelude::*;
 
 use crate::people::{NOW_MS, alice, bob};
@@ -29,17 +29,21 @@ fn token() -> Token {
     secret().at(&address())
 }
 
-fn prekey() -> SignedPrekey {
+pub fn prekey() -> SignedPrekey {
     let not_before_s = NOW_MS / 1000;
     let prekey = Prekey {
         machine: bob().machine_id(),
         version: 12,
         suite: 1,
-        public: Box::new([0x9e; 1_216]),
+        public: vec![0x9e; 1_216].into(),
         not_before_s,
         not_after_s: not_before_s + 7 * 86_400,
     };
     SignedPrekey::sign(&bob(), prekey).unwrap()
+}
+
+pub fn grant() -> SignedGrant {
+    SignedGrant::sign(&bob(), alice().machine_id(), 1, secret())
 }
 
 fn login() -> Login {
@@ -470,15 +474,28 @@ fn odd_types_are_ignored_and_even_ones_refused() {
 }
 
 #[test]
-fn a_prekey_of_a_later_suite_is_as_good_as_none() {
-    let bytes = prekey().bytes().to_vec();
-    let suite = bytes.windows(2).position(|window| window == [2, 1]).unwrap() + 1;
-    let mut later = bytes.clone();
-    later[suite] = 2;
-    let later = [&[0x82, 0x59, 0x04, 0xf8][..], &later, &[0x58, 64], prekey().signature().as_bytes()].concat();
-    assert_eq!(bytes.len(), 0x4f8, "as it is written here");
-    let offered = frame(16, &[&[0xa2, 0, 1, 1][..], &later].concat());
-    assert_eq!(FromRelay::decode(&offered), Ok(FromRelay::Prekey { request: 1, prekey: None }));
-    let published = frame(14, &[&[0xa2, 0, 1, 1][..], &later].concat());
-    assert!(matches!(ToRelay::decode(&published), Err(RelayFrameError::Prekey(_))), "a relay keeps what it can check");
+fn a_prekey_of_a_later_suite_is_passed_on() {
+    let later = Prekey { suite: 2, public: vec![7; 1_600].into(), ..prekey().prekey().clone() };
+    let frame = ToRelay::Publish { request: 1, prekey: SignedPrekey::sign(&bob(), later.clone()).unwrap() };
+    assert_eq!(ToRelay::decode(&frame.encode()), Ok(frame), "because a relay need not know how it is used");
+    assert_ne!(later.key_id(), Prekey { suite: 3, ..later.clone() }.key_id(), "the suite is part of what a key is");
+    for (prekey, field) in [
+        (Prekey { suite: 1, ..later.clone() }, "public"),
+        (Prekey { public: vec![7; 1_793].into(), ..later.clone() }, "public"),
+        (Prekey { version: u64::MAX, ..later.clone() }, "version"),
+        (Prekey { not_after_s: later.not_before_s, ..later.clone() }, "not_after"),
+        (Prekey { not_after_s: later.not_before_s + limits::PREKEY_LIFE_S + 1, ..later.clone() }, "not_after"),
+        (Prekey { not_before_s: u64::MAX - 1, not_after_s: u64::MAX, ..later }, "not_after"),
+    ] {
+        assert_eq!(SignedPrekey::sign(&bob(), prekey).map(|_| ()).map_err(|error| error.field), Err(field));
+    }
+}
+
+#[test]
+fn a_grant_shows_no_secret() {
+    let shown = format!("{:?}", grant());
+    assert!(
+        shown.contains("secret: GrantSecret { .. }") && !shown.contains("6a6a") && !shown.contains("106"),
+        "{shown}"
+    );
 }

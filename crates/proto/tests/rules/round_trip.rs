@@ -3,9 +3,11 @@
 use bytes::Bytes;
 use landline_proto::beacon::Beacon;
 use landline_proto::frame::{BlobState, ByeReason, Frame, Hello, HoldReason, Phase, PresenceStatus, RejectCode};
+use landline_proto::prekey::{PUBLIC_BYTES, SUITE};
+use landline_proto::relay::{GrantSecret, RelayAddress};
 use landline_proto::{
-    Attachment, Blob, Body, EditBody, Epoch, MachineId, MessageBody, MessageId, Picture, Profile, ReactionBody,
-    ReceiptKind, Run, SessionId, SignedProfile, SignedReceipt, VersionVector, limits,
+    Attachment, Blob, Body, EditBody, Epoch, MachineId, MessageBody, MessageId, Picture, Prekey, Profile, ReactionBody,
+    ReceiptKind, Run, SessionId, SignedGrant, SignedPrekey, SignedProfile, SignedReceipt, VersionVector, limits,
 };
 use proptest::prelude::*;
 
@@ -28,10 +30,37 @@ fn text(bytes: usize) -> impl Strategy<Value = String> {
     "[^\u{0}]{0,40}".prop_filter("within the limit", move |text| text.len() <= bytes)
 }
 
+fn relays() -> impl Strategy<Value = Vec<RelayAddress>> {
+    let address = ("[a-z][a-z0-9]{0,20}", 1u16.., prop::option::of(any::<[u8; 32]>())).prop_map(|(host, port, key)| {
+        let address: RelayAddress = format!("wss://{host}:{port}").parse().unwrap();
+        key.map_or(address.clone(), |key| address.with_key(key))
+    });
+    prop::collection::vec(address, 0..=limits::RELAYS)
+}
+
+fn grant() -> impl Strategy<Value = SignedGrant> {
+    (any::<[u8; 32]>(), any::<u64>(), any::<[u8; 32]>()).prop_map(|(holder, version, secret)| {
+        SignedGrant::sign(&alice(), MachineId::from_bytes(holder), version, GrantSecret::from_bytes(secret))
+    })
+}
+
+fn prekey() -> impl Strategy<Value = SignedPrekey> {
+    let key = prop_oneof![
+        prop::collection::vec(any::<u8>(), PUBLIC_BYTES..=PUBLIC_BYTES).prop_map(|key| (SUITE, key)),
+        (2u16.., prop::collection::vec(any::<u8>(), 0..99)),
+    ];
+    (0..=limits::INTEGER_MAX, key, 0..1u64 << 40, 1..=limits::PREKEY_LIFE_S).prop_map(
+        |(version, (suite, public), not_before_s, life_s)| {
+            let (machine, public, not_after_s) = (bob().machine_id(), public.into(), not_before_s + life_s);
+            SignedPrekey::sign(&bob(), Prekey { machine, version, suite, public, not_before_s, not_after_s }).unwrap()
+        },
+    )
+}
+
 fn profile() -> impl Strategy<Value = SignedProfile> {
-    (any::<u64>(), "[A-Za-zäöü阿Я]{1,10}", "[a-z ]{0,12}", "[a-z …]{0,30}", any::<u8>()).prop_map(
-        |(version, name, device, status_text, colour)| {
-            SignedProfile::sign(&alice(), version, &Profile { name, device, status_text, colour }).unwrap()
+    (any::<u64>(), "[A-Za-zäöü阿Я]{1,10}", "[a-z ]{0,12}", "[a-z …]{0,30}", any::<u8>(), relays()).prop_map(
+        |(version, name, device, status_text, colour, relays)| {
+            SignedProfile::sign(&alice(), version, &Profile { name, device, status_text, colour, relays }).unwrap()
         },
     )
 }
@@ -81,6 +110,9 @@ fn frame() -> impl Strategy<Value = Frame> {
         (any::<[u8; 32]>(), 0..=limits::BLOB_BYTES).prop_map(|(hash, from)| Frame::BlobWant { hash, from }),
         (any::<[u8; 32]>(), any::<u16>())
             .prop_map(|(hash, n)| Frame::BlobState { hash, state: BlobState::from_number(n) }),
+        prekey().prop_map(Frame::Prekey),
+        grant().prop_map(Frame::Grant),
+        any::<[u8; 32]>().prop_map(|proof| Frame::Invited { proof }),
         any::<u16>().prop_map(|n| Frame::Ignored((n | 1).max(101))),
     ]
 }
@@ -155,7 +187,13 @@ proptest! {
     }
 
     #[test]
-    fn registers(profile in profile(), receipt in receipt()) {
+    fn registers(profile in profile(), receipt in receipt(), prekey in prekey(), grant in grant()) {
+        let again = SignedPrekey::decode(prekey.bytes().clone(), *prekey.signature()).unwrap();
+        prop_assert!(again.verify().is_ok());
+        prop_assert_eq!(again, prekey);
+        let again = SignedGrant::decode(grant.bytes().clone(), *grant.signature()).unwrap();
+        prop_assert!(again.verify().is_ok());
+        prop_assert_eq!(again, grant);
         let again = SignedProfile::decode(profile.bytes().clone(), *profile.signature()).unwrap();
         prop_assert!(again.verify().is_ok());
         prop_assert_eq!(again, profile);
@@ -244,10 +282,42 @@ fn lists_at_their_limits_fit_a_frame() {
 
 #[test]
 fn a_profile_is_cleaned_when_signed() {
-    let messy =
-        Profile { name: "  Ada ".to_owned(), device: " ".to_owned(), status_text: " away\t".to_owned(), colour: 14 };
+    let messy = Profile {
+        name: "  Ada ".to_owned(),
+        device: " ".to_owned(),
+        status_text: " away\t".to_owned(),
+        colour: 14,
+        relays: Vec::new(),
+    };
     let signed = SignedProfile::sign(&alice(), u64::MAX, &messy).unwrap();
-    let clean = Profile { name: "Ada".to_owned(), device: String::new(), status_text: "away".to_owned(), colour: 2 };
+    let clean = Profile {
+        name: "Ada".to_owned(),
+        device: String::new(),
+        status_text: "away".to_owned(),
+        colour: 2,
+        relays: Vec::new(),
+    };
     assert_eq!((signed.profile(), signed.version()), (&clean, limits::INTEGER_MAX));
     assert_eq!(SignedProfile::decode(Bytes::clone(signed.bytes()), *signed.signature()), Ok(signed));
+}
+
+#[test]
+fn the_longest_profile_is_one_that_older_machines_take() {
+    let key = "a".repeat(52);
+    let host = "a".repeat(50);
+    let address = format!("wss://{host}.{}:65535/#{key}", "b".repeat(limits::RELAY_ADDRESS_BYTES - 117));
+    assert_eq!(address.len(), limits::RELAY_ADDRESS_BYTES);
+    let mut longest = Profile {
+        name: "x".repeat(limits::NAME_BYTES),
+        device: "x".repeat(limits::NAME_BYTES),
+        status_text: "x".repeat(limits::STATUS_TEXT_BYTES),
+        colour: 11,
+        relays: vec![address.parse().unwrap(); limits::RELAYS],
+    };
+    let signed = SignedProfile::sign(&alice(), u64::MAX, &longest).unwrap();
+    assert!(signed.bytes().len() <= 1_024, "{}", signed.bytes().len());
+    assert_eq!(SignedProfile::decode(signed.bytes().clone(), *signed.signature()), Ok(signed));
+    longest.relays.push(address.parse().unwrap());
+    let refused = SignedProfile::sign(&alice(), 1, &longest).unwrap_err();
+    assert_eq!(refused.field, "relays", "a fifth");
 }

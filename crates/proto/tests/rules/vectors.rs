@@ -10,7 +10,7 @@ use landline_proto::beacon::Beacon;
 use landline_proto::frame::{Frame, Phase};
 use landline_proto::safety::safety_number;
 use landline_proto::{
-    Attachment, Blob, Body, EditBody, Event, MessageBody, MessageId, Picture, ReactionBody, ReceiptKind, Run,
+    Attachment, Blob, Body, EditBody, Event, MessageBody, MessageId, Picture, Profile, ReactionBody, ReceiptKind, Run,
     SignedProfile, SignedReceipt, VersionVector,
 };
 
@@ -220,6 +220,14 @@ fn registers() {
     compare("profile.txt", &annotate(&about, b"", profile.bytes()));
     let again = SignedProfile::decode(read("profile.txt").into(), *profile.signature()).unwrap();
     assert!(again.verify().is_ok());
+
+    let relays = ["wss://relay.example.org:443", "ws://10.0.0.7"].map(|address| address.parse().unwrap()).to_vec();
+    let reachable = Profile { relays, ..profile.profile().clone() };
+    let profile = SignedProfile::sign(&alice(), 4, &reachable).unwrap();
+    let about = format!("Alice's profile with relays.\nSignature: {}", hex(profile.signature().as_bytes()));
+    compare("profile-relays.txt", &annotate(&about, b"", profile.bytes()));
+    let again = SignedProfile::decode(read("profile-relays.txt").into(), *profile.signature()).unwrap();
+    assert_eq!(again.profile(), &reachable);
 
     let (mut a, b) = pair();
     a.say("hello");
