@@ -12,6 +12,7 @@ use store::StoreError;
 use store::notifications::{Filter, Kind, New, NotificationKey};
 
 use crate::core::Core;
+use crate::files::named;
 use crate::node::Node;
 use crate::notices::cut;
 use crate::view::{DayCount, Notification, NotificationKind, NotificationStats, Page};
@@ -265,6 +266,12 @@ fn write(
 pub(crate) fn shown(core: &Core, row: &store::notifications::Notification) -> Notification {
     let sender = row.sender.as_ref().and_then(|sender| core.people.user(sender));
     let title = if row.title.is_empty() { sender.map(|user| user.name).unwrap_or_default() } else { row.title.clone() };
+    let text = row.text.as_deref().unwrap_or_default();
+    let body = match (&row.attached, row.body.is_empty(), text.trim().is_empty()) {
+        (_, false, _) => row.body.clone(),
+        (Some((name, files)), true, true) => named(name, *files),
+        _ => cut(text),
+    };
     Notification {
         id: row.key.0.to_string(),
         kind: shown_kind(row.kind),
@@ -272,7 +279,7 @@ pub(crate) fn shown(core: &Core, row: &store::notifications::Notification) -> No
         message_id: row.message.map(|id| id.to_string()),
         from_user_id: row.sender.map(|id| id.to_string()),
         title,
-        body: if row.body.is_empty() { cut(row.text.as_deref().unwrap_or_default()) } else { row.body.clone() },
+        body,
         created_at: times::text(row.created_ms),
         read: row.read,
         count: row.count,

@@ -306,6 +306,7 @@ fn publish(core: &Arc<Core>, peer: MachineId, dispatch: &Dispatch, sessions: BTr
         for key in took.noted {
             core.hub.note(key);
         }
+        took.told.into_iter().for_each(|told| told.tell(core));
         if took.requested {
             centre::namesake(core, peer);
         }

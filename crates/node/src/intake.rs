@@ -10,13 +10,14 @@ use proto::log::{Admission, Local, Missing, Refusal, WaitingRoom, admit};
 use proto::register::{ReceiptKind, SignedProfile, SignedReceipt};
 use proto::run::{Run, VerifiedRun};
 use proto::vector::VersionVector;
+use store::attachments::State;
 use store::machines::Trust;
 use store::messages::Message;
 use store::notifications::{Kind, New, NotificationKey};
 use store::sessions::Session;
 use store::{SessionKey, StoreError, Tx};
 
-use crate::files::Sharing;
+use crate::files::{Sharing, Telling, Told};
 use crate::ledger::{self, Held, Mentioned};
 
 /// Messages of one session and batch that get a record of their own because they mention this machine, the newest.
@@ -55,6 +56,8 @@ pub(crate) struct Took {
     pub(crate) messages: Vec<Message>,
     /// Records of the notification centre that tell of it.
     pub(crate) noted: Vec<NotificationKey>,
+    /// What is told of files that wait.
+    pub(crate) told: Vec<Told>,
     /// Earlier messages of which something was said, as they are now.
     pub(crate) changed: Vec<Message>,
     /// Those of them that were edited, with those whom they mentioned before.
@@ -245,6 +248,7 @@ impl Job {
         // Of who asks for contact one record says enough.
         if accepted {
             took.noted.extend(self.mentions(tx, key, took)?);
+            self.waiting(tx, took)?;
         }
         Ok(())
     }
@@ -269,6 +273,19 @@ impl Job {
             noted.extend(store::notifications::mentioned(tx, session, message, author, self.now_ms)?);
         }
         Ok(noted)
+    }
+
+    /// Keeps a record of each message whose files wait to be accepted.
+    fn waiting(&self, tx: &Tx<'_>, took: &mut Took) -> Result<(), StoreError> {
+        let telling =
+            Telling { on_screen: self.on_screen.clone(), fetched_up_to: self.fetched_up_to, now_ms: self.now_ms };
+        for message in took.messages.iter().filter(|message| message.is_news()) {
+            let mut files = message.attachments.iter();
+            if let Some(file) = files.find(|file| !file.outgoing && file.state == State::Offered) {
+                took.told.extend(telling.keep(tx, file.id)?);
+            }
+        }
+        Ok(())
     }
 
     /// What the notification centre says of a machine with two histories.

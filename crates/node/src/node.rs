@@ -280,7 +280,7 @@ impl Node {
     /// Says what a viewer shows now, so that nothing is notified that is on screen. A malformed session counts as none.
     pub fn focus(&self, state: FocusState) {
         let shown = state.session.filter(|_| state.focused).and_then(|session| session.parse().ok());
-        self.core().notices.focus(self.core(), state.viewer, shown);
+        self.core().notices.focus(self.core(), state.viewer, shown, state.focused);
     }
 
     /// The computer woke up or its network changed: links are probed at once, notices gather for a moment.

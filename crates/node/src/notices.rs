@@ -1,18 +1,19 @@
 //! The notices that stand, and the task that raises them by the rules of [`crate::notify`].
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use proto::id::SessionId;
 use store::StoreError;
+use store::messages::Message;
 use store::sessions::Notify as Level;
 use tokio::sync::Notify;
 
 use crate::core::Core;
 use crate::notify::Notifier;
 use crate::settings::is_quiet;
-use crate::view::{Change, Notice, Preview, Sound};
+use crate::view::{Change, FilesNotice, FilesOutcome, Notice, Preview, Sound};
 use crate::views;
 
 /// Characters of a message that a notice carries. Systems show two to four lines.
@@ -29,8 +30,12 @@ pub(crate) struct Notices {
 struct State {
     rules: Notifier,
     standing: HashMap<SessionId, Notice>,
+    /// What is to be told of files.
+    files: HashMap<SessionId, FilesNotice>,
     /// What each viewer has in front of a person.
     on_screen: HashMap<String, SessionId>,
+    /// The viewers that a person has in front, whatever they show.
+    in_front: HashSet<String>,
 }
 
 impl Notices {
@@ -45,6 +50,18 @@ impl Notices {
         if state.on_screen.values().any(|shown| *shown == session) {
             return;
         }
+        state.rules.arrived(session);
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Files of a message wait, came or failed. That some came is told to who looks elsewhere; what is in front says it by itself.
+    pub(crate) fn files(&self, session: SessionId, files: FilesNotice) {
+        let mut state = self.lock();
+        if files.outcome == FilesOutcome::Came && !state.in_front.is_empty() {
+            return;
+        }
+        state.files.insert(session, files);
         state.rules.arrived(session);
         drop(state);
         self.wake.notify_one();
@@ -66,8 +83,13 @@ impl Notices {
     }
 
     /// A viewer says what it has in front of a person, if anything.
-    pub(crate) fn focus(&self, core: &Core, viewer: String, shown: Option<SessionId>) {
+    pub(crate) fn focus(&self, core: &Core, viewer: String, shown: Option<SessionId>, focused: bool) {
         let mut state = self.lock();
+        if focused {
+            state.in_front.insert(viewer.clone());
+        } else {
+            state.in_front.remove(&viewer);
+        }
         match shown {
             Some(session) => {
                 state.on_screen.insert(viewer, session);
@@ -131,8 +153,17 @@ impl Notices {
             return Ok(());
         }
         let silent = muted || quiet || row.notify == Level::None;
-        if !settings.notifications || silent || row.unread_count == 0 {
+        let mut files = state.files.remove(&session).filter(|_| row.notify == Level::All);
+        if !settings.notifications || silent {
             state.settle(core, session);
+            return Ok(());
+        }
+        if row.unread_count == 0 && files.is_none() {
+            // What became of files stands until somebody looks.
+            let files = state.standing.get(&session).and_then(|standing| standing.files.as_ref());
+            if files.is_none_or(|files| !files.outcome.is_later()) {
+                state.settle(core, session);
+            }
             return Ok(());
         }
         let mentioned = last.as_ref().is_some_and(|last| last.mentions.contains(&core.me));
@@ -143,7 +174,13 @@ impl Notices {
             }
             return Ok(());
         }
-        let text = last.filter(|last| *last.author() != core.me).map(|last| last.text).unwrap_or_default();
+        let last = last.filter(|last| *last.author() != core.me);
+        if settings.preview == Preview::Full {
+            files = files.or_else(|| last.as_ref().and_then(attached));
+        } else if let Some(files) = &mut files {
+            files.name.clear();
+        }
+        let text = last.map(|last| last.text).unwrap_or_default();
         let notice = Notice {
             session_id: view.session_id,
             title: if settings.preview == Preview::Hidden { String::new() } else { view.title },
@@ -151,6 +188,7 @@ impl Notices {
             count: row.unread_count,
             request: view.request,
             sound: settings.sound == Sound::Default,
+            files,
         };
         state.standing.insert(session, notice.clone());
         core.hub.publish(Change::NoticeRaised { notice });
@@ -166,10 +204,18 @@ impl Notices {
 impl State {
     fn settle(&mut self, core: &Core, session: SessionId) {
         self.rules.settle(&session);
+        self.files.remove(&session);
         if self.standing.remove(&session).is_some() {
             core.hub.publish(Change::NoticeWithdrawn { session_id: session.to_string() });
         }
     }
+}
+
+/// What a message without words brings.
+fn attached(message: &Message) -> Option<FilesNotice> {
+    let first = message.attachments.first().filter(|_| message.text.trim().is_empty())?;
+    let files = u32::try_from(message.attachments.len()).unwrap_or(u32::MAX);
+    Some(FilesNotice { outcome: FilesOutcome::Attached, outgoing: false, name: first.attachment.name.clone(), files })
 }
 
 /// The beginning of a text, as much as a notice or a record carries.

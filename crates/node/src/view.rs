@@ -13,7 +13,9 @@ mod settings;
 mod transfer;
 
 pub use message::{Message, MessageState, MessageType, Quote, Reaction, Receipt, Receipts, SystemLine, Version};
-pub use notification::{DayCount, Notice, Notification, NotificationKind, NotificationStats};
+pub use notification::{
+    DayCount, FilesNotice, FilesOutcome, Notice, Notification, NotificationKind, NotificationStats,
+};
 pub use settings::{Preview, Settings, Sound, Theme, Visibility};
 pub use transfer::{Attachment, AttachmentKind, Direction, Transfer, TransferState, Upload, UploadState};
 

@@ -8,8 +8,11 @@
 
 use std::path::{Path, PathBuf};
 
-use landline_node::view::{Attachment, Change, Message, MessageType, Presence, Session, TransferState, Upload};
-use landline_node::{Node, NodeError, SendRequest};
+use landline_node::view::{
+    Attachment, Change, FilesNotice, FilesOutcome, Message, MessageType, Notification, NotificationKind, Presence,
+    Session, TransferState, Upload,
+};
+use landline_node::{DeleteFor, FocusState, Node, NodeError, NotificationsRequest, SendRequest};
 use link::blob::{BlobError, BlobRefusal};
 use proto::Blob;
 use serde_json::json;
@@ -266,6 +269,98 @@ async fn a_file_that_vanished_or_changed_is_said_on_both_sides() {
     let id = sees_state(&ben, &again, TransferState::Offered).await.attachment_id;
     ben.node().accept_attachment(&id, None).await.unwrap();
     sees_state(&ben, &again, TransferState::Complete).await;
+    net.end().await;
+}
+
+/// Waits for the record of a transfer that says so.
+async fn noted(person: &Person, words: &str) -> Notification {
+    person
+        .until(&format!("a record that says {words:?}"), async |node| {
+            let kind = Some(NotificationKind::Transfer);
+            let request = NotificationsRequest { kind, ..NotificationsRequest::default() };
+            let rows = node.notifications(request).await.unwrap().items;
+            rows.into_iter().find(|row| row.body.contains(words))
+        })
+        .await
+}
+
+#[tokio::test]
+async fn what_waits_comes_or_fails_is_noted_once_for_a_message() {
+    let net = Net::new();
+    let (anna, ben, session) = two(&net).await;
+    ben.node().update_settings(json!({"autoAcceptBytes": 100})).await.unwrap();
+    ben.node().mark_session_read(&session.session_id, None).await.unwrap();
+    let desk = Desk::new();
+    let mut uploads = Vec::new();
+    for number in 0..3 {
+        uploads.push(add(&anna, &desk.file(&format!("part {number}.bin"), &bytes(50_000 + number))).await);
+    }
+    let sent = send(&anna, &session, "Three.", &uploads.iter().collect::<Vec<_>>()).await;
+    let waiting = noted(&ben, "part 0.bin and 2 other files wait to be accepted.").await;
+    assert_eq!((waiting.title.as_str(), waiting.count, waiting.read), ("Alice", 3, false));
+    assert_eq!((&waiting.session_id, &waiting.message_id), (&Some(session.session_id.clone()), &Some(sent.id.clone())));
+    let notice = ben
+        .until("the notice of it", async |node| node.notices().into_iter().find(|notice| notice.files.is_some()))
+        .await;
+    assert_eq!(notice.body, "Three.", "because they came with a message");
+    let files = notice.files.unwrap();
+    assert_eq!((files.outcome, files.name.as_str(), files.files), (FilesOutcome::Waiting, "part 0.bin", 3));
+    ben.node().mark_session_read(&session.session_id, None).await.unwrap();
+
+    for file in &ben.node().message(&sent.id).await.unwrap().attachments {
+        ben.node().accept_attachment(&file.attachment_id, None).await.unwrap();
+    }
+    let came = noted(&ben, "part 0.bin and 2 other files have arrived.").await;
+    assert_eq!(came.count, 3);
+    let all_came = |files: &FilesNotice| files.outcome == FilesOutcome::Came && files.files == 3;
+    ben.until("the notice of it", async |node| {
+        node.notices().into_iter().find(|notice| notice.files.as_ref().is_some_and(all_came))
+    })
+    .await;
+    let session_id = Some(session.session_id.clone());
+    let window = |session, focused| FocusState { viewer: "window".to_owned(), session, focused };
+    ben.node().focus(window(session_id, true));
+    assert!(ben.node().notices().is_empty(), "because somebody looks");
+
+    net.section("nothing of it is said on screen, and what is small comes with its message");
+    let small = add(&anna, &desk.file("small.txt", b"Small.")).await;
+    let on_screen = send(&anna, &session, "", &[&small]).await;
+    sees_state(&ben, &on_screen, TransferState::Complete).await;
+    ben.node().focus(window(None, false));
+    let unseen = send(&anna, &session, "", &[&small]).await;
+    sees_state(&ben, &unseen, TransferState::Complete).await;
+
+    net.section("a message without words is told by what it brings");
+    let brings = |files: &FilesNotice| (files.outcome, files.name.as_str()) == (FilesOutcome::Attached, "small.txt");
+    ben.until("the notice of it", async |node| {
+        node.notices().into_iter().find(|notice| notice.files.as_ref().is_some_and(brings))
+    })
+    .await;
+    let newest = ben.node().notifications(NotificationsRequest::default()).await.unwrap().items.remove(0);
+    assert_eq!((newest.kind, newest.body.as_str()), (NotificationKind::Message, "small.txt"));
+
+    net.section("what fails is said on both sides, and goes with its message");
+    let path = desk.file("gone.bin", &bytes(5_000));
+    let gone = add(&anna, &path).await;
+    let lost = send(&anna, &session, "", &[&gone]).await;
+    noted(&ben, "gone.bin waits to be accepted.").await;
+    std::fs::remove_file(&path).unwrap();
+    let id = sees_state(&ben, &lost, TransferState::Offered).await.attachment_id;
+    ben.node().accept_attachment(&id, None).await.unwrap();
+    let failed = noted(&ben, "gone.bin could not be received: the file is no longer on the other machine.").await;
+    assert_eq!((failed.read, failed.message_id), (false, Some(lost.id.clone())));
+    let there = noted(&anna, "gone.bin could not be sent: the file is no longer where it was.").await;
+    assert_eq!((there.title.as_str(), there.message_id), ("Bob", Some(lost.id.clone())));
+    anna.node().delete_message(&lost.id, DeleteFor::All).await.unwrap();
+    for (person, left) in [(&anna, 0), (&ben, 2)] {
+        person
+            .until("the records of it to go", async |node| {
+                let kind = Some(NotificationKind::Transfer);
+                let request = NotificationsRequest { kind, ..NotificationsRequest::default() };
+                (node.notifications(request).await.unwrap().items.len() == left).then_some(())
+            })
+            .await;
+    }
     net.end().await;
 }
 

@@ -108,6 +108,8 @@ pub struct Notification {
     pub message: Option<MessageId>,
     /// The text of that message.
     pub text: Option<String>,
+    /// The name of its first attachment, and how many it has.
+    pub attached: Option<(String, u32)>,
     /// Who caused it.
     pub sender: Option<MachineId>,
     /// A line of its own; empty when it is about a message.
@@ -167,7 +169,9 @@ pub struct Stats {
 
 macro_rules! notification_columns {
     () => {
-        "n.key, n.place, n.kind, s.id, m.id, m.text, a.id, n.title, n.body, n.created_ms, n.count, n.read
+        "n.key, n.place, n.kind, s.id, m.id, m.text, a.id, n.title, n.body, n.created_ms, n.count, n.read,
+         (SELECT t.name FROM attachments t WHERE t.message = n.message ORDER BY t.place LIMIT 1),
+         (SELECT count(*) FROM attachments t WHERE t.message = n.message)
          FROM notifications n LEFT JOIN sessions s ON s.key = n.session LEFT JOIN messages m ON m.key = n.message
          LEFT JOIN machines a ON a.key = n.sender"
     };
@@ -484,6 +488,7 @@ fn notification(row: &Row<'_>) -> rusqlite::Result<Notification> {
         created_ms: unsigned(row, 9)?,
         count: row.get(10)?,
         read: row.get(11)?,
+        attached: row.get::<_, Option<String>>(12)?.zip(row.get(13)?),
     })
 }
 

@@ -21,7 +21,7 @@ pub use windows::WindowsNotifier as SystemNotifier;
 
 use std::future::Future;
 
-use node::view::Notice;
+use node::view::{FilesNotice, FilesOutcome, Notice};
 
 use crate::destination::Destination;
 use crate::texts::Texts;
@@ -145,7 +145,10 @@ impl Notification {
     #[must_use]
     pub fn of_notice(notice: &Notice, texts: &Texts) -> Self {
         let hidden = notice.title.is_empty();
-        let title = match (hidden, notice.request, notice.count) {
+        let files = notice.files.as_ref().map(|files| (files, words_of_files(files, texts)));
+        let alone = notice.files.as_ref().is_some_and(|files| files.outcome.is_later());
+        let count = if alone { 1 } else { notice.count };
+        let title = match (hidden, notice.request, count) {
             (true, _, _) => texts.get("notice_app", &[]),
             (false, true, _) => texts.get("notice_request", &[("name", &notice.title)]),
             (false, false, 0 | 1) => notice.title.clone(),
@@ -157,14 +160,21 @@ impl Notification {
             (_, _, false) => notice.body.clone(),
             (_, false, true) => texts.count("notice_messages", notice.count.max(1), &[]),
         };
+        let body = match files {
+            None => body,
+            Some((files, words)) if files.outcome == FilesOutcome::Waiting && !notice.body.is_empty() => {
+                format!("{body}\n{words}")
+            }
+            Some((_, words)) => words,
+        };
         Self {
             key: notice.session_id.clone(),
             destination: Destination::session(&notice.session_id).ok(),
             title: printable(&title, TITLE_CHARS, false),
             body: printable(&body, BODY_CHARS, true),
             open_label: texts.get("notice_open", &[]),
-            // Nobody answers what is not shown, nor a request that is not accepted.
-            answer: (!hidden && !notice.request).then(|| Answer {
+            // Nobody answers what is not shown, nor a request that is not accepted, nor a file.
+            answer: (!hidden && !notice.request && !alone).then(|| Answer {
                 reply: texts.get("notice_reply", &[]),
                 send: texts.get("notice_send", &[]),
                 read: texts.get("notice_read", &[]),
@@ -185,6 +195,21 @@ impl Notification {
             answer: None,
             sound: true,
         }
+    }
+}
+
+/// What is said of files, by name where there is one and the person lets it be told.
+fn words_of_files(FilesNotice { outcome, outgoing, name, files }: &FilesNotice, texts: &Texts) -> String {
+    let (one, many) = match (outcome, outgoing) {
+        (FilesOutcome::Attached, _) => ("notice_file", "notice_files"),
+        (FilesOutcome::Waiting, _) => ("notice_file_waits", "notice_files_wait"),
+        (FilesOutcome::Came, _) => ("notice_file_came", "notice_files_came"),
+        (FilesOutcome::Failed, false) => ("notice_file_not_received", "notice_files_not_received"),
+        (FilesOutcome::Failed, true) => ("notice_file_not_sent", "notice_files_not_sent"),
+    };
+    match (files, name.is_empty()) {
+        (0 | 1, false) => texts.get(one, &[("name", name)]),
+        _ => texts.count(many, (*files).max(1), &[]),
     }
 }
 
@@ -233,7 +258,12 @@ mod tests {
             count,
             request,
             sound: true,
+            files: None,
         }
+    }
+
+    fn of_files(outcome: FilesOutcome, name: &str, files: u32) -> FilesNotice {
+        FilesNotice { outcome, outgoing: false, name: name.to_owned(), files }
     }
 
     fn words(notice: &Notice) -> (String, String) {
@@ -268,6 +298,27 @@ mod tests {
         let (title, body) = words(&notice("Anna", "", 1, true));
         assert!(title.contains("Anna") && title != "Anna", "{title}");
         assert!(!body.is_empty());
+    }
+
+    #[test]
+    fn files_are_told_beside_a_message_or_alone() {
+        let with = |notice: Notice, files| Notice { files: Some(files), ..notice };
+        let message = notice("Anna", "Look", 2, false);
+        let (title, body) = words(&with(message.clone(), of_files(FilesOutcome::Waiting, "film.mkv", 1)));
+        assert!(title.contains('2') && body == "Look\nfilm.mkv waits to be accepted.", "{title} / {body}");
+        let came = words(&with(message.clone(), of_files(FilesOutcome::Came, "film.mkv", 1)));
+        assert_eq!(came, ("Anna".into(), "film.mkv has arrived.".into()), "because the messages were told before");
+        let (_, body) = words(&with(message.clone(), of_files(FilesOutcome::Came, "film.mkv", 30)));
+        assert_eq!(body, "30 files have arrived.");
+        let sent = FilesNotice { outgoing: true, ..of_files(FilesOutcome::Failed, "film.mkv", 1) };
+        let failed = Notification::of_notice(&with(message.clone(), sent), &Texts::for_language("en"));
+        assert_eq!(failed.body, "film.mkv could not be sent.");
+        assert!(failed.answer.is_none(), "because there is nothing to answer");
+        let silent = |files| with(notice("Anna", "", 3, false), of_files(FilesOutcome::Attached, "film.mkv", files));
+        assert_eq!(words(&silent(1)), ("3 new messages from Anna".into(), "film.mkv".into()), "because no words came");
+        assert_eq!(words(&silent(3)).1, "3 files");
+        let (title, body) = words(&with(notice("", "", 1, false), of_files(FilesOutcome::Waiting, "", 1)));
+        assert_eq!((title.as_str(), body.as_str()), ("Landline", "A file waits to be accepted."));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use store::machines::Trust;
 
 use super::receive::tell_peer;
 use super::uploads::{disk, parse_uuid, shutting_down};
-use super::{picture, show, types};
+use super::{picture, show, telling, types};
 use crate::NodeError;
 use crate::node::Node;
 use crate::view::{self, Page, Transfer};
@@ -53,14 +53,14 @@ impl Node {
             return Ok(show::attachment(&stored));
         }
         let id = stored.id;
-        core.store
-            .write(move |tx| {
-                if let Some(part) = &part {
-                    store::attachments::move_part(tx, id, part)?;
-                }
-                store::attachments::set_state(tx, id, State::Queued, None)
-            })
-            .await?;
+        let noted = core.store.write(move |tx| {
+            if let Some(part) = &part {
+                store::attachments::move_part(tx, id, part)?;
+            }
+            store::attachments::set_state(tx, id, State::Queued, None)?;
+            telling::answered(tx, &stored)
+        });
+        noted.await?.into_iter().for_each(|key| core.hub.note(key));
         self.changed(id).await
     }
 
@@ -103,7 +103,11 @@ impl Node {
         }
         let core = self.core();
         let cancelled = stored.clone();
-        core.store.write(move |tx| store::attachments::cancel(tx, &cancelled)).await?;
+        let noted = core.store.write(move |tx| {
+            store::attachments::cancel(tx, &cancelled)?;
+            telling::answered(tx, &cancelled)
+        });
+        noted.await?.into_iter().for_each(|key| core.hub.note(key));
         core.files.end(stored.id);
         let state = if stored.outgoing { BlobState::Gone } else { BlobState::Cancelled };
         tell_peer(core, &stored, Frame::BlobState { hash: stored.attachment.blob.hash, state });

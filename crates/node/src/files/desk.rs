@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::rate::Meter;
 use super::receive::{refused, tell_peer};
-use super::{Expected, Running, content, picture, show};
+use super::{Expected, Running, Telling, content, picture, show};
 use crate::core::Core;
 
 /// Blobs that one machine may fetch at a time.
@@ -104,10 +104,18 @@ async fn cannot_give(core: &Arc<Core>, stored: &Stored, refusal: BlobRefusal) {
         _ => "the file cannot be read",
     };
     let Some((state, _)) = refused(refusal) else { return };
-    let id = stored.id;
+    let (id, before, telling) = (stored.id, stored.state, Telling::now(core));
     // A file that a later look finds again is given again.
-    if core.store.write(move |tx| store::attachments::set_state(tx, id, state, Some(words))).await.is_ok() {
+    let written = core.store.write(move |tx| {
+        store::attachments::set_state(tx, id, state, Some(words))?;
+        // It may be asked for again and again.
+        if before == state { Ok(None) } else { telling.keep(tx, id) }
+    });
+    if let Ok(told) = written.await {
         show::publish(core, id).await;
+        if let Some(told) = told {
+            told.tell(core);
+        }
     }
 }
 
@@ -207,6 +215,7 @@ pub(crate) async fn state_came(core: &Arc<Core>, peer: MachineId, hash: [u8; 32]
         BlobState::Failed => (State::Failed, Some("the other machine could not store the file")),
         BlobState::Other(_) => return,
     };
+    let telling = Telling::now(core);
     let changed = core
         .store
         .write(move |tx| {
@@ -225,18 +234,21 @@ pub(crate) async fn state_came(core: &Arc<Core>, peer: MachineId, hash: [u8; 32]
                 if state == State::Complete {
                     store::attachments::set_done(tx, stored.id, stored.attachment.blob.size)?;
                 }
-                changed.push(stored.id);
+                changed.push((stored.id, telling.keep(tx, stored.id)?));
             }
             Ok(changed)
         })
         .await;
     match changed {
         Ok(changed) => {
-            for id in changed {
+            for (id, told) in changed {
                 if !outgoing {
                     core.files.end(id);
                 }
                 show::publish(core, id).await;
+                if let Some(told) = told {
+                    told.tell(core);
+                }
             }
         }
         Err(StoreError::Closed) => {}

@@ -20,6 +20,7 @@ mod receive;
 mod show;
 mod stamp;
 mod sweep;
+mod telling;
 mod types;
 mod uploads;
 
@@ -46,6 +47,7 @@ pub(crate) use desk::{desk, state_came, tell_ended, wanted};
 pub(crate) use drafted::drafted;
 pub(crate) use receive::run;
 pub(crate) use show::attachment as view;
+pub(crate) use telling::{Telling, Told, named};
 pub use uploads::Uploading;
 pub(crate) use uploads::{parse_uuid, tidy};
 

@@ -9,15 +9,15 @@ use link::blob::{BlobError, BlobRefusal, Sink, stream};
 use proto::attachment::Blob;
 use proto::frame::{BlobState, Frame};
 use proto::id::MachineId;
-use store::StoreError;
 use store::attachments::{State, Stored};
+use store::{StoreError, Tx};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::part::{Growing, Part};
 use super::rate::Meter;
-use super::{Expected, Running, Way, place, show, sweep};
+use super::{Expected, Running, Telling, Way, place, show, sweep};
 use crate::core::Core;
 
 /// Transfers to this machine at a time.
@@ -134,25 +134,38 @@ async fn end_forgotten(core: &Core) -> Result<(), StoreError> {
 async fn receive(core: &Arc<Core>, stored: Stored, way: Way, running: Running, failures: u32) {
     let id = stored.id;
     let outcome = attempt(core, &stored, &way, &running, failures).await;
+    let telling = Telling::now(core);
     let written = match &outcome {
         Outcome::Whole(path) => {
             let path = path.to_string_lossy().into_owned();
-            core.store.write(move |tx| store::attachments::complete(tx, id, &path)).await.map(drop)
+            let complete = move |tx: &Tx<'_>| match store::attachments::complete(tx, id, &path)? {
+                true => telling.keep(tx, id),
+                false => Ok(None),
+            };
+            core.store.write(complete).await
         }
         Outcome::Failed(state, words, _) => {
             let (state, words) = (*state, words.clone());
-            core.store.write(move |tx| store::attachments::settle(tx, id, state, Some(&words))).await.map(drop)
+            let fail = move |tx: &Tx<'_>| match store::attachments::settle(tx, id, state, Some(&words))? {
+                true => telling.keep(tx, id),
+                false => Ok(None),
+            };
+            core.store.write(fail).await
         }
         Outcome::Later(_) => {
-            core.store.write(move |tx| store::attachments::settle(tx, id, State::Queued, None)).await.map(drop)
+            let wait = move |tx: &Tx<'_>| store::attachments::settle(tx, id, State::Queued, None);
+            core.store.write(wait).await.map(|_| None)
         }
-        Outcome::Ended => Ok(()),
+        Outcome::Ended => Ok(None),
     };
-    if let Err(error) = written
-        && error != StoreError::Closed
-    {
-        tracing::error!(%error, "how far a file has come could not be stored");
-    }
+    let told = match written {
+        Ok(told) => told,
+        Err(StoreError::Closed) => None,
+        Err(error) => {
+            tracing::error!(%error, "how far a file has come could not be stored");
+            None
+        }
+    };
     {
         let mut state = core.files.state();
         state.running.remove(&id);
@@ -175,6 +188,9 @@ async fn receive(core: &Arc<Core>, stored: Stored, way: Way, running: Running, f
         tell_peer(core, &stored, Frame::BlobState { hash, state });
     }
     show::publish(core, id).await;
+    if let Some(told) = told {
+        told.tell(core);
+    }
     core.files.stir();
 }
 

@@ -90,4 +90,42 @@ pub struct Notice {
     pub request: bool,
     /// Whether the system plays its sound.
     pub sound: bool,
+    /// What it tells of files, beside or instead of a message.
+    pub files: Option<FilesNotice>,
+}
+
+/// What a notification tells of the files of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FilesNotice {
+    /// What they came to.
+    pub outcome: FilesOutcome,
+    /// Whether they go from this machine to the other.
+    pub outgoing: bool,
+    /// The name of the first, empty when hidden.
+    pub name: String,
+    /// How many.
+    pub files: u32,
+}
+
+/// What files came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FilesOutcome {
+    /// They come with a message that has no words.
+    Attached,
+    /// They wait until they are accepted.
+    Waiting,
+    /// They are all there.
+    Came,
+    /// They cannot be had.
+    Failed,
+}
+
+impl FilesOutcome {
+    /// Whether it is told after the message, which was told of before.
+    #[must_use]
+    pub fn is_later(self) -> bool {
+        matches!(self, Self::Came | Self::Failed)
+    }
 }

@@ -21,6 +21,8 @@ export type * from "./Direction";
 export type * from "./Done";
 export type * from "./EditMessageArgs";
 export type * from "./ErrorBody";
+export type * from "./FilesNotice";
+export type * from "./FilesOutcome";
 export type * from "./FocusArgs";
 export type * from "./ForwardMessageArgs";
 export type * from "./FoundIn";
