@@ -8,6 +8,7 @@ use proto::relay::{
     FromRelay, GrantSecret, Item, Limits, Login, RefusalCode, Refused, RelayBye, Ticket, ToRelay, Token, TokenEntry,
     TokenHash,
 };
+use proto::sealed::{self, Parcel, PrekeySecret};
 use proto::{
     Attachment, Blob, Body, EditBody, Epoch, EventId, Identity, MachineId, Manifest, MessageBody, MessageId, Picture,
     Prekey, Profile, ReactionBody, ReceiptKind, Run, SessionId, SignedGrant, SignedPrekey, SignedProfile,
@@ -189,6 +190,49 @@ fn some_grant() -> SignedGrant {
 
 pub(crate) fn grants() -> Vec<Vec<u8>> {
     vec![some_grant().bytes().to_vec()]
+}
+
+/// Who opens what others sealed.
+pub(crate) fn reader() -> Identity {
+    Identity::from_seed([0xb0; 32])
+}
+
+pub(crate) fn secret() -> PrekeySecret {
+    PrekeySecret::from_seed([0x5c; 32])
+}
+
+fn some_parcels() -> Vec<Parcel> {
+    let (from, session) = (alice().machine_id(), SessionId::direct(&alice().machine_id(), &reader().machine_id()));
+    let local = Local { machine: from, epoch: Epoch::new(7) };
+    let run = || {
+        let mut builder = RunBuilder::new(session, &local, None, []).ok()?;
+        builder.push(WALL_MS, &Body::message("hello")).ok()?;
+        builder.sign(&alice()).ok().map(|(run, _)| run.into_run())
+    };
+    let receipt = SignedReceipt::sign(&alice(), session, ReceiptKind::Delivered, 9, some_vector(), None);
+    let grant = SignedGrant::sign(&alice(), reader().machine_id(), 2, GrantSecret::from_bytes([6; 32]));
+    let mut frames = vec![
+        Frame::Events { session, runs: run().into_iter().collect() },
+        Frame::Receipts(vec![receipt]),
+        Frame::Grant(grant),
+    ];
+    frames.extend(some_profile().map(Frame::Profile));
+    let short = Parcel { from, frames: frames.clone() };
+    frames.extend(some_prekey().map(Frame::Prekey));
+    vec![short, Parcel { from, frames }]
+}
+
+pub(crate) fn parcels() -> Vec<Vec<u8>> {
+    some_parcels().iter().map(Parcel::encode).collect()
+}
+
+pub(crate) fn envelopes() -> Vec<Vec<u8>> {
+    let (not_before_s, not_after_s) = (WALL_MS / 1000, WALL_MS / 1000 + 604_800);
+    let (machine, public) = (reader().machine_id(), secret().public());
+    let prekey = Prekey { machine, version: 1, suite: 1, public, not_before_s, not_after_s };
+    let Ok(prekey) = SignedPrekey::sign(&reader(), prekey) else { return Vec::new() };
+    let sealed = some_parcels().into_iter().map(|parcel| sealed::seal(&parcel, &prekey, not_before_s, &[9; 64]));
+    sealed.filter_map(Result::ok).map(|envelope| envelope.to_vec()).collect()
 }
 
 pub(crate) fn prekeys() -> Vec<Vec<u8>> {

@@ -5,6 +5,7 @@ use proto::beacon::Beacon;
 use proto::frame::{Frame, Phase};
 use proto::identity::Signature;
 use proto::relay::{Expected, FromRelay, RelayAddress, ToRelay};
+use proto::sealed::{self, Parcel};
 use proto::{
     Body, Event, EventId, Kind, MachineId, Manifest, MessageId, Run, SessionId, SignedGrant, SignedPrekey,
     SignedProfile, SignedReceipt, VersionVector, text,
@@ -27,7 +28,7 @@ pub struct Target {
 }
 
 /// All decoders of the protocol.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 19] = [
     Target { name: "frame_before_hello", seeds: seeds::hellos, run: |bytes| frame(bytes, Phase::BeforeHello) },
     Target { name: "frame_after_hello", seeds: seeds::frames, run: |bytes| frame(bytes, Phase::AfterHello) },
     Target { name: "run", seeds: seeds::runs, run },
@@ -42,6 +43,8 @@ pub const TARGETS: [Target; 17] = [
     Target { name: "from_relay", seeds: seeds::from_relay, run: from_relay },
     Target { name: "prekey", seeds: seeds::prekeys, run: prekey },
     Target { name: "grant", seeds: seeds::grants, run: grant },
+    Target { name: "envelope", seeds: seeds::envelopes, run: envelope },
+    Target { name: "parcel", seeds: seeds::parcels, run: parcel },
     Target { name: "relay_address", seeds: seeds::addresses, run: address },
     Target { name: "id", seeds: seeds::ids, run: id },
     Target { name: "text", seeds: seeds::texts, run: texts },
@@ -147,6 +150,21 @@ fn grant(bytes: &[u8]) {
     let Ok(grant) = SignedGrant::decode(Bytes::copy_from_slice(bytes), signature) else { return };
     assert_eq!(grant.bytes(), bytes, "the exact bytes are kept");
     assert!(grant.verify().is_err(), "a made-up signature fits nothing");
+}
+
+fn envelope(bytes: &[u8]) {
+    let _ = sealed::key_id(bytes);
+    let Ok(parcel) = sealed::open(bytes, &seeds::reader().machine_id(), &seeds::secret()) else { return };
+    let again = Parcel::decode(&parcel.encode(), &seeds::reader().machine_id());
+    assert_eq!(again, Ok(parcel), "what was opened is one that could be sealed");
+}
+
+fn parcel(bytes: &[u8]) {
+    let recipient = seeds::reader().machine_id();
+    let Ok(parcel) = Parcel::decode(bytes, &recipient) else { return };
+    assert_ne!(parcel.from, recipient, "nobody leaves himself something");
+    let again = Parcel::decode(&parcel.encode(), &recipient);
+    assert_eq!(again, Ok(parcel), "what was read reads back");
 }
 
 fn address(bytes: &[u8]) {

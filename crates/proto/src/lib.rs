@@ -23,6 +23,7 @@ pub mod register;
 pub mod relay;
 pub mod run;
 pub mod safety;
+pub mod sealed;
 pub mod text;
 pub mod vector;
 

@@ -175,6 +175,13 @@ pub const MEMBERSHIP_BYTES: usize = 64;
 /// Longest envelope: 96 KiB padded, and what sealing adds.
 pub const ENVELOPE_BYTES: usize = 96 * 1024 + 1_155;
 
+/// Longest parcel: what fits the largest envelope. A message of the longest text with the longest names beside it, and a
+/// few registers, fit.
+pub const PARCEL_BYTES: usize = 96 * 1024 - 4;
+
+/// Most frames in a parcel.
+pub const PARCEL_FRAMES: usize = 256;
+
 /// Longest frame between machine and relay, either way: the longest list of tokens (215 KB), or two of the longest
 /// envelopes.
 pub const RELAY_FRAME_BYTES: usize = 256 * 1024;

@@ -47,19 +47,29 @@ pub struct SignedPrekey {
     signature: Signature,
 }
 
+impl KeyId {
+    pub(crate) fn of(hash: &[u8; 32]) -> Self {
+        let mut id = [0; 8];
+        id.iter_mut().zip(hash).for_each(|(to, from)| *to = *from);
+        Self(id)
+    }
+}
+
+pub(crate) fn hash_of(suite: u16, public: &[u8]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key(HASH_CONTEXT);
+    hasher.update(&suite.to_be_bytes()).update(public);
+    *hasher.finalize().as_bytes()
+}
+
 impl Prekey {
     /// The hash of suite and public key.
     pub fn hash(&self) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new_derive_key(HASH_CONTEXT);
-        hasher.update(&self.suite.to_be_bytes()).update(&self.public);
-        *hasher.finalize().as_bytes()
+        hash_of(self.suite, &self.public)
     }
 
     /// Which key it is.
     pub fn key_id(&self) -> KeyId {
-        let mut id = [0; 8];
-        id.iter_mut().zip(self.hash()).for_each(|(to, from)| *to = from);
-        KeyId(id)
+        KeyId::of(&self.hash())
     }
 
     /// Whether it may be sealed to at a time, in seconds since 1970.

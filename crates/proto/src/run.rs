@@ -14,6 +14,11 @@ use crate::id::{Epoch, MachineId, SessionId};
 use crate::identity::{self, BadSignature, Domain, Identity, Signature};
 use crate::limits;
 
+/// At most what an event takes beside header and body: array head 1, two string heads of up to 5.
+const EVENT_OVERHEAD: usize = 11;
+/// At most what a run takes beside its events: map head 1, keys 2, array head 5, signature 66.
+const RUN_OVERHEAD: usize = 74;
+
 /// Why events are not a run.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RunError {
@@ -81,6 +86,27 @@ impl Run {
         Ok(VerifiedRun(Self { events, last, signature }))
     }
 
+    /// The same events as several runs of at most `bytes` ([`Self::wire_size`]) each, signed anew, for ways that take no
+    /// more at once. An event that is larger alone has a run to itself. Who holds the whole run already sees duplicates.
+    ///
+    /// # Errors
+    /// [`RunError::NotTheAuthor`]: only its author can.
+    pub fn cut(&self, identity: &Identity, bytes: usize) -> Result<Vec<VerifiedRun>, RunError> {
+        let (mut runs, mut events) = (Vec::new(), Vec::new());
+        let mut size = RUN_OVERHEAD;
+        for event in &self.events {
+            let more = event.size() + EVENT_OVERHEAD;
+            if size + more > bytes && !events.is_empty() {
+                runs.push(Self::sign(identity, std::mem::take(&mut events))?);
+                size = RUN_OVERHEAD;
+            }
+            size += more;
+            events.push(event.clone());
+        }
+        runs.push(Self::sign(identity, events)?);
+        Ok(runs)
+    }
+
     /// Checks the signature. Costs about 0.13 ms.
     ///
     /// # Errors
@@ -133,8 +159,7 @@ impl Run {
 
     /// At most how many bytes the run takes in an `Events` frame.
     pub fn wire_size(&self) -> usize {
-        // An event: array head 1, two string heads of up to 5. The run: map head 1, keys 2, array head 5, signature 66.
-        self.size() + 11 * self.events.len() + 74
+        self.size() + EVENT_OVERHEAD * self.events.len() + RUN_OVERHEAD
     }
 
     /// The run as deterministic CBOR, as it stands in an `Events` frame.

@@ -17,4 +17,5 @@ mod names;
 mod people;
 mod relay;
 mod round_trip;
+mod sealing;
 mod vectors;
