@@ -251,6 +251,19 @@ pub(crate) fn addresses() -> Vec<Vec<u8>> {
     ADDRESSES.iter().map(|address| address.as_bytes().to_vec()).collect()
 }
 
+pub(crate) fn invitations() -> Vec<Vec<u8>> {
+    let machine = alice().machine_id();
+    let links = [
+        format!("landline://add/{machine}"),
+        format!("LANDLINE://ADD/{machine}/?name=Alice%20M%C3%BCller&token=c4lrofyxc4lrofyxc4lrofyxc4"),
+        format!(
+            "landline://add/{machine}?addr=10.0.0.7:4281&addr=%5Bfd00::7%5D:4281&relay=wss://a/%23{}",
+            "a".repeat(52)
+        ),
+    ];
+    links.into_iter().map(String::into_bytes).collect()
+}
+
 pub(crate) fn to_relay() -> Vec<Vec<u8>> {
     let (request, token, hash) = (7, Token::from_bytes([3; 32]), TokenHash::from_bytes([4; 32]));
     let entries = [None, Some(600)].map(|lifetime_s| TokenEntry { hash, lifetime_s });

@@ -7,8 +7,8 @@ use proto::identity::Signature;
 use proto::relay::{Expected, FromRelay, RelayAddress, ToRelay};
 use proto::sealed::{self, Parcel};
 use proto::{
-    Body, Event, EventId, Kind, MachineId, Manifest, MessageId, Run, SessionId, SignedGrant, SignedPrekey,
-    SignedProfile, SignedReceipt, VersionVector, text,
+    Body, Event, EventId, Invitation, Kind, MachineId, Manifest, MessageId, Run, SessionId, SignedGrant, SignedPrekey,
+    SignedProfile, SignedReceipt, VersionVector, limits, text,
 };
 
 use crate::seeds;
@@ -28,7 +28,7 @@ pub struct Target {
 }
 
 /// All decoders of the protocol.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     Target { name: "frame_before_hello", seeds: seeds::hellos, run: |bytes| frame(bytes, Phase::BeforeHello) },
     Target { name: "frame_after_hello", seeds: seeds::frames, run: |bytes| frame(bytes, Phase::AfterHello) },
     Target { name: "run", seeds: seeds::runs, run },
@@ -45,6 +45,7 @@ pub const TARGETS: [Target; 19] = [
     Target { name: "grant", seeds: seeds::grants, run: grant },
     Target { name: "envelope", seeds: seeds::envelopes, run: envelope },
     Target { name: "parcel", seeds: seeds::parcels, run: parcel },
+    Target { name: "invitation", seeds: seeds::invitations, run: invitation },
     Target { name: "relay_address", seeds: seeds::addresses, run: address },
     Target { name: "id", seeds: seeds::ids, run: id },
     Target { name: "text", seeds: seeds::texts, run: texts },
@@ -165,6 +166,13 @@ fn parcel(bytes: &[u8]) {
     assert_ne!(parcel.from, recipient, "nobody leaves himself something");
     let again = Parcel::decode(&parcel.encode(), &recipient);
     assert_eq!(again, Ok(parcel), "what was read reads back");
+}
+
+fn invitation(bytes: &[u8]) {
+    let Ok(invitation) = String::from_utf8_lossy(bytes).parse::<Invitation>() else { return };
+    let link = invitation.to_string();
+    assert!(link.len() <= limits::INVITATION_BYTES, "what was read can be written");
+    assert_eq!(link.parse(), Ok(invitation), "what was read reads back");
 }
 
 fn address(bytes: &[u8]) {

@@ -218,3 +218,13 @@ pub const PREKEY_LIFE_S: u64 = 30 * 24 * 60 * 60;
 
 /// How long a prekey's secret outlives its use: a day more than an envelope lies at a relay.
 pub const PREKEY_GRACE_S: u64 = 22 * 24 * 60 * 60;
+
+/// Longest invitation link. Four of the longest relay addresses and the longest name written with escapes take 1,100; what
+/// people make has 150 to 400, which a QR code of the usual size holds.
+pub const INVITATION_BYTES: usize = 2_048;
+
+/// Most addresses, and most relays, in an invitation.
+pub const INVITATION_ADDRESSES: usize = 4;
+
+/// How long an invitation's token counts, in seconds.
+pub const INVITATION_LIFE_S: u32 = 600;

@@ -1,19 +1,16 @@
 //! Where a relay is, and which key it has.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use data_encoding::BASE32_NOPAD;
 use thiserror::Error;
 
+use crate::endpoint::{Endpoint, EndpointError};
 use crate::limits;
 
 /// The port of a relay whose address names none.
 pub const DEFAULT_PORT: u16 = 4282;
-
-/// Longest label of a DNS name.
-const LABEL_BYTES: usize = 63;
 
 /// Why a text is no address of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -24,12 +21,9 @@ pub enum AddressError {
     /// It begins with neither `wss://` nor `ws://`.
     #[error("does not begin with wss:// or ws://")]
     Scheme,
-    /// The host is neither a DNS name nor an IP address (IPv6 in brackets).
-    #[error("has no valid host")]
-    Host,
-    /// The port is no number from 1 to 65535.
-    #[error("has no valid port")]
-    Port,
+    /// Host or port.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     /// Something other than `/` or `/#key` follows the port.
     #[error("has a path, a query or a user, which relays do not have")]
     Path,
@@ -48,16 +42,8 @@ pub enum AddressError {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RelayAddress {
     plain: bool,
-    host: Host,
-    port: u16,
+    endpoint: Endpoint,
     key: Option<[u8; 32]>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Host {
-    Name(String),
-    V4(Ipv4Addr),
-    V6(Ipv6Addr),
 }
 
 impl RelayAddress {
@@ -66,27 +52,24 @@ impl RelayAddress {
         self.plain
     }
 
+    /// The host and port to dial.
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
     /// Whether it names this computer itself.
     pub fn is_loopback(&self) -> bool {
-        match &self.host {
-            Host::Name(name) => name == "localhost",
-            Host::V4(ip) => ip.is_loopback(),
-            Host::V6(ip) => ip.is_loopback(),
-        }
+        self.endpoint.is_loopback()
     }
 
     /// The host for a resolver: a name in lower case, or an IP address without brackets.
     pub fn host(&self) -> String {
-        match &self.host {
-            Host::Name(name) => name.clone(),
-            Host::V4(ip) => ip.to_string(),
-            Host::V6(ip) => ip.to_string(),
-        }
+        self.endpoint.host()
     }
 
     /// The port.
     pub const fn port(&self) -> u16 {
-        self.port
+        self.endpoint.port()
     }
 
     /// The hash of the key that the relay must show, when the address names it.
@@ -104,27 +87,14 @@ impl RelayAddress {
     /// `scheme://host:port`, the port always written: what a login is made for, and what tokens are derived from.
     pub fn origin(&self) -> String {
         let scheme = if self.plain { "ws" } else { "wss" };
-        format!("{scheme}://{}:{}", self.host, self.port)
-    }
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::V4(ip) => ip.fmt(f),
-            Self::V6(ip) => write!(f, "[{ip}]"),
-        }
+        format!("{scheme}://{}", self.endpoint)
     }
 }
 
 impl fmt::Display for RelayAddress {
     /// The one form of an address: lower case, no default port, a slash before the key only.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", if self.plain { "ws" } else { "wss" }, self.host)?;
-        if self.port != DEFAULT_PORT {
-            write!(f, ":{}", self.port)?;
-        }
+        write!(f, "{}://{}", if self.plain { "ws" } else { "wss" }, self.endpoint.short(DEFAULT_PORT))?;
         match &self.key {
             Some(key) => write!(f, "/#{}", BASE32_NOPAD.encode(key).to_ascii_lowercase()),
             None => Ok(()),
@@ -156,52 +126,13 @@ impl FromStr for RelayAddress {
         if place.contains(['/', '?', '@', '\\']) {
             return Err(AddressError::Path);
         }
-        let (host, port) = split_port(place)?;
-        let address = Self { plain, host: read_host(host)?, port, key };
+        let address = Self { plain, endpoint: Endpoint::read(place, Some(DEFAULT_PORT))?, key };
         // An IPv6 address can be written shorter than it is printed.
         if address.to_string().len() > limits::RELAY_ADDRESS_BYTES {
             return Err(AddressError::TooLong);
         }
         Ok(address)
     }
-}
-
-fn split_port(place: &str) -> Result<(&str, u16), AddressError> {
-    if place.starts_with('[') != place.contains(']') {
-        return Err(AddressError::Host);
-    }
-    // The colons of an IPv6 address stand in brackets.
-    let after_host = place.rfind(']').map_or(0, |bracket| bracket + 1);
-    let Some((_, tail)) = place.split_at_checked(after_host) else { return Err(AddressError::Host) };
-    let Some((_, port)) = tail.split_once(':') else { return Ok((place, DEFAULT_PORT)) };
-    let host = place.strip_suffix(port).and_then(|rest| rest.strip_suffix(':')).ok_or(AddressError::Host)?;
-    if port.is_empty() || !port.bytes().all(|digit| digit.is_ascii_digit()) {
-        return Err(AddressError::Port);
-    }
-    match port.parse() {
-        Ok(0) | Err(_) => Err(AddressError::Port),
-        Ok(port) => Ok((host, port)),
-    }
-}
-
-fn read_host(text: &str) -> Result<Host, AddressError> {
-    if let Some(inner) = text.strip_prefix('[') {
-        let inner = inner.strip_suffix(']').ok_or(AddressError::Host)?;
-        return inner.parse().map(Host::V6).map_err(|_| AddressError::Host);
-    }
-    if let Ok(ip) = text.parse() {
-        return Ok(Host::V4(ip));
-    }
-    let labels = || text.split('.');
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if labels().any(|label| label.is_empty() || label.len() > LABEL_BYTES || !label.bytes().all(allowed)) {
-        return Err(AddressError::Host);
-    }
-    // A name that ends in a number is read as an IPv4 address by some and as a name by others.
-    if labels().next_back().is_some_and(|last| last.starts_with(|first: char| first.is_ascii_digit())) {
-        return Err(AddressError::Host);
-    }
-    Ok(Host::Name(text.to_ascii_lowercase()))
 }
 
 fn read_key(text: &str) -> Result<[u8; 32], AddressError> {
@@ -253,25 +184,26 @@ mod tests {
     fn what_is_no_address_is_refused_by_its_part() {
         let long = format!("wss://{}", "a.".repeat(100));
         let key = "a".repeat(52);
+        let [host, port] = [EndpointError::Host, EndpointError::Port].map(AddressError::Endpoint);
         for (text, error) in [
             ("", AddressError::Scheme),
             ("relay.example.org", AddressError::Scheme),
             ("https://relay.example.org", AddressError::Scheme),
-            ("wss://", AddressError::Host),
-            ("wss://a..b", AddressError::Host),
-            ("wss://a b", AddressError::Host),
-            ("wss://rélay.org", AddressError::Host),
-            ("wss://1.2.3", AddressError::Host),
-            ("wss://1.2.3.4.5", AddressError::Host),
-            ("wss://0x7f000001.0x1", AddressError::Host),
-            ("wss://[::1", AddressError::Host),
-            ("wss://::1", AddressError::Port),
-            ("wss://[::1]x:5", AddressError::Host),
-            ("wss://[fe80::1%eth0]", AddressError::Host),
-            ("wss://a:", AddressError::Port),
-            ("wss://a:0", AddressError::Port),
-            ("wss://a:+5", AddressError::Port),
-            ("wss://a:65536", AddressError::Port),
+            ("wss://", host),
+            ("wss://a..b", host),
+            ("wss://a b", host),
+            ("wss://rélay.org", host),
+            ("wss://1.2.3", host),
+            ("wss://1.2.3.4.5", host),
+            ("wss://0x7f000001.0x1", host),
+            ("wss://[::1", host),
+            ("wss://::1", port),
+            ("wss://[::1]x:5", host),
+            ("wss://[fe80::1%eth0]", host),
+            ("wss://a:", port),
+            ("wss://a:0", port),
+            ("wss://a:+5", port),
+            ("wss://a:65536", port),
             ("wss://a/b", AddressError::Path),
             ("wss://a//", AddressError::Path),
             ("wss://a?b", AddressError::Path),

@@ -2,76 +2,42 @@
 
 use std::fmt;
 
-use zeroize::Zeroize;
-
 use crate::relay::RelayAddress;
+use crate::secret::secret;
 
 const TOKEN_CONTEXT: &str = "landline/relay-token/1";
 const HASH_CONTEXT: &str = "landline/relay-token-hash/1";
 
-/// 32 secret bytes with a name, wiped from memory when dropped and left out of debug output.
-macro_rules! secret {
-    ($(#[$meta:meta])* $name:ident) => {
-        $(#[$meta])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name([u8; 32]);
-
-        impl $name {
-            /// Takes the 32 bytes.
-            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-                Self(bytes)
-            }
-
-            /// The 32 bytes, to be kept secret.
-            pub const fn as_bytes(&self) -> &[u8; 32] {
-                &self.0
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name)).finish_non_exhaustive()
-            }
-        }
-
-        impl Drop for $name {
-            fn drop(&mut self) {
-                self.0.zeroize();
-            }
-        }
-    };
-}
-
 secret! {
     /// What a machine gives a contact, so that the contact may put, watch and open at its relays. Random; never shown to
     /// a relay: what is shown is [`Self::at`].
-    GrantSecret
+    GrantSecret, 32
 }
 
 secret! {
     /// What a contact shows a relay. Each relay is shown another one, so that a relay that keeps what it was shown can do
     /// nothing with it at others.
-    Token
+    Token, 32
 }
 
 secret! {
     /// Opens one end of a tunnel, once.
-    Ticket
+    Ticket, 32
 }
 
 impl GrantSecret {
     /// The token for one relay. Issuer and holder compute it from the address as the issuer's profile writes it.
     pub fn at(&self, relay: &RelayAddress) -> Token {
         let mut hasher = blake3::Hasher::new_derive_key(TOKEN_CONTEXT);
-        hasher.update(&self.0).update(relay.origin().as_bytes());
-        Token(*hasher.finalize().as_bytes())
+        hasher.update(self.as_bytes()).update(relay.origin().as_bytes());
+        Token::from_bytes(*hasher.finalize().as_bytes())
     }
 }
 
 impl Token {
     /// What the relay keeps of it.
     pub fn hash(&self) -> TokenHash {
-        TokenHash(blake3::derive_key(HASH_CONTEXT, &self.0))
+        TokenHash(blake3::derive_key(HASH_CONTEXT, self.as_bytes()))
     }
 }
 

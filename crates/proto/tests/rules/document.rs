@@ -63,6 +63,7 @@ fn limits_are_those_of_the_code() {
         ("relay: items of", vec![limits::RELAY_ITEMS, limits::RELAY_ACKS]),
         ("prekey", vec![limits::PREKEY_BYTES, limits::PREKEY_PUBLIC_BYTES, limits::GRANT_BYTES]),
         ("relays", vec![limits::RELAYS]),
+        ("invitation", vec![limits::INVITATION_BYTES, limits::INVITATION_ADDRESSES]),
         ("parcel", vec![limits::PARCEL_BYTES, limits::PARCEL_FRAMES]),
         ("beacon", vec![limits::BEACON_BYTES]),
         ("nesting", vec![limits::NESTING]),

@@ -13,6 +13,7 @@ mod admission;
 mod convergence;
 mod document;
 mod hostile;
+mod invitations;
 mod names;
 mod people;
 mod relay;
