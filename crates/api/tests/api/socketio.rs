@@ -91,6 +91,15 @@ async fn a_conversation_by_polling() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_kind_of_notification_comes_and_is_kept() {
+    let (net, alice, bob) = two().await;
+    let people = json!({ "alice": person(&alice), "bob": person(&bob) });
+    Program::start("notifications", &people).succeeds().await;
+    bob.api.shutdown().await;
+    alice.end(net).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_offline_is_said() {
     let (net, alice, bob) = two().await;
     let people = json!({ "alice": person(&alice), "bob": person(&bob) });

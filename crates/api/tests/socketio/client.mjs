@@ -155,6 +155,81 @@ const scenarios = {
     assert.equal((await hears(a, "new_message")).id, reply.message.id);
   },
 
+  async notifications() {
+    const { alice, bob } = people;
+    const [a, b] = [await connected(alice), await connected(bob)];
+    const notified = (kind, fits = () => true) => hears(b, "notification", (row) => row.kind === kind && fits(row));
+    const rpc = async (command, args = {}) => (await ask(b, "rpc", { command, args })).ok;
+    const rest = async (method, path) => {
+      const headers = { Authorization: `Bearer ${bob.token}` };
+      const answer = await fetch(`${bob.url}/api/v1/notifications${path}`, { method, headers });
+      assert.equal(answer.status, 200, `${method} ${path}`);
+      return answer.json();
+    };
+
+    // The first message of a stranger asks for contact.
+    const { message: first } = await ask(a, "send_message", { receiverUserId: bob.id, message: "May I?" });
+    const { sessionId } = first;
+    const request = await notified("request");
+    assert.deepEqual(
+      [request.title, request.body, request.count, request.read, request.sessionId, request.fromUserId],
+      ["Alice", "May I?", 1, false, sessionId, alice.id],
+    );
+    assert.equal((await hears(b, "notifications_unread")).total, 1);
+    await rpc("accept_user", { userId: alice.id });
+    await hears(b, "notifications_unread", ({ total }) => total === 0);
+
+    await ask(a, "send_message", { sessionId, message: "One" });
+    const one = await notified("message");
+    assert.deepEqual([one.body, one.count], ["One", 1]);
+    await ask(a, "send_message", { sessionId, message: "Two" });
+    const two = await notified("message", ({ count }) => count === 2);
+    assert.deepEqual([two.id, two.body], [one.id, "Two"], "because messages of a session are one record");
+
+    const asked = await ask(a, "send_message", { sessionId, message: "Bob, look", mentions: [bob.id] });
+    const mention = await notified("mention");
+    assert.deepEqual([mention.messageId, mention.body, mention.count], [asked.message.id, "Bob, look", 1]);
+
+    await rpc("update_settings", { autoAcceptBytes: 0 });
+    const upload = await fetch(`${alice.url}/api/v1/attachments?name=film.mkv`, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${alice.token}`, "Content-Type": "application/octet-stream" },
+      body: new Uint8Array(5000),
+    });
+    const { uploadId } = await upload.json();
+    const film = await ask(a, "send_message", { sessionId, message: "", attachments: [{ uploadId }] });
+    const waits = await notified("transfer");
+    assert.deepEqual([waits.messageId, waits.body], [film.message.id, "film.mkv waits to be accepted."]);
+    assert.equal((await notified("message", ({ count }) => count === 4)).body, "film.mkv", "because it has no words");
+    await rpc("accept_attachment", { attachmentId: film.message.attachments[0].attachmentId });
+    const came = await notified("transfer", ({ id }) => id !== waits.id);
+    assert.deepEqual([came.body, came.fromUserId], ["film.mkv has arrived.", alice.id]);
+
+    // By HTTP: what waited and what was asked are read, because that is done.
+    const ids = async (query) => (await rest("GET", query)).items.map(({ id }) => id);
+    assert.deepEqual(await ids("?kind=transfer"), [came.id, waits.id]);
+    assert.deepEqual(await ids("?kind=transfer&unread=true"), [came.id]);
+    assert.deepEqual(await ids("?kind=mention"), [mention.id]);
+    const [newest, ...others] = await ids("");
+    const page = await rest("GET", "?limit=1");
+    assert.deepEqual(page.items.map(({ id }) => id), [newest]);
+    assert.deepEqual(await ids(`?before=${page.nextBefore}`), others);
+    const stats = await rest("GET", "/stats");
+    assert.deepEqual([stats.total, stats.unread], [5, 3]);
+    assert.deepEqual(stats.byKind, { message: 1, mention: 1, request: 1, transfer: 2 });
+    assert.equal(stats.byDay.reduce((sum, { count }) => sum + count, 0), 5);
+    assert.ok(stats.byDay.every(({ day }) => /^\d{4}-\d\d-\d\d$/u.test(day)));
+
+    assert.equal((await rest("PATCH", `/${mention.id}/read`)).read, true);
+    await hears(b, "notifications_unread", ({ total }) => total === 2);
+    assert.equal((await rest("DELETE", `/${mention.id}`)).ok, true);
+    assert.deepEqual(await hears(b, "notifications_removed"), { ids: [mention.id] });
+    assert.equal((await rest("PATCH", "/read-all")).count, 2);
+    assert.deepEqual(await ids("?unread=true"), []);
+    assert.equal((await rest("DELETE", "/cleanup?daysOld=1")).count, 0, "because all are of today");
+    assert.equal((await rest("GET", "/stats")).total, 4);
+  },
+
   async offline() {
     const a = await connected(people.alice);
     const sent = await ask(a, "send_message", { receiverUserId: people.bob.id, message: "For later", tempId: "t9" });

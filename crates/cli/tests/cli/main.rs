@@ -15,6 +15,7 @@ mod follow;
 mod gate;
 mod messages;
 mod node;
+mod notifications;
 mod program;
 mod tokens;
 mod usage;
