@@ -7,16 +7,18 @@ mod address;
 mod login;
 mod reply;
 mod request;
+mod terms;
 mod token;
 
 use thiserror::Error;
 
 pub use self::address::{AddressError, DEFAULT_PORT, RelayAddress};
 pub use self::login::{Expected, Login, LoginError};
-pub use self::reply::{FromRelay, Item, Limits, Refused};
+pub use self::reply::{FromRelay, Item, Refused};
 pub use self::request::{ToRelay, TokenEntry};
+pub use self::terms::Limits;
 pub use self::token::{GrantSecret, Ticket, Token, TokenHash};
-use crate::cbor::{DecodeError, Reader};
+use crate::cbor::{DecodeError, Reader, required};
 use crate::frame::codes;
 use crate::limits;
 
@@ -101,6 +103,23 @@ fn open(bytes: &[u8]) -> Result<(u16, Reader<'_>), DecodeError> {
 
 fn read_request(reader: &mut Reader<'_>) -> Result<Request, DecodeError> {
     reader.u32("request", u64::from(u32::MAX))
+}
+
+/// A body with a request under key 0 and a required value under key 1.
+fn read_with_request<'b, T>(
+    reader: &mut Reader<'b>,
+    field: &'static str,
+    read: impl Fn(&mut Reader<'b>) -> Result<T, DecodeError>,
+) -> Result<(Request, T), DecodeError> {
+    let (mut request, mut value) = (None, None);
+    for _ in 0..reader.map("frame body")? {
+        match reader.key("frame body")? {
+            0 => request = Some(read_request(reader)?),
+            1 => value = Some(read(reader)?),
+            _ => reader.skip("frame body")?,
+        }
+    }
+    Ok((required(request, "request")?, required(value, field)?))
 }
 
 /// What becomes of a type that this version does not know: an odd one is ignored, an even one refused.

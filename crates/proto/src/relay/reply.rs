@@ -7,7 +7,9 @@ use crate::frame::read_list;
 use crate::id::MachineId;
 use crate::limits;
 use crate::prekey::SignedPrekey;
-use crate::relay::{RefusalCode, RelayBye, RelayFrameError, Request, Ticket, open, read_request, unknown};
+use crate::relay::{
+    Limits, RefusalCode, RelayBye, RelayFrameError, Request, Ticket, open, read_request, read_with_request, unknown,
+};
 use crate::text;
 
 /// One frame from a relay to a client.
@@ -78,37 +80,6 @@ pub enum FromRelay {
     Arrived,
     /// A frame of this type, which this version does not know and may ignore.
     Ignored(u16),
-}
-
-/// What a relay allows. None of it is a promise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Most items in a mailbox.
-    pub items: u64,
-    /// Most bytes in a mailbox.
-    pub bytes: u64,
-    /// How long an item is kept, in seconds.
-    pub ttl_s: u64,
-    /// Longest envelope, in bytes.
-    pub envelope_bytes: u64,
-    /// Most puts a minute with one token.
-    pub puts_per_minute: u64,
-    /// Most puts at once with one token.
-    pub puts_burst: u64,
-    /// Most items in the request slot.
-    pub request_items: u64,
-    /// Longest envelope in the request slot, in bytes.
-    pub request_bytes: u64,
-    /// How long an item of the request slot is kept, in seconds.
-    pub request_ttl_s: u64,
-    /// Most tokens of a machine.
-    pub tokens: u64,
-    /// Most machines that a connection watches.
-    pub watches: u64,
-    /// Most tunnels to a machine at once.
-    pub circuits: u64,
-    /// Bytes a second through one tunnel; 0 when there is no bound.
-    pub circuit_bytes_per_s: u64,
 }
 
 /// Why a relay did not do something.
@@ -254,73 +225,17 @@ impl FromRelay {
             WELCOME => Ok(read_welcome(reader)?),
             REFUSED => Ok(Self::Refused(Refused::read(reader)?)),
             DONE => Ok(read_done(reader)?),
-            OPENED => Ok(read_opened(reader)?),
+            OPENED => Ok(read_with_request(reader, "ticket", read_ticket)
+                .map(|(request, ticket)| Self::Opened { request, ticket })?),
             INCOMING => Ok(read_incoming(reader)?),
             PRESENCE => Ok(read_presence(reader)?),
             ITEMS => Ok(read_items(reader)?),
-            PREKEY => Ok(read_prekey(reader)?),
+            PREKEY => Ok(read_with_request(reader, "prekey", SignedPrekey::read_or_null)
+                .map(|(request, prekey)| Self::Prekey { request, prekey })?),
             BYE => Ok(read_bye(reader)?),
             ARRIVED => Ok(Self::Arrived),
             number => unknown(number, Self::Ignored),
         }
-    }
-}
-
-impl Limits {
-    /// The values in the order of their keys, from 0.
-    const fn values(&self) -> [u64; 13] {
-        [
-            self.items,
-            self.bytes,
-            self.ttl_s,
-            self.envelope_bytes,
-            self.puts_per_minute,
-            self.puts_burst,
-            self.request_items,
-            self.request_bytes,
-            self.request_ttl_s,
-            self.tokens,
-            self.watches,
-            self.circuits,
-            self.circuit_bytes_per_s,
-        ]
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        let values = self.values();
-        writer.map(values.len());
-        for (key, value) in (0..).zip(values) {
-            writer.uint(key).uint(value);
-        }
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut values = [None; 13];
-        for _ in 0..reader.map("limits")? {
-            let key = usize::try_from(reader.key("limits")?).unwrap_or(usize::MAX);
-            match values.get_mut(key) {
-                Some(value) => *value = Some(reader.uint("limits", limits::INTEGER_MAX)?),
-                None => reader.skip("limits")?,
-            }
-        }
-        let mut values = values.into_iter().flatten();
-        // Keys ascend, so none is missing when the number is right.
-        let mut next = || required(values.next(), "limits");
-        Ok(Self {
-            items: next()?,
-            bytes: next()?,
-            ttl_s: next()?,
-            envelope_bytes: next()?,
-            puts_per_minute: next()?,
-            puts_burst: next()?,
-            request_items: next()?,
-            request_bytes: next()?,
-            request_ttl_s: next()?,
-            tokens: next()?,
-            watches: next()?,
-            circuits: next()?,
-            circuit_bytes_per_s: next()?,
-        })
     }
 }
 
@@ -397,18 +312,6 @@ fn read_ticket(reader: &mut Reader<'_>) -> Result<Ticket, DecodeError> {
     reader.fixed("ticket").map(Ticket::from_bytes)
 }
 
-fn read_opened(reader: &mut Reader<'_>) -> Result<FromRelay, DecodeError> {
-    let (mut request, mut ticket) = (None, None);
-    for _ in 0..reader.map("frame body")? {
-        match reader.key("frame body")? {
-            0 => request = Some(read_request(reader)?),
-            1 => ticket = Some(read_ticket(reader)?),
-            _ => reader.skip("frame body")?,
-        }
-    }
-    Ok(FromRelay::Opened { request: required(request, "request")?, ticket: required(ticket, "ticket")? })
-}
-
 fn read_incoming(reader: &mut Reader<'_>) -> Result<FromRelay, DecodeError> {
     let mut ticket = None;
     for _ in 0..reader.map("frame body")? {
@@ -461,18 +364,6 @@ fn read_item(reader: &mut Reader<'_>) -> Result<Item, DecodeError> {
         put_s: reader.uint("put", limits::INTEGER_MAX)?,
         envelope: Bytes::copy_from_slice(reader.bytes("envelope", limits::ENVELOPE_BYTES)?),
     })
-}
-
-fn read_prekey(reader: &mut Reader<'_>) -> Result<FromRelay, DecodeError> {
-    let (mut request, mut prekey) = (None, None);
-    for _ in 0..reader.map("frame body")? {
-        match reader.key("frame body")? {
-            0 => request = Some(read_request(reader)?),
-            1 => prekey = Some(SignedPrekey::read_or_null(reader)?),
-            _ => reader.skip("frame body")?,
-        }
-    }
-    Ok(FromRelay::Prekey { request: required(request, "request")?, prekey: required(prekey, "prekey")? })
 }
 
 fn read_bye(reader: &mut Reader<'_>) -> Result<FromRelay, DecodeError> {

@@ -7,7 +7,7 @@ use crate::frame::read_list;
 use crate::id::MachineId;
 use crate::limits;
 use crate::prekey::SignedPrekey;
-use crate::relay::{Login, RelayFrameError, Request, Token, TokenHash, open, read_request, unknown};
+use crate::relay::{Login, RelayFrameError, Request, Token, TokenHash, open, read_request, read_with_request, unknown};
 
 /// One frame from a client to a relay.
 ///
@@ -220,9 +220,12 @@ impl ToRelay {
             OPEN => Ok(read_open(reader)?),
             PUT => Ok(read_put(reader)?),
             FETCH => Ok(read_fetch(reader)?),
-            ACK => Ok(read_ack(reader)?),
-            PUBLISH => Ok(read_publish(reader)?),
-            GET_PREKEY => Ok(read_get_prekey(reader)?),
+            ACK => Ok(read_with_request(reader, "cursors", read_cursors)
+                .map(|(request, cursors)| Self::Ack { request, cursors })?),
+            PUBLISH => Ok(read_with_request(reader, "prekey", SignedPrekey::read)
+                .map(|(request, prekey)| Self::Publish { request, prekey })?),
+            GET_PREKEY => Ok(read_with_request(reader, "machine", read_machine)
+                .map(|(request, machine)| Self::GetPrekey { request, machine })?),
             number => unknown(number, Self::Ignored),
         }
     }
@@ -344,41 +347,6 @@ fn read_fetch(reader: &mut Reader<'_>) -> Result<ToRelay, DecodeError> {
     Ok(ToRelay::Fetch { request: required(request, "request")?, after: required(after, "after")?, limit })
 }
 
-fn read_ack(reader: &mut Reader<'_>) -> Result<ToRelay, DecodeError> {
-    let (mut request, mut cursors) = (None, None);
-    for _ in 0..reader.map("frame body")? {
-        match reader.key("frame body")? {
-            0 => request = Some(read_request(reader)?),
-            1 => {
-                let cursor = |reader: &mut Reader<'_>| reader.uint("cursor", limits::INTEGER_MAX);
-                cursors = Some(read_list(reader, "cursors", limits::RELAY_ACKS, cursor)?);
-            }
-            _ => reader.skip("frame body")?,
-        }
-    }
-    Ok(ToRelay::Ack { request: required(request, "request")?, cursors: required(cursors, "cursors")? })
-}
-
-fn read_publish(reader: &mut Reader<'_>) -> Result<ToRelay, DecodeError> {
-    let (mut request, mut prekey) = (None, None);
-    for _ in 0..reader.map("frame body")? {
-        match reader.key("frame body")? {
-            0 => request = Some(read_request(reader)?),
-            1 => prekey = Some(SignedPrekey::read(reader)?),
-            _ => reader.skip("frame body")?,
-        }
-    }
-    Ok(ToRelay::Publish { request: required(request, "request")?, prekey: required(prekey, "prekey")? })
-}
-
-fn read_get_prekey(reader: &mut Reader<'_>) -> Result<ToRelay, DecodeError> {
-    let (mut request, mut machine) = (None, None);
-    for _ in 0..reader.map("frame body")? {
-        match reader.key("frame body")? {
-            0 => request = Some(read_request(reader)?),
-            1 => machine = Some(read_machine(reader)?),
-            _ => reader.skip("frame body")?,
-        }
-    }
-    Ok(ToRelay::GetPrekey { request: required(request, "request")?, machine: required(machine, "machine")? })
+fn read_cursors(reader: &mut Reader<'_>) -> Result<Vec<u64>, DecodeError> {
+    read_list(reader, "cursors", limits::RELAY_ACKS, |reader| reader.uint("cursor", limits::INTEGER_MAX))
 }
