@@ -1,0 +1,171 @@
+//! What a relay is told when it starts, and every default in one place.
+
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Port on which a relay listens unless told otherwise.
+pub const PORT: u16 = 4282;
+
+/// How a relay runs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Folder that holds the database, the relay's own certificate and its list of invitations. Made when it is missing.
+    pub data_dir: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Host name or address in the addresses that are shown, when clients use another than those of this machine.
+    pub host: Option<String>,
+    /// Who encrypts.
+    pub transport: Transport,
+    /// Origins (`wss://relay.example.org:443`) under which clients reach a relay that does not encrypt itself. Needed
+    /// unless it listens on loopback only.
+    pub origins: Vec<String>,
+    /// The header in which a proxy in front says who connected, such as `X-Forwarded-For`; its last entry counts.
+    pub source_header: Option<String>,
+    /// Who may have a mailbox here.
+    pub access: Access,
+    /// Moves a database that is there aside and begins a new one.
+    pub start_anew: bool,
+    /// What one client may take.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// A relay for everybody on the usual port of all addresses, with a certificate of its own.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT)),
+            host: None,
+            transport: Transport::OwnCertificate,
+            origins: Vec::new(),
+            source_header: None,
+            access: Access::Open,
+            start_anew: false,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Who encrypts what is between client and relay. (What clients say to each other is encrypted within, in any case.)
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// The relay, with a self-signed certificate that it makes and keeps; clients know it by the key in the address.
+    OwnCertificate,
+    /// The relay, with these PEM files.
+    Files {
+        /// The certificate and those that lead to its authority.
+        cert: PathBuf,
+        /// The private key.
+        key: PathBuf,
+    },
+    /// Nobody (on loopback), or a proxy in front.
+    Plain,
+}
+
+/// Who may log in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Every machine.
+    Open,
+    /// Only members.
+    Members {
+        /// A file with a machine ID in each line. It is read again when it changes.
+        list: Option<PathBuf>,
+        /// Whether a token of `landline relay invite` admits, too.
+        invitations: bool,
+    },
+}
+
+/// What clients may take. The defaults are those of the protocol's page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// How long an item is kept for its recipient. 21 days: a holiday, and a day less than a prekey's secret lives on.
+    pub ttl: Duration,
+    /// Items in a mailbox.
+    pub items: u32,
+    /// Bytes of envelopes in a mailbox.
+    pub bytes: u64,
+    /// Mailboxes.
+    pub mailboxes: u32,
+    /// How long a mailbox stays whose owner does not come.
+    pub forget_after: Duration,
+    /// Items of strangers in a mailbox.
+    pub request_items: u32,
+    /// Bytes of a stranger's envelope.
+    pub request_bytes: u32,
+    /// How long a stranger's item is kept.
+    pub request_ttl: Duration,
+    /// Items that one source may put into request slots in a minute.
+    pub requests_per_minute: u32,
+    /// Delivery tokens of a machine.
+    pub tokens: u32,
+    /// Items that one token may put in a minute, beyond a burst.
+    pub puts_per_minute: u32,
+    /// Items that one token may put at once.
+    pub puts_burst: u32,
+    /// Tunnels that one token may open in a minute.
+    pub opens_per_minute: u32,
+    /// Prekeys that one source may ask for in a minute.
+    pub prekeys_per_minute: u32,
+    /// New connections of one source in a minute, beyond a burst of half as many.
+    pub connections_per_minute: u32,
+    /// Connections of one source at a time.
+    pub connections_per_source: u32,
+    /// Connections at a time.
+    pub connections: u32,
+    /// Frames that one connection may send in a second; what exceeds that waits.
+    pub frames_per_second: u32,
+    /// Tunnels of a machine at a time.
+    pub circuits_per_machine: u32,
+    /// Tunnels at a time.
+    pub circuits: u32,
+    /// Bytes that a tunnel passes on in a second, each way; 0 for as many as go through.
+    pub circuit_bytes_per_second: u64,
+    /// Time for a TLS handshake and the request after it.
+    pub handshake: Duration,
+    /// After so much silence a client is asked whether it is there.
+    pub ping: Duration,
+    /// After so much silence a client is taken for gone; a tunnel through which nothing goes, too.
+    pub dead: Duration,
+    /// How long a ticket for a tunnel counts.
+    pub ticket: Duration,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            ttl: 21 * DAY,
+            items: 1_000,
+            bytes: 64 << 20,
+            mailboxes: 100_000,
+            // Long enough for a term abroad, short enough that those who left make room.
+            forget_after: 180 * DAY,
+            request_items: 16,
+            request_bytes: 8 << 10,
+            request_ttl: 7 * DAY,
+            requests_per_minute: 3,
+            tokens: 4_096,
+            puts_per_minute: 60,
+            puts_burst: 10,
+            opens_per_minute: 30,
+            prekeys_per_minute: 120,
+            // A site behind one address has some hundred machines, which all come back when the relay restarts.
+            connections_per_minute: 600,
+            connections_per_source: 4_096,
+            connections: 50_000,
+            frames_per_second: 100,
+            circuits_per_machine: 64,
+            circuits: 4_096,
+            circuit_bytes_per_second: 0,
+            handshake: Duration::from_secs(10),
+            ping: Duration::from_secs(30),
+            dead: Duration::from_secs(90),
+            ticket: Duration::from_secs(15),
+        }
+    }
+}
