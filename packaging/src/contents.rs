@@ -53,6 +53,7 @@ pub fn items(root: &Path, programs: &Path) -> Vec<Item> {
             format!("/usr/share/metainfo/{APPLICATION_ID}.metainfo.xml"),
         ),
         file(linux.join("landline-node.service"), "/usr/lib/systemd/user/landline-node.service".to_owned()),
+        file(linux.join("landline-relay.service"), "/usr/lib/systemd/system/landline-relay.service".to_owned()),
     ];
     let icons = root.join("icons");
     for size in THEME_SIZES {

@@ -1,6 +1,7 @@
 //! `landline`: the headless node, and the commands that talk to a running one.
 
 mod client;
+mod ending;
 mod files;
 mod follow;
 mod marks;
@@ -9,6 +10,7 @@ mod notifications;
 mod options;
 mod output;
 mod run_node;
+mod run_relay;
 mod search;
 mod target;
 mod tasks;
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         runtime.block_on(async {
             match task {
                 Task::Node(options) => run_node::run(&place, options).await,
+                Task::Relay(options) => run_relay::run(&place, *options).await,
                 task => tasks::run(&place, task).await,
             }
         })
@@ -45,7 +48,7 @@ fn main() -> ExitCode {
 fn runtime(task: &Task) -> io::Result<tokio::runtime::Runtime> {
     // A client waits for one thing at a time.
     let mut builder = match task {
-        Task::Node(_) => tokio::runtime::Builder::new_multi_thread(),
+        Task::Node(_) | Task::Relay(_) => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     builder.enable_all().build()

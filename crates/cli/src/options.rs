@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::files::TransferOptions;
 use crate::marks::{After, MarkOptions};
 use crate::messages::MessageTask;
+use crate::run_relay::RelayOptions;
 
 /// Chat between machines, without a server.
 #[derive(Debug, Parser)]
@@ -57,6 +58,8 @@ pub(crate) struct Place {
 pub(crate) enum Task {
     /// Run a node without a window
     Node(NodeOptions),
+    /// Run a relay, at which machines meet that cannot reach each other
+    Relay(Box<RelayOptions>),
     /// Show counts and where the node answers
     Status,
     /// List machines

@@ -3,14 +3,12 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 
-#[cfg(unix)]
-use anyhow::Context as _;
 use api::{Api, ApiConfig, Listen};
 use node::{Config, KeyStorage, KeyStore, Node};
 use serde_json::json;
-use tracing_subscriber::EnvFilter;
 
 use crate::client::data_dir;
+use crate::ending::{Ending, log_to_stderr};
 use crate::options::{KeyPlace, NodeOptions, Place};
 use crate::{output, tasks};
 
@@ -125,53 +123,6 @@ fn reachable(node: &Node, listen: SocketAddr) -> String {
     if addresses.is_empty() { format!("port {}", listen.port()) } else { addresses.join(", ") }
 }
 
-fn log_to_stderr() {
-    let quiet = || EnvFilter::new("warn,landline_node=info,landline_link=info,landline_api=info");
-    let filter = EnvFilter::try_from_env("LANDLINE_LOG").unwrap_or_else(|_| quiet());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
-}
-
-fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{}", output::plain(text));
-}
-
-/// What asks a program to end.
-struct Ending {
-    #[cfg(unix)]
-    signals: [tokio::signal::unix::Signal; 3],
-}
-
-impl Ending {
-    fn new() -> anyhow::Result<Self> {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            let listen = |kind| signal(kind).context("cannot listen for signals");
-            let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
-            let [terminate, interrupt, hangup] = kinds.map(listen);
-            Ok(Self { signals: [terminate?, interrupt?, hangup?] })
-        }
-        #[cfg(not(unix))]
-        Ok(Self {})
-    }
-
-    async fn wait(&mut self) {
-        #[cfg(unix)]
-        {
-            let [terminate, interrupt, hangup] = &mut self.signals;
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                _ = hangup.recv() => {}
-            }
-        }
-        #[cfg(not(unix))]
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }

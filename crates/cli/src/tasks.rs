@@ -23,7 +23,7 @@ pub(crate) async fn run(place: &Place, task: Task) -> anyhow::Result<()> {
     let asked = Asked { client: Client::find(place)?, json: place.json };
     match task {
         // `main` runs it.
-        Task::Node(_) => Ok(()),
+        Task::Node(_) | Task::Relay(_) => Ok(()),
         Task::Status => asked.status().await,
         Task::Peers { online } => asked.peers(online).await,
         Task::Sessions => asked.sessions().await,

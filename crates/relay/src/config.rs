@@ -132,6 +132,8 @@ pub struct Limits {
     pub dead: Duration,
     /// How long a ticket for a tunnel counts.
     pub ticket: Duration,
+    /// How often what has expired is removed, and files are looked at for changes.
+    pub sweep: Duration,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -166,6 +168,7 @@ impl Default for Limits {
             ping: Duration::from_secs(30),
             dead: Duration::from_secs(90),
             ticket: Duration::from_secs(15),
+            sweep: Duration::from_secs(5),
         }
     }
 }

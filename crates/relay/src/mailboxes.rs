@@ -35,8 +35,8 @@ pub trait Mailboxes: fmt::Debug + Send + Sync + 'static {
     /// Changes the delivery tokens of a machine, and gives those that are valid then.
     fn change_tokens(&self, machine: MachineId, change: TokenChange, now_s: u64) -> Answer<'_, Vec<Token>>;
 
-    /// Keeps a machine's prekey register unless a newer one is there.
-    fn publish(&self, machine: MachineId, version: u64, register: Bytes) -> Answer<'_, ()>;
+    /// Keeps a machine's prekey register, in the place of an older one: whether it lies there now.
+    fn publish(&self, machine: MachineId, version: u64, register: Bytes) -> Answer<'_, bool>;
 
     /// A machine's prekey register.
     fn prekey(&self, machine: MachineId) -> Answer<'_, Option<Bytes>>;
@@ -141,7 +141,10 @@ pub struct Counts {
 /// Why a mailbox does not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MailboxError {
-    /// The token is not valid for that machine, or the machine has no mailbox here: it is not said which.
+    /// The machine has no mailbox here.
+    #[error("the machine has no mailbox here")]
+    NoMailbox,
+    /// The token is not valid for that machine.
     #[error("the token is not valid")]
     BadToken,
     /// The mailbox has as much as it may have; names which limit, and the limit.

@@ -13,7 +13,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("landline-link", &["landline-proto"]),
     ("landline-node", &["landline-proto", "landline-store", "landline-link"]),
     ("landline-api", &["landline-node"]),
-    ("landline-cli", &["landline-api", "landline-node"]),
+    ("landline-relay", &["landline-proto"]),
+    ("landline-cli", &["landline-api", "landline-node", "landline-relay", "landline-proto"]),
     ("landline-desktop", &["landline-api", "landline-node"]),
     // Programs for those who work on Landline; nothing depends on them.
     ("landline-testkit", &["landline-proto", "landline-store", "landline-link", "landline-node", "landline-api"]),
@@ -27,13 +28,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Packages that only some members may use, because they are the one door to something.
 const OWNED: &[(&str, &[&str], &str)] = &[
     // The bench's reference `floor` is the least that does the same job, which includes a database of its own.
-    ("rusqlite", &["landline-store", "landline-bench"], "the store is the only SQL"),
+    ("rusqlite", &["landline-store", "landline-relay", "landline-bench"], "the store is the only SQL of a node"),
     ("mdns-sd", &["landline-link"], "the link is the only socket to other machines"),
-    ("tokio-tungstenite", &["landline-link"], "the link is the only socket to other machines"),
-    ("rustls", &["landline-link"], "the link is the only socket to other machines"),
-    ("tokio-rustls", &["landline-link"], "the link is the only socket to other machines"),
+    // The tests of the relay have a client of their own.
+    (
+        "tokio-tungstenite",
+        &["landline-link", "landline-relay", "landline-cli"],
+        "the link is the only socket to other machines",
+    ),
+    ("rustls", &["landline-link", "landline-relay"], "the link is the only socket to other machines"),
+    ("tokio-rustls", &["landline-link", "landline-relay"], "the link is the only socket to other machines"),
     ("netwatch", &["landline-link"], "the link is the only socket to other machines"),
-    ("axum", &["landline-link", "landline-api"], "the link serves peers and the API serves programs"),
+    (
+        "axum",
+        &["landline-link", "landline-api", "landline-relay"],
+        "the link serves peers, the API serves programs, the relay serves machines",
+    ),
     ("socketioxide", &["landline-api"], "the API serves programs"),
     ("ed25519-dalek", &["landline-proto"], "proto signs and verifies"),
     ("keyring", &["landline-node"], "the node keeps the key"),
@@ -61,13 +71,17 @@ fn members_use_only_what_lies_below_them() {
         };
         for dependency in package.dependencies.iter().filter(|dependency| dependency.path.is_some()) {
             let used = dependency.name.as_str();
-            let for_its_tests = dependency.kind == DependencyKind::Development && used == "landline-testkit";
+            let for_its_tests =
+                dependency.kind == DependencyKind::Development && matches!(used, "landline-testkit" | "landline-relay");
             if !allowed.contains(&used) && !for_its_tests {
                 findings.push(format!("{name} depends on {used}"));
             }
         }
     }
-    none(&findings, "dependencies go one way: proto ← {store, link} ← node ← api ← {desktop, cli}");
+    none(
+        &findings,
+        "dependencies go one way: proto ← {store, link} ← node ← api ← {desktop, cli}, proto ← relay ← cli",
+    );
 }
 
 #[test]

@@ -17,5 +17,10 @@ mod messages;
 mod node;
 mod notifications;
 mod program;
+mod relay;
 mod tokens;
 mod usage;
+/// The client of the relay's own tests.
+#[path = "../../../relay/tests/server/wire.rs"]
+#[allow(dead_code, reason = "these tests need less of it")]
+mod wire;

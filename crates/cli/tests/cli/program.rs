@@ -168,9 +168,7 @@ impl Node {
 
     /// Sends a signal, and gives the exit code.
     pub(crate) fn signal(&mut self, name: &str) -> Option<i32> {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-        self.child.wait().unwrap().code()
+        signal(&mut self.child, name)
     }
 
     /// Ends it as asked, and gives its directory for another start.
@@ -211,6 +209,11 @@ impl Follower {
         serde_json::from_str(&self.line()).unwrap()
     }
 
+    /// Sends a signal, and gives the exit code.
+    pub(crate) fn signal(&mut self, name: &str) -> Option<i32> {
+        signal(&mut self.child, name)
+    }
+
     /// What has come and was not asked for.
     pub(crate) fn rest(&self) -> Vec<String> {
         self.lines.try_iter().collect()
@@ -222,6 +225,12 @@ impl Drop for Follower {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn signal(child: &mut Child, name: &str) -> Option<i32> {
+    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    child.wait().unwrap().code()
 }
 
 fn lines(child: &mut Child) -> mpsc::Receiver<String> {

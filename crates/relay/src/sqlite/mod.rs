@@ -133,7 +133,7 @@ impl Mailboxes for SqliteMailboxes {
         self.write(0, move |connection, quotas| rows::change_tokens(connection, quotas, &machine, &change, now_s))
     }
 
-    fn publish(&self, machine: MachineId, version: u64, register: Bytes) -> Answer<'_, ()> {
+    fn publish(&self, machine: MachineId, version: u64, register: Bytes) -> Answer<'_, bool> {
         self.write(register.len(), move |connection, _| rows::publish(connection, &machine, version, &register))
     }
 

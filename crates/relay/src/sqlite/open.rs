@@ -81,6 +81,7 @@ pub enum OpenError {
 pub(super) fn writer(path: &Path, first_cursor: u64) -> Result<Connection, OpenError> {
     let exists = looks_right(path)?;
     if !exists {
+        tracing::info!(path = %path.display(), "there is no database; a new one is begun");
         create(path).map_err(|source| OpenError::Io { path: path.into(), source })?;
     }
     let opened = prepare_writer(path, first_cursor);

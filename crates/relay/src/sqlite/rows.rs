@@ -65,7 +65,7 @@ pub(super) fn enter(
 }
 
 pub(super) fn put(db: &Connection, quotas: &Quotas, put: &Put) -> Result<Kept, MailboxError> {
-    let mailbox = mailbox(db, &put.to)?.ok_or(MailboxError::BadToken)?;
+    let mailbox = mailbox(db, &put.to)?.ok_or(MailboxError::NoMailbox)?;
     if let Some(hash) = &put.token
         && !is_valid(db, mailbox.id, hash, put.now_s)?
     {
@@ -189,7 +189,12 @@ pub(super) fn change_tokens(
     tokens(db, mailbox.id)
 }
 
-pub(super) fn publish(db: &Connection, machine: &MachineId, version: u64, register: &[u8]) -> Result<(), MailboxError> {
+pub(super) fn publish(
+    db: &Connection,
+    machine: &MachineId,
+    version: u64,
+    register: &[u8],
+) -> Result<bool, MailboxError> {
     let mailbox = existing(db, machine)?;
     run(
         db,
@@ -198,7 +203,7 @@ pub(super) fn publish(db: &Connection, machine: &MachineId, version: u64, regist
          WHERE excluded.version > prekeys.version",
         (mailbox.id, signed(version), register),
     )?;
-    Ok(())
+    Ok(prekey(db, machine)?.is_some_and(|kept| kept == register))
 }
 
 pub(super) fn prekey(db: &Connection, machine: &MachineId) -> Result<Option<Bytes>, MailboxError> {
@@ -347,7 +352,7 @@ fn mailbox(db: &Connection, machine: &MachineId) -> Result<Option<Mailbox>, Mail
 
 /// The mailbox of a machine that has entered.
 fn existing(db: &Connection, machine: &MachineId) -> Result<Mailbox, MailboxError> {
-    mailbox(db, machine)?.ok_or_else(|| MailboxError::Failed("the machine has no mailbox".into()))
+    mailbox(db, machine)?.ok_or(MailboxError::NoMailbox)
 }
 
 fn tokens(db: &Connection, mailbox: i64) -> Result<Vec<Token>, MailboxError> {

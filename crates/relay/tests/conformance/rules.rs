@@ -112,8 +112,8 @@ pub(crate) async fn crowds_are_counted_exactly(maker: impl Maker) {
 
 pub(crate) async fn only_a_valid_token_puts(maker: impl Maker) {
     let store = maker.open(quotas()).await;
-    assert_eq!(put(&store, machine(1), b"a").await, Err(MailboxError::BadToken), "because there is no such mailbox");
-    assert_eq!(ask(&store, machine(1), b"a").await, Err(MailboxError::BadToken));
+    assert_eq!(put(&store, machine(1), b"a").await, Err(MailboxError::NoMailbox));
+    assert_eq!(ask(&store, machine(1), b"a").await, Err(MailboxError::NoMailbox));
     store.enter(machine(1), NOW).await.unwrap();
     assert_eq!(put(&store, machine(1), b"a").await, Err(MailboxError::BadToken), "because it was given to nobody");
     let anna = mailbox(&store, 1).await;
@@ -213,8 +213,10 @@ pub(crate) async fn the_newest_prekey_is_kept(maker: impl Maker) {
     let anna = mailbox(&store, 1).await;
     assert_eq!(store.prekey(anna).await, Ok(None));
     assert_eq!(store.prekey(machine(9)).await, Ok(None));
-    store.publish(anna, 2, Bytes::from_static(b"two")).await.unwrap();
-    store.publish(anna, 1, Bytes::from_static(b"one")).await.unwrap();
+    assert_eq!(store.publish(anna, 2, Bytes::from_static(b"two")).await, Ok(true));
+    assert_eq!(store.publish(anna, 1, Bytes::from_static(b"one")).await, Ok(false));
+    assert_eq!(store.publish(anna, 2, Bytes::from_static(b"other")).await, Ok(false));
+    assert_eq!(store.publish(anna, 2, Bytes::from_static(b"two")).await, Ok(true), "because it may be said again");
     assert_eq!(store.prekey(anna).await.unwrap().unwrap(), "two", "because the greater version wins");
     store.publish(anna, 3, Bytes::from_static(b"three")).await.unwrap();
     assert_eq!(store.prekey(anna).await.unwrap().unwrap(), "three");

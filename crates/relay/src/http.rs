@@ -1,0 +1,148 @@
+//! The paths of a relay.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use proto::relay::{CIRCUIT_PATH, PATH, SUBPROTOCOL};
+
+use crate::circuits::{MESSAGE_BYTES, Side};
+use crate::client;
+use crate::listener::{self, Place};
+use crate::metrics::Now;
+use crate::rates::source_of;
+use crate::relay::Inner;
+
+/// Read buffer of a client's connection: what makes an idle one small.
+const READ_BUFFER_BYTES: usize = 4096;
+
+/// Read buffer of a tunnel: each read of the socket fills at most this.
+const CIRCUIT_BUFFER_BYTES: usize = 32 << 10;
+
+/// Who is at the other end of a connection. Its place is taken by the one WebSocket that it becomes.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    source: IpAddr,
+    place: Arc<Mutex<Option<Place>>>,
+}
+
+impl Peer {
+    pub(crate) fn new(source: IpAddr, place: Place) -> Self {
+        Self { source, place: Arc::new(Mutex::new(Some(place))) }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Served {
+    relay: Arc<Inner>,
+    peer: Peer,
+}
+
+/// What answers one connection.
+pub(crate) fn routes(relay: Arc<Inner>, peer: Peer) -> Router {
+    Router::new()
+        .route(PATH, get(client))
+        .route(CIRCUIT_PATH, get(circuit))
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .with_state(Served { relay, peer })
+}
+
+async fn client(State(served): State<Served>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    let (source, place) = match served.admit(&headers) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let upgrade = upgrade
+        .protocols([SUBPROTOCOL])
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_message_size(proto::limits::RELAY_FRAME_BYTES)
+        .max_frame_size(proto::limits::RELAY_FRAME_BYTES);
+    if upgrade.selected_protocol().is_none() {
+        return no_subprotocol();
+    }
+    let relay = served.relay;
+    upgrade.on_upgrade(move |socket| {
+        let tasks = relay.tasks.clone();
+        tasks.watched("client", client::serve(relay, socket, source, place))
+    })
+}
+
+async fn circuit(State(served): State<Served>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    let (_, place) = match served.admit(&headers) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let upgrade = upgrade
+        .protocols([SUBPROTOCOL])
+        .read_buffer_size(CIRCUIT_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_message_size(MESSAGE_BYTES)
+        .max_frame_size(MESSAGE_BYTES);
+    if upgrade.selected_protocol().is_none() {
+        return no_subprotocol();
+    }
+    let relay = served.relay;
+    upgrade.on_upgrade(move |socket| {
+        let tasks = relay.tasks.clone();
+        tasks.watched("circuit", client::serve_circuit(relay, Side { socket, place }))
+    })
+}
+
+async fn health(State(served): State<Served>) -> Response {
+    match served.relay.mailboxes.count().await {
+        Ok(_) => ([(header::CONTENT_TYPE, "application/json")], r#"{"status":"ok"}"#).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the store does not answer");
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "application/json")], r#"{"status":"failed"}"#)
+                .into_response()
+        }
+    }
+}
+
+async fn metrics(State(served): State<Served>) -> Response {
+    let relay = &served.relay;
+    let now = Now {
+        connections: relay.door.connections(),
+        machines: relay.hub.machines() as u64,
+        circuits: relay.circuits.count().into(),
+        uptime_s: relay.started.elapsed().as_secs(),
+    };
+    let text = relay.figures.text(&now, relay.mailboxes.count().await.ok());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+impl Served {
+    /// Takes the connection's place, counted for who connected.
+    fn admit(&self, headers: &HeaderMap) -> Result<(IpAddr, Place), (StatusCode, &'static str)> {
+        let taken = self.peer.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut place = taken.ok_or((StatusCode::BAD_REQUEST, "one request a connection\n"))?;
+        let Some(name) = &self.relay.source_header else { return Ok((self.peer.source, place)) };
+        // Only the last entry is the proxy's own word.
+        let source = headers
+            .get_all(name)
+            .iter()
+            .next_back()
+            .and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok())
+            .map(source_of);
+        let Some(source) = source else {
+            tracing::warn!("the proxy in front does not say who connects in the header that was named");
+            return Err((StatusCode::BAD_REQUEST, "the proxy did not say who connects\n"));
+        };
+        if listener::admits(&self.relay, &mut place, source) {
+            Ok((source, place))
+        } else {
+            Err((StatusCode::TOO_MANY_REQUESTS, "too many connections\n"))
+        }
+    }
+}
+
+fn no_subprotocol() -> Response {
+    (StatusCode::BAD_REQUEST, format!("the WebSocket subprotocol here is {SUBPROTOCOL}\n")).into_response()
+}

@@ -1,0 +1,110 @@
+//! From start to end.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use proto::relay::{FromRelay, PATH, RelayBye};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::scene::{Scene, anna, id, key};
+use crate::wire::{PATIENCE, dial, enter, message};
+
+#[tokio::test]
+async fn it_says_goodbye_and_ends() {
+    let scene = Scene::new().await;
+    let (mut annas, mut nobody) = (scene.machine(&anna()).await, scene.nobody().await);
+    annas.gives(&key()).await;
+    let near = nobody.open(id(&anna()), &key()).await.unwrap();
+    let Some(FromRelay::Incoming { ticket: far }) = annas.next().await else { panic!() };
+    let (mut near, mut far) = (enter(scene.addr(), &near).await, enter(scene.addr(), &far).await);
+    assert!(message(&mut near).await.is_some() && message(&mut far).await.is_some());
+    // One that only connects and says nothing must hold nobody up.
+    let silent = TcpStream::connect(scene.addr()).await.unwrap();
+    let addr = scene.addr();
+    let ending = timeout(PATIENCE, scene.relay.shutdown());
+    let (ended, (), ()) = tokio::join!(
+        ending,
+        async {
+            let bye = annas.next().await;
+            assert!(
+                matches!(bye, Some(FromRelay::Bye { code: RelayBye::ShuttingDown, after_s }) if after_s > 0),
+                "{bye:?}"
+            );
+            assert_eq!(annas.ends().await, None);
+            assert_eq!(nobody.ends().await, Some(RelayBye::ShuttingDown));
+        },
+        async {
+            assert_eq!(message(&mut near).await, None);
+            assert_eq!(message(&mut far).await, None);
+        }
+    );
+    ended.expect("it ends in time").unwrap();
+    drop(silent);
+    assert!(TcpStream::connect(addr).await.is_err(), "because nobody listens any more");
+}
+
+#[tokio::test]
+async fn a_client_that_is_silent_is_asked_and_taken_for_gone() {
+    let scene = Scene::with(|config| {
+        config.limits.ping = Duration::from_millis(100);
+        config.limits.dead = Duration::from_millis(1_000);
+    })
+    .await;
+    let mut watcher = scene.machine(&crate::scene::bob()).await;
+    let mut annas = scene.machine(&anna()).await;
+    annas.gives(&key()).await;
+    assert!(watcher.watch(id(&anna()), &key()).await);
+    // Anna's end of the connection stays open and answers nothing, as a machine does whose cable was pulled. The
+    // watcher reads, and so answers pings.
+    assert!(!watcher.sees(id(&anna())).await, "because she is silent");
+    assert_eq!(scene.figure("machines_online").await, 1, "because who answers pings stays");
+}
+
+#[tokio::test]
+async fn who_only_connects_is_sent_away() {
+    let scene = Scene::with(|config| {
+        config.limits.ping = Duration::from_millis(100);
+        config.limits.dead = Duration::from_millis(500);
+        config.limits.handshake = Duration::from_millis(300);
+    })
+    .await;
+    assert_eq!(scene.nobody().await.ends().await, Some(RelayBye::Idle), "because it wants nothing");
+    let mut stream = TcpStream::connect(scene.addr()).await.unwrap();
+    let mut waste = Vec::new();
+    let read = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut waste);
+    timeout(PATIENCE, read).await.expect("a silent connection is ended").ok();
+    while scene.figure("connections").await > 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn it_shows_that_it_is_well_and_counts() {
+    let scene = Scene::new().await;
+    let health = scene.get("/health").await;
+    assert!(health.starts_with("HTTP/1.1 200") && health.ends_with(r#"{"status":"ok"}"#), "{health}");
+    let _annas = scene.machine(&anna()).await;
+    let metrics = scene.get("/metrics").await;
+    assert!(
+        metrics.contains("text/plain; version=0.0.4") && metrics.contains("landline_relay_machines_online 1\n"),
+        "{metrics}"
+    );
+    assert!(!metrics.contains("landline1"), "because who is here is nobody's business");
+    assert!(scene.get("/").await.starts_with("HTTP/1.1 404"));
+    assert!(scene.get(PATH).await.starts_with("HTTP/1.1 4"), "because that is for WebSockets");
+}
+
+#[tokio::test]
+async fn a_ping_is_answered() {
+    let scene = Scene::new().await;
+    let mut socket = dial(TcpStream::connect(scene.addr()).await.unwrap(), PATH).await.unwrap();
+    socket.send(Message::Ping("here?".into())).await.unwrap();
+    loop {
+        match timeout(PATIENCE, socket.next()).await.expect("an answer comes").unwrap().unwrap() {
+            Message::Pong(said) => return assert_eq!(said, "here?"),
+            _challenge => {}
+        }
+    }
+}

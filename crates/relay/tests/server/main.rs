@@ -1,0 +1,18 @@
+//! A whole relay over real sockets, with a client that speaks `proto::relay`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on ends with a panic that says why"
+)]
+
+mod circuits;
+mod hostile;
+mod lifetime;
+mod login;
+mod mailbox;
+mod presence;
+mod scene;
+mod wire;
