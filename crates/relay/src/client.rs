@@ -138,7 +138,8 @@ async fn converse(client: &mut Client, socket: &mut WebSocket) -> End {
                 };
                 asked = heard;
                 pace.pass(1).await;
-                if let Err(end) = answer(client, socket, &frame, &mut waiting, patience).await {
+                // In a box, which is gone when it is answered: an idle client keeps no room for it.
+                if let Err(end) = Box::pin(answer(client, socket, &frame, &mut waiting, patience)).await {
                     return end;
                 }
             }

@@ -29,6 +29,8 @@ impl Tasks {
         F: Future<Output = ()> + Send + 'static,
     {
         let cut = self.cut.clone();
+        // In a box: each layer around a future would take its size once more, and an idle client is little else.
+        let future = Box::pin(future);
         self.tracker.track_future(async move {
             let outcome = tokio::select! {
                 outcome = AssertUnwindSafe(future).catch_unwind() => outcome,
