@@ -206,6 +206,17 @@ pub(crate) struct Pump {
     next_ping: Instant,
     pings_sent: u64,
     probe: Option<Probe>,
+    leaving: Option<Leaving>,
+}
+
+/// Another link takes over: what is on its way here still arrives, in both directions, before this one ends.
+struct Leaving {
+    ended: Ended,
+    until: Instant,
+    /// All that waited was written, and goodbye said.
+    said: bool,
+    /// The peer has said goodbye.
+    heard: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -283,6 +294,8 @@ enum Event {
     Room(bool),
     Socket(Result<Step, SocketError>),
     Send(Outgoing),
+    /// Nothing is left to be sent on a link that another one takes over.
+    Sent,
 }
 
 enum Step {
@@ -308,6 +321,7 @@ impl Pump {
             next_ping: now + timings.ping,
             pings_sent: 0,
             probe: None,
+            leaving: None,
         }
     }
 
@@ -329,12 +343,14 @@ impl Pump {
             }
             let flushing = self.flushing;
             let reading = self.held.is_none();
+            let sent = !flushing && self.is_all_sent();
             let event = tokio::select! {
                 Some(control) = self.wiring.control.recv() => Event::Ordered(control),
                 () = &mut timer => Event::Time,
                 room = self.wiring.frames.reserve(), if !reading => Event::Room(room.is_ok()),
                 step = poll_step(&mut self.socket, reading, flushing), if reading || flushing => Event::Socket(step),
                 Some(outgoing) = self.wiring.outgoing.recv(), if !flushing => Event::Send(outgoing),
+                () = std::future::ready(()), if sent => Event::Sent,
             };
             let outcome = match event {
                 Event::Ordered(control) => self.obey(control).await,
@@ -351,9 +367,13 @@ impl Pump {
                 }
                 Event::Socket(Err(error)) => Err(Ended::from_socket(error)),
                 Event::Send(outgoing) => self.write(outgoing).await,
+                Event::Sent => self.say_goodbye().await,
             };
             if let Err(ended) = outcome {
-                return ended;
+                return self.leaving.take().map_or(ended, |leaving| leaving.ended);
+            }
+            if let Some(leaving) = self.leaving.take_if(|leaving| leaving.said && leaving.heard && !self.flushing) {
+                return leaving.ended;
             }
         }
     }
@@ -366,11 +386,17 @@ impl Pump {
         if self.flushing {
             deadline = deadline.min(self.progress.at + self.timings.write_stall);
         }
+        if let Some(leaving) = &self.leaving {
+            deadline = deadline.min(leaving.until);
+        }
         deadline
     }
 
     async fn on_time(&mut self) -> Result<(), Ended> {
         let now = Instant::now();
+        if let Some(leaving) = self.leaving.take_if(|leaving| now >= leaving.until) {
+            return Err(leaving.ended);
+        }
         if self.flushing {
             let written_bytes = self.socket.written_bytes();
             if written_bytes != self.progress.written_bytes {
@@ -399,6 +425,10 @@ impl Pump {
 
     async fn obey(&mut self, control: Control) -> Result<(), Ended> {
         match control {
+            Control::Close { bye: bye @ ByeReason::Duplicate, reason } => {
+                self.leave(Ended::goodbye(bye, reason), false);
+                Ok(())
+            }
             Control::Close { bye, reason } => Err(Ended::goodbye(bye, reason)),
             Control::Probe { within, answered } => {
                 if self.probe.is_none() {
@@ -412,6 +442,33 @@ impl Pump {
                 Ok(())
             }
         }
+    }
+
+    /// Takes nothing more to send, and ends when all that is on its way has arrived.
+    fn leave(&mut self, mut ended: Ended, heard: bool) {
+        if let Some(leaving) = &mut self.leaving {
+            leaving.heard |= heard;
+            return;
+        }
+        self.wiring.outgoing.close();
+        self.wiring.budget.close();
+        // Said as soon as nothing is left to be sent.
+        if let Some(farewell) = &mut ended.farewell {
+            farewell.bye = None;
+        }
+        self.leaving = Some(Leaving { ended, until: Instant::now() + self.timings.closing, said: false, heard });
+    }
+
+    fn is_all_sent(&self) -> bool {
+        self.leaving.as_ref().is_some_and(|leaving| !leaving.said) && self.wiring.outgoing.is_empty()
+    }
+
+    async fn say_goodbye(&mut self) -> Result<(), Ended> {
+        if let Some(leaving) = &mut self.leaving {
+            leaving.said = true;
+        }
+        let bye = Frame::Bye { reason: ByeReason::Duplicate }.encode();
+        self.queue(Message::Binary(bye.into())).await
     }
 
     async fn ping(&mut self) -> Result<(), Ended> {
@@ -439,6 +496,10 @@ impl Pump {
         }
         match Frame::decode(&bytes, Phase::AfterHello) {
             Ok(Frame::Hello(_)) => Err(Ended::protocol(CloseCode::Protocol, "a second hello".into())),
+            Ok(Frame::Bye { reason: reason @ ByeReason::Duplicate }) => {
+                self.leave(Ended::silently(DownReason::PeerClosed(reason)), true);
+                Ok(())
+            }
             Ok(Frame::Bye { reason }) => Err(Ended::silently(DownReason::PeerClosed(reason))),
             Ok(Frame::Ignored(_)) => Ok(()),
             Ok(frame) => {

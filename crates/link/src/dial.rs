@@ -1,8 +1,9 @@
 //! Reaching a machine: all candidate addresses in parallel, the first that proves the key wins, the others are dropped.
+//! A tunnel through a relay is an address like another: only where its bytes go differs.
 
 use std::{
     io,
-    net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -24,8 +25,10 @@ use crate::{
     config::DEFAULT_PORT,
     error::DialError,
     interfaces,
+    path::Path,
+    relay::Tunnels,
     server::SUBPROTOCOL,
-    socket::{self, Socket},
+    socket::{self, Socket, Stream},
     timing::Timings,
     tls::{self, Tls},
 };
@@ -34,41 +37,83 @@ use crate::{
 /// hostile announcements can make us do.
 pub(crate) const CANDIDATES: usize = 16;
 
-/// A connection whose key is proven.
-#[derive(Debug)]
-pub(crate) struct Reached {
-    stream: TlsStream<TcpStream>,
-    pub(crate) machine: MachineId,
-    pub(crate) address: SocketAddr,
-    /// This machine's address on the connection.
-    pub(crate) local: IpAddr,
+/// What is needed to reach a machine on any path.
+#[derive(Debug, Clone)]
+pub(crate) struct Ways {
+    pub(crate) tls: Tls,
+    pub(crate) tunnels: Tunnels,
+    pub(crate) timings: Timings,
 }
 
-/// Dials all addresses at once. With `expect`, only that machine will do.
-pub(crate) async fn reach(
-    addresses: &[SocketAddr],
-    expect: Option<MachineId>,
-    tls: &Tls,
-    timings: &Timings,
-) -> Result<Reached, DialError> {
-    let mut attempts: FuturesUnordered<_> =
-        addresses.iter().take(CANDIDATES).map(|address| reach_one(*address, expect, tls, timings)).collect();
-    let mut best = None;
-    while let Some(outcome) = attempts.next().await {
-        match outcome {
-            Ok(reached) => return Ok(reached),
-            Err(error) => best = Some(more_telling(best, error)),
+/// A connection whose key is proven.
+pub(crate) struct Reached {
+    stream: TlsStream<Box<dyn Stream>>,
+    pub(crate) machine: MachineId,
+    pub(crate) path: Path,
+    /// This machine's address on the connection; none in a tunnel.
+    pub(crate) local: Option<IpAddr>,
+}
+
+impl Ways {
+    /// Dials all paths at once. With `expect`, only that machine will do.
+    pub(crate) async fn reach(&self, paths: &[Path], expect: Option<MachineId>) -> Result<Reached, DialError> {
+        let mut attempts: FuturesUnordered<_> =
+            paths.iter().take(CANDIDATES).map(|path| self.reach_one(path, expect)).collect();
+        let mut best = None;
+        while let Some(outcome) = attempts.next().await {
+            match outcome {
+                Ok(reached) => return Ok(reached),
+                Err(error) => best = Some(more_telling(best, error)),
+            }
+        }
+        Err(best.unwrap_or(DialError::ShuttingDown))
+    }
+
+    async fn reach_one(&self, path: &Path, expect: Option<MachineId>) -> Result<Reached, DialError> {
+        match path {
+            Path::Direct(address) => {
+                let (stream, local) = connect(*address, &self.timings).await?;
+                self.prove(Box::new(stream), path, Some(local), expect).await
+            }
+            Path::Relay(relay) => {
+                let stream = self.tunnels.open(relay, expect).await?;
+                self.prove(Box::new(stream), path, None, expect).await
+            }
         }
     }
-    Err(best.unwrap_or(DialError::ShuttingDown))
+
+    /// Both sides prove their keys.
+    pub(crate) async fn prove(
+        &self,
+        stream: Box<dyn Stream>,
+        path: &Path,
+        local: Option<IpAddr>,
+        expect: Option<MachineId>,
+    ) -> Result<Reached, DialError> {
+        let not_landline = |detail: String| DialError::NotLandline { address: path.clone(), detail };
+        let dial = self.tls.dial(expect).map_err(|error| not_landline(error.to_string()))?;
+        // The library wants a name. It is neither sent nor looked at.
+        let nameless = ServerName::IpAddress(Ipv4Addr::UNSPECIFIED.into());
+        let handshake = TlsConnector::from(dial.config.clone()).connect(nameless, stream);
+        let stream = match tokio::time::timeout(self.timings.handshake, handshake).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                return Err(match dial.found() {
+                    Some(found) if expect.is_some_and(|expected| expected != found) => {
+                        DialError::OtherKey { address: path.clone(), found: Box::new(found) }
+                    }
+                    _ => not_landline(format!("no TLS with machine keys ({error})")),
+                });
+            }
+            Err(_) => return Err(not_landline("it accepts connections, but says nothing".into())),
+        };
+        let machine = tls::peer(stream.get_ref().1).ok_or_else(|| not_landline("it shows no key".into()))?;
+        Ok(Reached { stream, machine, path: path.clone(), local })
+    }
 }
 
-async fn reach_one(
-    address: SocketAddr,
-    expect: Option<MachineId>,
-    tls: &Tls,
-    timings: &Timings,
-) -> Result<Reached, DialError> {
+/// A connection to an address, and this machine's address on it.
+async fn connect(address: SocketAddr, timings: &Timings) -> Result<(TcpStream, IpAddr), DialError> {
     let connected = tokio::time::timeout(timings.connect, TcpStream::connect(address)).await;
     let stream = connected
         .map_err(|_| DialError::TimedOut { address, after: timings.connect })?
@@ -76,43 +121,26 @@ async fn reach_one(
     let local = stream.local_addr().map_err(|error| connect_error(address, &error))?.ip().to_canonical();
     // Small frames go out at once; a socket that refuses the option still works.
     stream.set_nodelay(true).ok();
-    let not_landline = |detail: String| DialError::NotLandline { address, detail };
-    let dial = tls.dial(expect).map_err(|error| not_landline(error.to_string()))?;
-    let name = ServerName::IpAddress(address.ip().into());
-    let handshake = TlsConnector::from(dial.config.clone()).connect(name, stream);
-    let stream = match tokio::time::timeout(timings.handshake, handshake).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            return Err(match dial.found() {
-                Some(found) if expect.is_some_and(|expected| expected != found) => {
-                    DialError::OtherKey { address, found: Box::new(found) }
-                }
-                _ => not_landline(format!("no TLS with machine keys ({error})")),
-            });
-        }
-        Err(_) => return Err(not_landline("it accepts connections, but says nothing".into())),
-    };
-    let machine = tls::peer(stream.get_ref().1).ok_or_else(|| not_landline("it shows no key".into()))?;
-    Ok(Reached { stream, machine, address, local })
+    Ok((stream, local))
 }
 
 impl Reached {
     /// The connection, for requests of another kind than the link's.
-    pub(crate) fn into_stream(self) -> TlsStream<TcpStream> {
+    pub(crate) fn into_stream(self) -> TlsStream<Box<dyn Stream>> {
         self.stream
     }
 
     /// Opens the WebSocket.
     pub(crate) async fn upgrade(self, timings: &Timings) -> Result<Socket, DialError> {
-        let Self { stream, address, .. } = self;
-        let not_landline = |detail: String| DialError::NotLandline { address, detail };
-        let request = request(address).map_err(|error| not_landline(error.to_string()))?;
+        let Self { stream, path, .. } = self;
+        let not_landline = |detail: String| DialError::NotLandline { address: path.clone(), detail };
+        let request = request(&path).map_err(|error| not_landline(error.to_string()))?;
         let config = socket::config(limits::FRAME_BEFORE_HELLO);
         let opening = client_async_with_config(request, stream, Some(config));
         let opened = tokio::time::timeout(timings.upgrade, opening).await;
         let (socket, response) = match opened {
             Ok(Ok(opened)) => opened,
-            Ok(Err(error)) => return Err(upgrade_error(address, &error)),
+            Ok(Err(error)) => return Err(upgrade_error(&path, &error)),
             Err(_) => return Err(not_landline("it does not answer the request for a link".into())),
         };
         let chosen = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
@@ -124,12 +152,19 @@ impl Reached {
     }
 }
 
-fn request(address: SocketAddr) -> http::Result<http::Request<()>> {
-    // HTTP wants a host; the scope of a link-local address has no place in it.
-    let host = SocketAddr::new(address.ip(), address.port());
+/// What HTTP wants as a host. The scope of a link-local address has no place in it, and a tunnel leads to none.
+pub(crate) fn host(path: &Path) -> String {
+    match path {
+        Path::Direct(address) => SocketAddr::new(address.ip(), address.port()).to_string(),
+        Path::Relay(_) => "landline".into(),
+    }
+}
+
+fn request(path: &Path) -> http::Result<http::Request<()>> {
+    let host = host(path);
     http::Request::builder()
         .uri(format!("ws://{host}/link"))
-        .header(header::HOST, host.to_string())
+        .header(header::HOST, host)
         .header(header::CONNECTION, "Upgrade")
         .header(header::UPGRADE, "websocket")
         .header(header::SEC_WEBSOCKET_VERSION, "13")
@@ -147,7 +182,8 @@ fn connect_error(address: SocketAddr, error: &io::Error) -> DialError {
     }
 }
 
-fn upgrade_error(address: SocketAddr, error: &tungstenite::Error) -> DialError {
+fn upgrade_error(path: &Path, error: &tungstenite::Error) -> DialError {
+    let address = path.clone();
     match error {
         tungstenite::Error::Http(response) => {
             DialError::NotLandline { address, detail: format!("it answers with {}", response.status()) }
@@ -281,7 +317,7 @@ mod tests {
     #[test]
     fn the_more_telling_error_is_kept() {
         let at: SocketAddr = ([127, 0, 0, 1], 1).into();
-        let other = DialError::OtherKey { address: at, found: Box::new(MachineId::from_bytes([1; 32])) };
+        let other = DialError::OtherKey { address: at.into(), found: Box::new(MachineId::from_bytes([1; 32])) };
         let kept = more_telling(Some(other.clone()), DialError::Refused(at));
         assert_eq!(kept, other, "because another machine at the address explains more than a closed port elsewhere");
     }

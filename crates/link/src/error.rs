@@ -2,7 +2,9 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use proto::id::MachineId;
+use proto::{id::MachineId, relay::RelayAddress};
+
+use crate::path::Path;
 
 /// Why the link could not start.
 #[derive(Debug, thiserror::Error)]
@@ -61,31 +63,39 @@ pub enum DialError {
     /// Something answers, but it is no Landline, or one that speaks another version.
     #[error("what answers at {address} is not Landline: {detail}")]
     NotLandline {
-        /// The address.
-        address: SocketAddr,
+        /// Where.
+        address: Path,
         /// How it showed.
         detail: String,
     },
     /// Another machine answers there.
     #[error("another machine answers at {address}: {}", found.short())]
     OtherKey {
-        /// The address.
-        address: SocketAddr,
+        /// Where.
+        address: Path,
         /// The machine that was found there.
         found: Box<MachineId>,
     },
     /// The address leads back to this machine.
     #[error("{0} is this machine")]
-    Myself(SocketAddr),
+    Myself(Path),
     /// The machine there is blocked.
     #[error("the machine at {0} is blocked")]
-    Blocked(SocketAddr),
+    Blocked(Path),
     /// The other machine hung up: it may have blocked this one.
     #[error("the machine at {address} hung up: {detail}")]
     HungUp {
-        /// The address.
-        address: SocketAddr,
+        /// Where.
+        address: Path,
         /// What it said, if anything.
+        detail: String,
+    },
+    /// The relay made no tunnel.
+    #[error("no tunnel through {}: {detail}", relay.origin())]
+    NoTunnel {
+        /// Which relay.
+        relay: Box<RelayAddress>,
+        /// Why.
         detail: String,
     },
     /// The link is shutting down.

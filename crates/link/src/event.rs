@@ -5,10 +5,11 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use proto::{
     frame::{ByeReason, Frame, Hello},
     id::MachineId,
+    relay::RelayAddress,
 };
 use tokio::sync::mpsc;
 
-use crate::{connection::Conn, interfaces::Interface};
+use crate::{connection::Conn, interfaces::Interface, path::Path, relay::RelayStatus};
 
 /// Number of a link, unique within one run of the program. A larger number is a newer link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,7 +21,7 @@ impl fmt::Display for ConnId {
     }
 }
 
-/// Something happened. `Up` and `Down` alternate for each machine and are never lost; hints are dropped when the
+/// Something happened. `Up` and `Down` alternate for each machine and are never lost; all else is dropped when the
 /// receiver falls far behind.
 #[derive(Debug)]
 pub enum LinkEvent {
@@ -32,11 +33,12 @@ pub enum LinkEvent {
         hello: Box<Hello>,
         /// For sending.
         conn: Conn,
-        /// What the machine sends. Not receiving holds the machine back (TCP back-pressure). Ends with the link.
+        /// What the machine sends. Not receiving holds the machine back (TCP back-pressure). Ends with the link; when
+        /// another link takes its place, what was on its way still comes for a moment after `Down`.
         frames: mpsc::Receiver<Frame>,
-        /// An address where the machine can probably be dialled again: the one that was dialled, or its source
-        /// address with the port that it says it listens on.
-        addr: SocketAddr,
+        /// How it is reached. A direct path is an address where the machine can probably be dialled again: the one that
+        /// was dialled, or its source address with the port that it says it listens on.
+        path: Path,
         /// Whether the other machine dialled.
         inbound: bool,
     },
@@ -55,6 +57,15 @@ pub enum LinkEvent {
     HintGone {
         /// The machine.
         machine: MachineId,
+    },
+    /// A relay was reached, refused this machine, or was lost.
+    Relay(RelayStatus),
+    /// At which relays a contact can be reached has changed. The relays' word, which only a link proves.
+    Present {
+        /// The contact.
+        machine: MachineId,
+        /// Where; none when it is nowhere.
+        relays: Vec<RelayAddress>,
     },
     /// The state of the network or of discovery has changed.
     Network(Arc<NetworkState>),

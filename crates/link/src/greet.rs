@@ -22,16 +22,15 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{GateCheck, HelloSource},
     connection::{Ended, Farewell, Pump, Wiring, say_farewell},
-    dial::Reached,
+    dial::{Reached, Ways},
     error::DialError,
     event::{ConnId, DownReason},
     listener::ConnIds,
+    path::Path,
     reconnect::AttemptId,
     registry::{Claim, Input, Offer, Verdict},
     server::Arrival,
     socket::{Incoming, Socket, SocketError},
-    timing::Timings,
-    tls::Tls,
 };
 
 /// What every link of this machine shares.
@@ -41,8 +40,7 @@ pub(crate) struct Greeter {
     pub(crate) listen: SocketAddr,
     pub(crate) hello: HelloSource,
     pub(crate) gate: GateCheck,
-    pub(crate) timings: Timings,
-    pub(crate) tls: Tls,
+    pub(crate) ways: Ways,
     pub(crate) ids: ConnIds,
     pub(crate) inputs: mpsc::Sender<Input>,
     /// Ends what does not stand yet.
@@ -87,13 +85,15 @@ impl Greeter {
             Ok(hello) => hello,
             Err(unwelcome) => return self.turn_away(&peer, socket, unwelcome).await,
         };
-        let mut address = caller.address;
-        if hello.listen_port != 0 {
+        let mut path = caller.path;
+        if let Path::Direct(address) = &mut path
+            && hello.listen_port != 0
+        {
             address.set_port(hello.listen_port);
         }
         let (reply, mut verdict) = oneshot::channel();
         let offer =
-            Offer { id: caller.id, peer, hello: Box::new(hello), inbound: true, address, local: caller.local, reply };
+            Offer { id: caller.id, peer, hello: Box::new(hello), inbound: true, path, local: caller.local, reply };
         if self.inputs.send(Input::Offer(offer)).await.is_err() {
             return;
         }
@@ -113,7 +113,7 @@ impl Greeter {
         };
         match verdict {
             Ok(Verdict::Accept(wiring)) => self.serve(caller.id, peer, socket, wiring, true).await,
-            Ok(Verdict::Refuse(farewell)) => say_farewell(socket, Some(farewell), &self.timings).await,
+            Ok(Verdict::Refuse(farewell)) => say_farewell(socket, Some(farewell), &self.ways.timings).await,
             Err(_) => {}
         }
     }
@@ -125,23 +125,23 @@ impl Greeter {
         reached: Result<Reached, DialError>,
     ) -> Result<(MachineId, Option<Standing>), DialError> {
         let reached = reached?;
-        let Reached { machine: peer, address, local, .. } = reached;
+        let (peer, path, local) = (reached.machine, reached.path.clone(), reached.local);
         if peer == self.me {
-            return Err(DialError::Myself(address));
+            return Err(DialError::Myself(path));
         }
         let (reply, claim) = oneshot::channel();
-        let asked = self.inputs.send(Input::Claim { peer, attempt, reply }).await;
+        let asked = self.inputs.send(Input::Claim { peer, attempt, direct: path.is_direct(), reply }).await;
         match (asked, claim.await) {
             (Ok(()), Ok(Claim::Go)) => {}
             (Ok(()), Ok(Claim::Busy)) => return Ok((peer, None)),
-            (Ok(()), Ok(Claim::Blocked)) => return Err(DialError::Blocked(address)),
+            (Ok(()), Ok(Claim::Blocked)) => return Err(DialError::Blocked(path)),
             _ => return Err(DialError::ShuttingDown),
         }
         let id = self.ids.next();
-        let mut socket = reached.upgrade(&self.timings).await?;
-        let hung_up = |detail: String| DialError::HungUp { address, detail };
+        let mut socket = reached.upgrade(&self.ways.timings).await?;
+        let hung_up = |detail: String| DialError::HungUp { address: path.clone(), detail };
         let hello = Frame::Hello(self.hello()).encode();
-        let sent = tokio::time::timeout(self.timings.hello, socket.send(Message::Binary(hello.into()))).await;
+        let sent = tokio::time::timeout(self.ways.timings.hello, socket.send(Message::Binary(hello.into()))).await;
         match sent {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(hung_up(error.to_string())),
@@ -151,22 +151,22 @@ impl Greeter {
             Ok(hello) => hello,
             Err(Unwelcome::HungUp(words)) => return Err(hung_up(words)),
             Err(Unwelcome::Silent) => {
-                return Err(DialError::NotLandline { address, detail: "it does not answer the greeting".into() });
+                return Err(DialError::NotLandline { address: path, detail: "it does not answer the greeting".into() });
             }
             Err(Unwelcome::Protocol(farewell, words)) => {
-                say_farewell(socket, Some(farewell), &self.timings).await;
-                return Err(DialError::NotLandline { address, detail: words });
+                say_farewell(socket, Some(farewell), &self.ways.timings).await;
+                return Err(DialError::NotLandline { address: path, detail: words });
             }
         };
         let (reply, verdict) = oneshot::channel();
-        let offer = Offer { id, peer, hello: Box::new(hello), inbound: false, address, local, reply };
+        let offer = Offer { id, peer, hello: Box::new(hello), inbound: false, path, local, reply };
         if self.inputs.send(Input::Offer(offer)).await.is_err() {
             return Err(DialError::ShuttingDown);
         }
         match verdict.await {
             Ok(Verdict::Accept(wiring)) => Ok((peer, Some(Standing { id, socket, wiring }))),
             Ok(Verdict::Refuse(farewell)) => {
-                say_farewell(socket, Some(farewell), &self.timings).await;
+                say_farewell(socket, Some(farewell), &self.ways.timings).await;
                 Ok((peer, None))
             }
             Err(_) => Err(DialError::ShuttingDown),
@@ -177,7 +177,7 @@ impl Greeter {
     pub(crate) async fn serve(&self, id: ConnId, peer: MachineId, mut socket: Socket, wiring: Wiring, greet: bool) {
         if greet {
             let hello = Frame::Hello(self.hello()).encode();
-            let sent = tokio::time::timeout(self.timings.hello, socket.send(Message::Binary(hello.into()))).await;
+            let sent = tokio::time::timeout(self.ways.timings.hello, socket.send(Message::Binary(hello.into()))).await;
             let reason = match sent {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(DownReason::Broken(error.to_string())),
@@ -188,7 +188,7 @@ impl Greeter {
                 return;
             }
         }
-        let pump = Pump::new(peer, socket, wiring, &self.timings, self.gate.clone());
+        let pump = Pump::new(peer, socket, wiring, &self.ways.timings, self.gate.clone());
         let (socket, Ended { reason, farewell }) = match AssertUnwindSafe(pump.run()).catch_unwind().await {
             Ok(ended) => ended,
             Err(panic) => {
@@ -199,7 +199,7 @@ impl Greeter {
         };
         tracing::info!(peer = %peer.short(), %id, "link ended: {reason}");
         self.inputs.send(Input::Ended { peer, id, reason }).await.ok();
-        say_farewell(socket, farewell, &self.timings).await;
+        say_farewell(socket, farewell, &self.ways.timings).await;
     }
 
     async fn turn_away(&self, peer: &MachineId, socket: Socket, unwelcome: Unwelcome) {
@@ -209,11 +209,11 @@ impl Greeter {
             Unwelcome::Protocol(farewell, words) => (Some(farewell), words),
         };
         tracing::debug!(peer = %peer.short(), "no link: {words}");
-        say_farewell(socket, farewell, &self.timings).await;
+        say_farewell(socket, farewell, &self.ways.timings).await;
     }
 
     async fn receive_hello(&self, peer: &MachineId, socket: &mut Socket) -> Result<Hello, Unwelcome> {
-        match tokio::time::timeout(self.timings.hello, next_hello(peer, socket)).await {
+        match tokio::time::timeout(self.ways.timings.hello, next_hello(peer, socket)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(Unwelcome::Silent),
         }

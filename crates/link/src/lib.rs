@@ -1,6 +1,6 @@
 //! The only sockets to other machines: finds them, links with them, keeps the links alive.
 //!
-//! A *link* is one WebSocket over TLS 1.3 with raw public keys, direct between two machines. [`Link::start`] listens,
+//! A *link* is one WebSocket over TLS 1.3 with raw public keys, direct between two machines or through a relay's tunnel. [`Link::start`] listens,
 //! announces this machine, looks for others and dials them; what happens comes out as [`LinkEvent`]s. Between two
 //! machines there is at most one link at a time, and both keep the same one.
 //!
@@ -21,8 +21,10 @@ mod interfaces;
 mod link;
 mod listener;
 mod mdns;
+mod path;
 mod reconnect;
 mod registry;
+mod relay;
 mod server;
 mod socket;
 pub mod tasks;
@@ -40,4 +42,6 @@ pub use error::{DialError, LinkError, SendError};
 pub use event::{ConnId, DiscoveryState, DownReason, Hint, HintSource, LinkEvent, NetworkState};
 pub use interfaces::Interface;
 pub use link::Link;
+pub use path::Path;
+pub use relay::{Home, RelayError, RelayPlan, RelayState, RelayStatus};
 pub use timing::Timings;

@@ -16,15 +16,17 @@ use crate::{
     beacon::BeaconPost,
     blob::{BlobError, Content, Dialler, Sink},
     config::{HelloSource, InterfaceScope, LinkConfig, Visibility},
-    dial,
+    dial::{self, Ways},
     error::{DialError, LinkError},
     event::{DiscoveryState, LinkEvent, NetworkState},
     greet::Greeter,
     interfaces,
-    listener::{self, ConnIds, ListenerParts},
+    listener::{self, ConnIds, ListenerParts, Reception},
     mdns::Mdns,
+    path::Path,
     reconnect::Targets,
     registry::{Command, Ends, Registry},
+    relay::{RelayPlan, Relays, Tunnels},
     server::{self, Arrival},
     tasks::{Spawner, Tasks},
     tls::Tls,
@@ -54,6 +56,7 @@ struct Parts {
     /// Unbounded, because only this program sends, and no order may be lost.
     commands: mpsc::UnboundedSender<Command>,
     blobs: Dialler,
+    relays: Relays,
     closing: Duration,
     goodbye: Duration,
     /// Links and attempts.
@@ -102,16 +105,18 @@ impl Link {
             hints: 0,
             same_identity_at: None,
         }));
+        let (stirs_in, stirs) = watch::channel(0);
         let cut = CancellationToken::new();
         let ids = ConnIds::default();
+        let tunnels = Tunnels::new(&config.timings);
+        let ways = Ways { tls: tls.clone(), tunnels: tunnels.clone(), timings: config.timings.clone() };
         let greeter = Arc::new(Greeter {
             me,
             instance,
             listen,
             hello: config.hello.clone(),
             gate: config.gate.clone(),
-            timings: config.timings.clone(),
-            tls: tls.clone(),
+            ways: ways.clone(),
             ids: ids.clone(),
             inputs: inputs_in.clone(),
             stop: links.spawner().stop_token(),
@@ -134,14 +139,24 @@ impl Link {
             interfaces: interfaces.clone(),
             stirred,
             network: network_in,
+            stirs: stirs_in,
             stop: spawner.stop_token(),
         };
         spawner.spawn("registry", Registry::new(greeter.clone(), targets, links.spawner(), ends).run());
 
-        let blobs = Dialler { tls: tls.clone(), timings: config.timings.clone(), spawner: spawner.clone() };
+        let blobs = Dialler { ways, spawner: spawner.clone() };
         let parts =
             ListenerParts { tls, gate: config.gate.clone(), timings: config.timings.clone(), ids, cut: cut.clone() };
-        let handshaken = listener::start(socket, listen, parts, &spawner);
+        let (reception, handshaken) = Reception::new(parts, listen, &spawner);
+        listener::start(socket, reception.clone());
+        let relays = Relays {
+            identity: config.identity.clone(),
+            tunnels,
+            reception,
+            inputs: inputs_in.clone(),
+            spawner: spawner.clone(),
+            stirs,
+        };
         let arrivals = server::start(handshaken, config.blobs.clone(), &config.timings, &spawner);
         spawner.spawn("arrivals", take_arrivals(arrivals, greeter, links.spawner()));
         start_discovery(&config, me, &discovery, &announcement, &interfaces, &inputs_in);
@@ -157,6 +172,7 @@ impl Link {
             network,
             commands,
             blobs,
+            relays,
             closing: config.timings.closing,
             goodbye: config.timings.goodbye,
             links,
@@ -202,7 +218,7 @@ impl Link {
         if let dial::Typed::Address(address) = &typed
             && self.is_own(*address)
         {
-            return Err(DialError::Myself(*address));
+            return Err(DialError::Myself((*address).into()));
         }
         let (reply, answer) = oneshot::channel();
         self.order(Command::AddTyped { text: address.trim().to_owned(), typed, reply: Some(reply) });
@@ -221,13 +237,13 @@ impl Link {
     pub async fn fetch_blob(
         &self,
         peer: MachineId,
-        addresses: &[SocketAddr],
+        path: &Path,
         blob: Blob,
         from: u64,
         sink: Box<dyn Sink>,
         cancel: &CancellationToken,
     ) -> Result<(), BlobError> {
-        self.parts.blobs.fetch(peer, addresses, blob, from, sink, cancel).await
+        self.parts.blobs.fetch(peer, path, blob, from, sink, cancel).await
     }
 
     /// Brings a blob to a machine that asked for it, from one of its groups on. Returns when it is kept there.
@@ -237,12 +253,19 @@ impl Link {
     pub async fn bring_blob(
         &self,
         peer: MachineId,
-        addresses: &[SocketAddr],
+        path: &Path,
         content: Content,
         from: u64,
         cancel: &CancellationToken,
     ) -> Result<(), BlobError> {
-        self.parts.blobs.bring(peer, addresses, content, from, cancel).await
+        self.parts.blobs.bring(peer, path, content, from, cancel).await
+    }
+
+    /// Uses these relays from now on, and no others; at most 64, own ones and contacts'. What stays connected.
+    ///
+    /// How it stands with them comes as [`LinkEvent::Relay`], whom they see as [`LinkEvent::Present`].
+    pub fn set_relays(&self, plans: Vec<RelayPlan>) {
+        self.parts.relays.set(plans);
     }
 
     /// Changes what is announced.
@@ -298,6 +321,12 @@ impl Link {
         tokio::join!(farewells, goodbye);
         parts.cut.cancel();
         parts.tasks.shutdown().await;
+    }
+
+    /// How this link reaches machines.
+    #[cfg(test)]
+    pub(crate) fn ways(&self) -> Ways {
+        self.parts.blobs.ways.clone()
     }
 
     /// Names of the tasks that still run.

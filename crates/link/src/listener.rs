@@ -1,7 +1,7 @@
 //! Accepts connections and hands over only those whose TLS handshake is finished.
 //!
 //! `axum::serve` accepts one after the other, so the handshakes run in tasks of their own: bounded in number, in time,
-//! and per source address, so that nobody who stalls or knocks without end keeps others out.
+//! and per source (an address, or a relay), so that nobody who stalls or knocks without end keeps others out.
 
 use std::{
     collections::HashMap,
@@ -18,11 +18,11 @@ use std::{
 };
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use proto::id::MachineId;
+use proto::{id::MachineId, relay::RelayAddress};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::{Sleep, sleep},
 };
@@ -33,6 +33,8 @@ use crate::{
     config::{Gate, GateCheck},
     error::LinkError,
     event::ConnId,
+    path::Path,
+    socket::Stream,
     tasks::Spawner,
     timing::Timings,
     tls::{self, Tls},
@@ -123,9 +125,10 @@ fn open(address: SocketAddr, both_families: bool) -> io::Result<TcpListener> {
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) machine: MachineId,
-    pub(crate) address: SocketAddr,
-    /// This machine's address on the connection.
-    pub(crate) local: IpAddr,
+    /// From where.
+    pub(crate) path: Path,
+    /// This machine's address on the connection; none in a tunnel.
+    pub(crate) local: Option<IpAddr>,
     pub(crate) id: ConnId,
     /// Set once a request was routed: the connection has a purpose and loses its deadline.
     pub(crate) routed: Arc<AtomicBool>,
@@ -143,7 +146,6 @@ pub(crate) struct ListenerParts {
 }
 
 /// Finished handshakes, for `axum::serve`.
-#[derive(Debug)]
 pub(crate) struct Handshaken {
     ready: mpsc::Receiver<(PeerStream, Caller)>,
     local: SocketAddr,
@@ -165,38 +167,134 @@ impl axum::serve::Listener for Handshaken {
         let routed = Arc::new(AtomicBool::new(true));
         Ok(Caller {
             machine: MachineId::from_bytes([0; 32]),
-            address: self.local,
-            local: self.local.ip(),
+            path: self.local.into(),
+            local: Some(self.local.ip()),
             id: ConnId(0),
             routed,
         })
     }
 }
 
+/// Takes connections of machines that nobody knows yet to where they have proven a key. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Reception {
+    parts: ListenerParts,
+    door: Arc<Door>,
+    hand_over: mpsc::Sender<(PeerStream, Caller)>,
+    spawner: Spawner,
+}
+
+/// Where an unknown machine knocks: budgets are kept for each.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Source {
+    /// An IPv4 address, or the /64 that an IPv6 machine may choose from.
+    Address(IpAddr),
+    /// A relay, which does not say who comes.
+    Relay(RelayAddress),
+}
+
+/// A connection that there is room for.
+pub(crate) struct Admitted {
+    path: Path,
+    local: Option<IpAddr>,
+    /// Given back when the handshake is over.
+    handshake: (OwnedSemaphorePermit, Knock),
+    connection: OwnedSemaphorePermit,
+}
+
+impl Reception {
+    /// An empty one, and where those come out who have proven their keys.
+    pub(crate) fn new(parts: ListenerParts, local: SocketAddr, spawner: &Spawner) -> (Self, Handshaken) {
+        let (hand_over, ready) = mpsc::channel(HANDSHAKES);
+        let reception = Self { parts, door: Arc::new(Door::new()), hand_over, spawner: spawner.clone() };
+        (reception, Handshaken { ready, local })
+    }
+
+    /// Makes room for who comes through a relay, unless too many do.
+    pub(crate) fn admit_tunnel(&self, relay: &RelayAddress) -> Option<Admitted> {
+        let slot = self.door.handshakes.clone().try_acquire_owned().ok()?;
+        self.admit(slot, Path::Relay(relay.clone()), None)
+    }
+
+    fn admit(&self, slot: OwnedSemaphorePermit, path: Path, local: Option<IpAddr>) -> Option<Admitted> {
+        let Some(knock) = Knock::admit(&self.door, Source::of(&path)) else {
+            tracing::debug!(%path, "too many connections from one source, refused");
+            return None;
+        };
+        let Ok(connection) = self.door.connections.clone().try_acquire_owned() else {
+            tracing::debug!(%path, "too many connections, refused");
+            return None;
+        };
+        Some(Admitted { path, local, handshake: (slot, knock), connection })
+    }
+
+    /// Shakes hands over a connection that was admitted, in a task of its own.
+    pub(crate) fn receive(
+        &self,
+        admitted: Admitted,
+        opening: impl Future<Output = io::Result<Box<dyn Stream>>> + Send + 'static,
+    ) {
+        let id = self.parts.ids.next();
+        let reception = self.clone();
+        self.spawner.spawn(format!("handshake {id}"), async move {
+            let cut = reception.parts.cut.clone();
+            tokio::select! {
+                () = reception.shake(id, admitted, opening) => {}
+                () = cut.cancelled() => {}
+            }
+        });
+    }
+
+    async fn shake(
+        &self,
+        id: ConnId,
+        admitted: Admitted,
+        opening: impl Future<Output = io::Result<Box<dyn Stream>>> + Send,
+    ) {
+        let parts = &self.parts;
+        let Admitted { path, local, handshake: held, connection } = admitted;
+        let stream = match opening.await {
+            Ok(stream) => stream,
+            Err(error) => return tracing::debug!(%path, %error, "nobody came"),
+        };
+        let outcome = tokio::time::timeout(parts.timings.handshake, handshake(stream, &parts.tls)).await;
+        drop(held);
+        let (tls, machine) = match outcome {
+            Ok(Ok(finished)) => finished,
+            Ok(Err(error)) => return tracing::debug!(%path, %error, "handshake failed"),
+            Err(_) => return tracing::debug!(%path, "handshake took too long"),
+        };
+        // Asked after the handshake, of the key that it proved. The blocked see a closed connection, no reason.
+        if (parts.gate)(&machine) == Gate::Refuse {
+            return tracing::debug!(peer = %machine.short(), "refused, blocked");
+        }
+        let routed = Arc::new(AtomicBool::new(false));
+        let stream = PeerStream {
+            tls,
+            routed: routed.clone(),
+            deadline: Box::pin(sleep(parts.timings.upgrade)),
+            cut: Box::pin(parts.cut.clone().cancelled_owned()),
+            _connection: connection,
+        };
+        self.hand_over.send((stream, Caller { machine, path, local, id, routed })).await.ok();
+    }
+}
+
 /// Starts accepting.
-pub(crate) fn start(listener: TcpListener, local: SocketAddr, parts: ListenerParts, spawner: &Spawner) -> Handshaken {
-    let (hand_over, ready) = mpsc::channel(HANDSHAKES);
-    let door = Arc::new(Door::new());
-    let handshakes = spawner.clone();
+pub(crate) fn start(listener: TcpListener, reception: Reception) {
+    let spawner = reception.spawner.clone();
     let stopping = spawner.stop_token();
     spawner.spawn("listener", async move {
         tokio::select! {
-            () = accept_all(&listener, &door, &parts, &handshakes, &hand_over) => {}
+            () = accept_all(&listener, &reception) => {}
             () = stopping.cancelled() => {}
         }
     });
-    Handshaken { ready, local }
 }
 
-async fn accept_all(
-    listener: &TcpListener,
-    door: &Arc<Door>,
-    parts: &ListenerParts,
-    spawner: &Spawner,
-    hand_over: &mpsc::Sender<(PeerStream, Caller)>,
-) {
+async fn accept_all(listener: &TcpListener, reception: &Reception) {
     loop {
-        let Ok(slot) = door.handshakes.clone().acquire_owned().await else { return };
+        let Ok(slot) = reception.door.handshakes.clone().acquire_owned().await else { return };
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -211,47 +309,16 @@ async fn accept_all(
             // Gone again already.
             Err(_) => continue,
         };
-        let Some(knock) = Knock::admit(door, address.ip()) else {
-            tracing::debug!(%address, "too many connections from one source, refused");
-            continue;
-        };
-        let Ok(connection) = door.connections.clone().try_acquire_owned() else {
-            tracing::debug!(%address, "too many connections, refused");
-            continue;
-        };
-        let id = parts.ids.next();
-        let parts = parts.clone();
-        let hand_over = hand_over.clone();
-        spawner.spawn(format!("handshake {id}"), async move {
-            let outcome = tokio::select! {
-                outcome = tokio::time::timeout(parts.timings.handshake, handshake(stream, &parts.tls)) => outcome,
-                () = parts.cut.cancelled() => return,
-            };
-            drop((slot, knock));
-            let (tls, machine) = match outcome {
-                Ok(Ok(finished)) => finished,
-                Ok(Err(error)) => return tracing::debug!(%address, %error, "handshake failed"),
-                Err(_) => return tracing::debug!(%address, "handshake took too long"),
-            };
-            // Asked after the handshake, of the key that it proved. The blocked see a closed connection, no reason.
-            if (parts.gate)(&machine) == Gate::Refuse {
-                return tracing::debug!(peer = %machine.short(), "refused, blocked");
-            }
-            let routed = Arc::new(AtomicBool::new(false));
-            let stream = PeerStream {
-                tls,
-                routed: routed.clone(),
-                deadline: Box::pin(sleep(parts.timings.upgrade)),
-                cut: Box::pin(parts.cut.clone().cancelled_owned()),
-                _connection: connection,
-            };
-            hand_over.send((stream, Caller { machine, address, local, id, routed })).await.ok();
-        });
+        if let Some(admitted) = reception.admit(slot, Path::Direct(address), Some(local)) {
+            reception.receive(admitted, async move {
+                stream.set_nodelay(true)?;
+                Ok(Box::new(stream) as Box<dyn Stream>)
+            });
+        }
     }
 }
 
-async fn handshake(stream: TcpStream, tls: &Tls) -> io::Result<(TlsStream<TcpStream>, MachineId)> {
-    stream.set_nodelay(true)?;
+async fn handshake(stream: Box<dyn Stream>, tls: &Tls) -> io::Result<(TlsStream<Box<dyn Stream>>, MachineId)> {
     let stream = TlsAcceptor::from(tls.server.clone()).accept(stream).await?;
     let machine = tls::peer(stream.get_ref().1).ok_or_else(|| io::Error::other("no key was shown"))?;
     Ok((stream, machine))
@@ -261,8 +328,8 @@ async fn handshake(stream: TcpStream, tls: &Tls) -> io::Result<(TlsStream<TcpStr
 struct Door {
     handshakes: Arc<Semaphore>,
     connections: Arc<Semaphore>,
-    rates: DefaultKeyedRateLimiter<IpAddr>,
-    handshaking: Mutex<HashMap<IpAddr, usize>>,
+    rates: DefaultKeyedRateLimiter<Source>,
+    handshaking: Mutex<HashMap<Source, usize>>,
 }
 
 impl Door {
@@ -281,18 +348,17 @@ impl Door {
 /// One handshake under way, counted for its source.
 struct Knock {
     door: Arc<Door>,
-    source: IpAddr,
+    source: Source,
 }
 
 impl Knock {
-    fn admit(door: &Arc<Door>, address: IpAddr) -> Option<Self> {
-        let source = source_of(address);
+    fn admit(door: &Arc<Door>, source: Source) -> Option<Self> {
         if door.rates.len() > SOURCES_KEPT {
             door.rates.retain_recent();
         }
         door.rates.check_key(&source).ok()?;
         let mut handshaking = door.handshaking.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = handshaking.entry(source).or_default();
+        let count = handshaking.entry(source.clone()).or_default();
         if *count >= HANDSHAKES_PER_SOURCE {
             return None;
         }
@@ -314,18 +380,21 @@ impl Drop for Knock {
     }
 }
 
-/// What counts as one source: an IPv4 address, or the /64 that an IPv6 machine may choose from.
-fn source_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) & (u128::MAX << 64)).into(),
+impl Source {
+    fn of(path: &Path) -> Self {
+        match path {
+            Path::Direct(address) => Self::Address(match address.ip() {
+                IpAddr::V4(address) => address.into(),
+                IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) & (u128::MAX << 64)).into(),
+            }),
+            Path::Relay(relay) => Self::Relay(relay.clone()),
+        }
     }
 }
 
 /// An accepted connection. It ends by itself when no request comes in time, and when the link shuts down.
-#[derive(Debug)]
 pub(crate) struct PeerStream {
-    tls: TlsStream<TcpStream>,
+    tls: TlsStream<Box<dyn Stream>>,
     routed: Arc<AtomicBool>,
     deadline: Pin<Box<Sleep>>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use proto::id::MachineId;
+use proto::{id::MachineId, relay::RelayAddress};
 use tokio::time::Instant;
 
 use crate::{
@@ -29,7 +29,7 @@ const RESERVED: usize = 16;
 const HINT_RESET: Duration = Duration::from_secs(5);
 
 /// A link that stood this long was a success; one that broke sooner counts as a failed attempt.
-const STOOD: Duration = Duration::from_secs(10);
+pub(crate) const STOOD: Duration = Duration::from_secs(10);
 
 /// Number of an attempt to reach somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,6 +40,8 @@ pub(crate) struct AttemptId(pub(crate) u64);
 pub(crate) enum Key {
     /// A machine at its known addresses.
     Machine(MachineId),
+    /// A machine through a tunnel.
+    Tunnel(MachineId),
     /// Whoever answers at an address that a person typed.
     Typed(String),
 }
@@ -57,19 +59,21 @@ pub(crate) struct Job {
 pub(crate) enum Place {
     /// At these addresses.
     Addresses(Vec<SocketAddr>),
+    /// Through this relay.
+    Relay(RelayAddress),
     /// Where this leads.
     Typed(Typed),
 }
 
 /// Growing pauses between attempts.
 #[derive(Debug, Clone, Default)]
-struct Backoff {
+pub(crate) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// The pause after one more failure. `chance` between 0 and 1 spreads machines that lost the same network.
-    fn next(&mut self, chance: f64, timings: &Timings) -> Duration {
+    pub(crate) fn next(&mut self, chance: f64, timings: &Timings) -> Duration {
         let doublings = self.failures.min(16);
         self.failures = self.failures.saturating_add(1);
         let full = timings.backoff_first.saturating_mul(1 << doublings).min(timings.backoff_longest);
@@ -80,7 +84,7 @@ impl Backoff {
         self.failures = self.failures.max(16);
     }
 
-    fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 }
@@ -188,7 +192,8 @@ impl Targets {
         target.hinted.is_empty() && before > 0
     }
 
-    /// A link stands; `address` is where the machine can be dialled.
+    /// A direct link stands; `address` is where the machine can be dialled. A tunnel changes nothing here: direct ways are
+    /// tried on.
     pub(crate) fn linked(&mut self, machine: MachineId, address: SocketAddr, now: Instant) {
         let Some(target) = self.target(machine, now, true) else { return };
         target.add(&[address], now);
@@ -201,7 +206,7 @@ impl Targets {
         }
     }
 
-    /// The link has ended. `grave`: the machine did something that is not to be repeated soon.
+    /// The direct link has ended. `grave`: the machine did something that is not to be repeated soon.
     pub(crate) fn unlinked(&mut self, machine: &MachineId, grave: bool, now: Instant) {
         let chance = self.chance();
         let timings = &self.timings;
@@ -289,6 +294,8 @@ impl Targets {
                 let next = now + target.backoff.next(chance, &self.timings);
                 target.due = Some(target.due.map_or(next, |due| due.min(next)));
             }
+            // Tunnels are planned elsewhere.
+            Key::Tunnel(_) => {}
             Key::Typed(text) => {
                 let linked: BTreeSet<_> = self.linked_machines().collect();
                 let Some(target) = self.typed.get_mut(text) else { return };
@@ -371,8 +378,14 @@ impl Targets {
         }))
     }
 
+    /// A number for one more attempt.
+    pub(crate) fn number(&mut self) -> AttemptId {
+        self.last_attempt += 1;
+        AttemptId(self.last_attempt)
+    }
+
     /// The next number between 0 and 1 (xorshift64*, good enough to spread attempts).
-    fn chance(&mut self) -> f64 {
+    pub(crate) fn chance(&mut self) -> f64 {
         self.chance ^= self.chance >> 12;
         self.chance ^= self.chance << 25;
         self.chance ^= self.chance >> 27;

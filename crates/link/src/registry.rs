@@ -14,6 +14,7 @@ use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::Fu
 use proto::{
     frame::{ByeReason, Hello},
     id::MachineId,
+    relay::RelayAddress,
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -31,7 +32,9 @@ use crate::{
     event::{ConnId, DiscoveryState, DownReason, Hint, HintSource, LinkEvent, NetworkState},
     greet::Greeter,
     interfaces::{self, Interface, Stir},
-    reconnect::{AttemptId, Job, Key, Place, Targets},
+    path::Path,
+    reconnect::{AttemptId, Job, Key, Place, STOOD, Targets},
+    relay::{Detours, RelayStatus},
     tasks::Spawner,
     timing::Timings,
 };
@@ -53,7 +56,7 @@ pub(crate) enum Input {
     /// A link has ended.
     Ended { peer: MachineId, id: ConnId, reason: DownReason },
     /// An attempt has proven a key and asks to go on: one at a time for each machine.
-    Claim { peer: MachineId, attempt: AttemptId, reply: oneshot::Sender<Claim> },
+    Claim { peer: MachineId, attempt: AttemptId, direct: bool, reply: oneshot::Sender<Claim> },
     /// An attempt is over.
     Dialled { key: Key, attempt: AttemptId, outcome: Result<MachineId, DialError> },
     /// Discovery saw a machine.
@@ -62,6 +65,10 @@ pub(crate) enum Input {
     Gone { machine: MachineId, source: HintSource },
     /// A way of discovery has begun, failed or stopped.
     Discovery { source: HintSource, state: DiscoveryState },
+    /// How it stands with a relay.
+    Relay(RelayStatus),
+    /// Which contacts a relay says are there, or no longer.
+    Present { relay: RelayAddress, machines: Vec<(MachineId, bool)> },
     /// Another program with this machine's identity was heard.
     SameIdentity(SocketAddr),
 }
@@ -74,9 +81,9 @@ pub(crate) struct Offer {
     pub(crate) hello: Box<Hello>,
     pub(crate) inbound: bool,
     /// Where the peer can be dialled.
-    pub(crate) address: SocketAddr,
-    /// This machine's address on this link.
-    pub(crate) local: IpAddr,
+    pub(crate) path: Path,
+    /// This machine's address on this link; none in a tunnel.
+    pub(crate) local: Option<IpAddr>,
     pub(crate) reply: oneshot::Sender<Verdict>,
 }
 
@@ -124,18 +131,25 @@ pub(crate) enum Command {
 #[derive(Debug, Default)]
 struct Peer {
     up: Option<Up>,
-    /// The attempt that may go on, and until when.
-    claim: Option<(AttemptId, Instant)>,
+    /// The attempt that may go on.
+    claim: Option<Claimed>,
     /// A link that waits for a decision, and until when.
     waiting: Option<(Offer, Instant)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Claimed {
+    attempt: AttemptId,
+    direct: bool,
+    until: Instant,
 }
 
 #[derive(Debug)]
 struct Up {
     brief: Brief,
     since: Instant,
-    /// This machine's address on this link.
-    local: IpAddr,
+    /// This machine's address on this link; none in a tunnel.
+    local: Option<IpAddr>,
     control: ControlSender,
 }
 
@@ -147,6 +161,8 @@ pub(crate) struct Ends {
     pub(crate) interfaces: watch::Receiver<Arc<Vec<Interface>>>,
     pub(crate) stirred: mpsc::Receiver<Stir>,
     pub(crate) network: watch::Sender<Arc<NetworkState>>,
+    /// Counts changes of the network, for the relays.
+    pub(crate) stirs: watch::Sender<u64>,
     /// Ends the registry.
     pub(crate) stop: CancellationToken,
 }
@@ -157,6 +173,7 @@ pub(crate) struct Registry {
     timings: Timings,
     peers: HashMap<MachineId, Peer>,
     targets: Targets,
+    detours: Detours,
     /// Machines that misbehaved, and until when they are refused.
     penalties: HashMap<MachineId, Instant>,
     hints: HashMap<(MachineId, HintSource), Hint>,
@@ -182,7 +199,8 @@ impl Registry {
     pub(crate) fn new(greeter: Arc<Greeter>, targets: Targets, links: Spawner, ends: Ends) -> Self {
         Self {
             gate: greeter.gate.clone(),
-            timings: greeter.timings.clone(),
+            timings: greeter.ways.timings.clone(),
+            detours: Detours::new(greeter.me, greeter.ways.timings.clone()),
             greeter,
             peers: HashMap::new(),
             targets,
@@ -244,8 +262,8 @@ impl Registry {
             Input::Ended { peer, id, reason } => self.ended(&peer, id, reason),
             // Without an answer the attempt knows that it is too late.
             Input::Claim { .. } if self.stopped => {}
-            Input::Claim { peer, attempt, reply } => {
-                let answer = self.claim(peer, attempt);
+            Input::Claim { peer, attempt, direct, reply } => {
+                let answer = self.claim(peer, attempt, direct);
                 reply.send(answer).ok();
             }
             Input::Dialled { key, attempt, outcome } => self.dialled(&key, attempt, &outcome),
@@ -261,6 +279,8 @@ impl Registry {
                 HintSource::Mdns => network.mdns = state,
                 _ => network.beacon = state,
             }),
+            Input::Relay(status) => self.report(LinkEvent::Relay(status)),
+            Input::Present { relay, machines } => self.present(&relay, machines),
             Input::SameIdentity(address) => {
                 self.update_network(true, |network| network.same_identity_at = Some(address));
             }
@@ -312,7 +332,8 @@ impl Registry {
         }
         // A link whose own end is gone needs no probe.
         if let Some(assigned) = interfaces::assigned() {
-            let homeless = |peer: &Peer| peer.up.as_ref().is_some_and(|up| !assigned.contains(&up.local));
+            let homeless =
+                |peer: &Peer| peer.up.as_ref().and_then(|up| up.local).is_some_and(|local| !assigned.contains(&local));
             let machines: Vec<_> =
                 self.peers.iter().filter(|(_, peer)| homeless(peer)).map(|(machine, _)| *machine).collect();
             for machine in machines {
@@ -322,6 +343,8 @@ impl Registry {
             }
         }
         self.targets.stir(Instant::now());
+        self.detours.stir(Instant::now());
+        self.ends.stirs.send_modify(|stirs| *stirs += 1);
         let interfaces = self.ends.interfaces.borrow_and_update().clone();
         self.update_network(true, |network| network.interfaces = interfaces.to_vec());
     }
@@ -347,8 +370,9 @@ impl Registry {
             return refuse(offer, ByeReason::Flood, "too many links with machines that are no contacts");
         }
         let peer = self.peers.entry(offer.peer).or_default();
-        let brief = Brief { id: offer.id, inbound: offer.inbound, instance: offer.hello.instance };
-        let dialling = peer.claim.is_some();
+        let direct = offer.path.is_direct();
+        let brief = Brief { id: offer.id, inbound: offer.inbound, direct, instance: offer.hello.instance };
+        let dialling = peer.claim.map(|claim| claim.direct);
         let settled = |up: &Up| now > up.since + self.timings.claim();
         let standing = peer.up.as_ref().map(|up| Incumbent { link: up.brief, settled: settled(up) });
         match decide(&self.greeter.me, &offer.peer, standing, dialling, brief) {
@@ -380,20 +404,24 @@ impl Registry {
     }
 
     fn accept(&mut self, offer: Offer) {
-        let Offer { id, peer: machine, hello, inbound, address, local, reply } = offer;
+        let Offer { id, peer: machine, hello, inbound, path, local, reply } = offer;
+        let direct = path.is_direct();
         let (conn, frames, control, wiring) = wire(id, machine);
         if reply.send(Verdict::Accept(wiring)).is_err() {
             return;
         }
-        let brief = Brief { id, inbound, instance: hello.instance };
+        let brief = Brief { id, inbound, direct, instance: hello.instance };
         let peer = self.peers.entry(machine).or_default();
         peer.up = Some(Up { brief, since: Instant::now(), local, control });
         if !inbound {
-            peer.claim = None;
+            peer.claim.take_if(|claim| claim.direct == direct);
         }
-        self.targets.linked(machine, address, Instant::now());
-        tracing::info!(peer = %machine.short(), %id, inbound, %address, "link stands");
-        self.report(LinkEvent::Up { peer: machine, hello, conn, frames, addr: address, inbound });
+        if let Path::Direct(address) = &path {
+            self.targets.linked(machine, *address, Instant::now());
+        }
+        self.detours.linked(machine);
+        tracing::info!(peer = %machine.short(), %id, inbound, %path, "link stands");
+        self.report(LinkEvent::Up { peer: machine, hello, conn, frames, path, inbound });
         // Whatever waited while we dialled has lost.
         if !inbound {
             self.refuse_waiting(&machine, ByeReason::Duplicate);
@@ -404,7 +432,7 @@ impl Registry {
     fn take_down(&mut self, machine: &MachineId, bye: ByeReason, reason: DownReason) {
         let Some(up) = self.peers.get_mut(machine).and_then(|peer| peer.up.take()) else { return };
         up.control.send(Control::Close { bye, reason: reason.clone() }).ok();
-        self.targets.unlinked(machine, false, Instant::now());
+        self.unlinked(machine, &up, false, Instant::now());
         self.report(LinkEvent::Down { peer: *machine, conn_id: up.brief.id, reason });
         self.tidy(machine);
     }
@@ -412,10 +440,7 @@ impl Registry {
     fn ended(&mut self, machine: &MachineId, id: ConnId, reason: DownReason) {
         let Some(peer) = self.peers.get_mut(machine) else { return };
         // One that was replaced has been reported already.
-        if peer.up.as_ref().is_none_or(|up| up.brief.id != id) {
-            return;
-        }
-        peer.up = None;
+        let Some(up) = peer.up.take_if(|up| up.brief.id == id) else { return };
         let now = Instant::now();
         let offended = matches!(reason, DownReason::Flood | DownReason::Protocol(_));
         if offended {
@@ -426,10 +451,28 @@ impl Registry {
             reason,
             DownReason::PeerClosed(ByeReason::Flood | ByeReason::Protocol | ByeReason::Version | ByeReason::Blocked)
         );
-        self.targets.unlinked(machine, offended || unwanted, now);
+        self.unlinked(machine, &up, offended || unwanted, now);
         self.report(LinkEvent::Down { peer: *machine, conn_id: id, reason });
         self.accept_waiting(machine);
         self.tidy(machine);
+    }
+
+    /// Plans how to reach a machine whose link has ended.
+    fn unlinked(&mut self, machine: &MachineId, up: &Up, grave: bool, now: Instant) {
+        if up.brief.direct {
+            self.targets.unlinked(machine, grave, now);
+        }
+        let stood = !grave && now >= up.since + STOOD;
+        self.detours.unlinked(machine, stood, self.targets.chance(), now);
+    }
+
+    fn present(&mut self, relay: &RelayAddress, machines: Vec<(MachineId, bool)>) {
+        let now = Instant::now();
+        for (machine, online) in machines {
+            if let Some(relays) = self.detours.present(relay, machine, online, now) {
+                self.report(LinkEvent::Present { machine, relays });
+            }
+        }
     }
 
     fn probed(&mut self, machine: &MachineId, id: ConnId, alive: bool) {
@@ -455,21 +498,25 @@ impl Registry {
         }
     }
 
-    fn claim(&mut self, machine: MachineId, attempt: AttemptId) -> Claim {
+    fn claim(&mut self, machine: MachineId, attempt: AttemptId, direct: bool) -> Claim {
         let now = Instant::now();
         if (self.gate)(&machine) == Gate::Refuse {
             return Claim::Blocked;
         }
         let peer = self.peers.entry(machine).or_default();
-        if peer.up.is_some() || peer.waiting.is_some() || peer.claim.is_some_and(|(_, until)| until > now) {
+        // A tunnel is in no direct attempt's way.
+        let better = |other: bool| direct && !other;
+        let linked = peer.up.as_ref().is_some_and(|up| !better(up.brief.direct));
+        let dialling = peer.claim.is_some_and(|claim| claim.until > now && !better(claim.direct));
+        if linked || dialling || peer.waiting.is_some() {
             return Claim::Busy;
         }
-        peer.claim = Some((attempt, now + self.timings.claim()));
+        peer.claim = Some(Claimed { attempt, direct, until: now + self.timings.claim() });
         Claim::Go
     }
 
     fn release_claim(&mut self, attempt: AttemptId) {
-        let held = |peer: &Peer| peer.claim.is_some_and(|(holder, _)| holder == attempt);
+        let held = |peer: &Peer| peer.claim.is_some_and(|claim| claim.attempt == attempt);
         let Some(machine) = self.peers.iter().find(|(_, peer)| held(peer)).map(|(machine, _)| *machine) else { return };
         if let Some(peer) = self.peers.get_mut(&machine) {
             peer.claim = None;
@@ -485,7 +532,7 @@ impl Registry {
             self.targets.answered(text, *machine);
         }
         let hopeless = matches!(outcome, Err(DialError::Myself(_)));
-        self.targets.finished(key, attempt, Instant::now());
+        self.finished(key, attempt, Instant::now());
         if let Err(error) = outcome {
             tracing::debug!(?key, "no link: {error}");
         }
@@ -520,9 +567,15 @@ impl Registry {
             return;
         }
         let now = Instant::now();
-        for job in self.targets.due(now, ATTEMPTS.saturating_sub(self.attempts)) {
+        let room = ATTEMPTS.saturating_sub(self.attempts);
+        let mut jobs = self.targets.due(now, room);
+        for (machine, relay) in self.detours.due(now, room.saturating_sub(jobs.len())) {
+            let attempt = self.targets.number();
+            jobs.push(Job { key: Key::Tunnel(machine), attempt, place: Place::Relay(relay) });
+        }
+        for job in jobs {
             if self.barred(&job.key, now) {
-                self.targets.finished(&job.key, job.attempt, now);
+                self.finished(&job.key, job.attempt, now);
             } else {
                 self.attempts += 1;
                 self.dial(job);
@@ -530,27 +583,36 @@ impl Registry {
         }
     }
 
+    fn finished(&mut self, key: &Key, attempt: AttemptId, now: Instant) {
+        self.targets.finished(key, attempt, now);
+        if let Key::Tunnel(machine) = key {
+            self.detours.finished(machine, self.targets.chance(), now);
+        }
+    }
+
     /// Whether a machine is blocked or being kept away for what it did.
     fn barred(&self, key: &Key, now: Instant) -> bool {
-        let Key::Machine(machine) = key else { return false };
+        let (Key::Machine(machine) | Key::Tunnel(machine)) = key else { return false };
         (self.gate)(machine) == Gate::Refuse || self.penalties.get(machine).is_some_and(|until| *until > now)
     }
 
     fn dial(&mut self, job: Job) {
         let greeter = self.greeter.clone();
         let expect = match &job.key {
-            Key::Machine(machine) => Some(*machine),
+            Key::Machine(machine) | Key::Tunnel(machine) => Some(*machine),
             Key::Typed(_) => None,
         };
         let stop = self.links.stop_token();
         self.links.spawn(format!("dial {}", job.attempt.0), async move {
             let Job { key, attempt, place } = job;
             let dialling = async {
-                let addresses = match &place {
-                    Place::Addresses(addresses) => addresses.clone(),
-                    Place::Typed(typed) => dial::resolve(typed).await?,
+                let direct = |addresses: Vec<SocketAddr>| addresses.into_iter().map(Path::Direct).collect();
+                let paths: Vec<_> = match place {
+                    Place::Addresses(addresses) => direct(addresses),
+                    Place::Relay(relay) => vec![Path::Relay(relay)],
+                    Place::Typed(typed) => direct(dial::resolve(&typed).await?),
                 };
-                let reached = dial::reach(&addresses, expect, &greeter.tls, &greeter.timings).await;
+                let reached = greeter.ways.reach(&paths, expect).await;
                 greeter.clone().dial(attempt, reached).await
             };
             let outcome = tokio::select! {
@@ -571,7 +633,7 @@ impl Registry {
     fn next_deadline(&self) -> Option<Instant> {
         let waiting = self.peers.values().filter_map(|peer| peer.waiting.as_ref().map(|(_, until)| *until));
         let room = if self.stopped { 0 } else { ATTEMPTS.saturating_sub(self.attempts) };
-        let due = self.targets.next_due(room);
+        let due = self.targets.next_due(room).into_iter().chain(self.detours.next_due(room));
         waiting.chain(due).min()
     }
 
@@ -598,7 +660,7 @@ impl Registry {
     }
 
     fn report(&mut self, event: LinkEvent) {
-        let droppable = matches!(event, LinkEvent::Hint(_) | LinkEvent::HintGone { .. } | LinkEvent::Network(_));
+        let droppable = !matches!(event, LinkEvent::Up { .. } | LinkEvent::Down { .. });
         if !droppable || self.waiting_events.len() < EVENTS_WAITING {
             self.waiting_events.push_back(event);
         }

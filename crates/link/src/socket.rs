@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::{
     protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext, frame::coding::CloseCode},
 };
 
-/// A byte stream between two machines: TLS over TCP, and later through a relay.
+/// A byte stream between two machines: TCP, a tunnel through a relay, TLS over either.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -84,7 +84,13 @@ impl fmt::Debug for Socket {
 impl Socket {
     /// Takes a stream on which the HTTP upgrade has been done.
     pub(crate) fn new(io: Box<dyn Stream>, role: Role, limit_bytes: usize) -> Self {
-        Self { io, ws: WebSocketContext::new(role, Some(config(limit_bytes))), written_bytes: 0 }
+        Self::buffered(io, role, limit_bytes, READ_BUFFER_BYTES)
+    }
+
+    /// As [`Socket::new`], with another read buffer.
+    pub(crate) fn buffered(io: Box<dyn Stream>, role: Role, limit_bytes: usize, read_buffer_bytes: usize) -> Self {
+        let config = config(limit_bytes).read_buffer_size(read_buffer_bytes);
+        Self { io, ws: WebSocketContext::new(role, Some(config)), written_bytes: 0 }
     }
 
     /// Changes the size limit of incoming messages.
@@ -129,6 +135,20 @@ impl Socket {
     /// Writes out what is queued.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
         poll(self.ws.flush(&mut Polled { io: &mut self.io, cx, written_bytes: &mut self.written_bytes }))
+    }
+
+    /// Says that nothing more comes, and closes the stream for writing. Call only when the last flush has finished.
+    pub(crate) fn poll_hang_up(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
+        if self.ws.can_write() {
+            let close =
+                poll(self.ws.close(&mut Polled { io: &mut self.io, cx, written_bytes: &mut self.written_bytes }, None));
+            match ready!(close) {
+                // The other side was quicker.
+                Ok(()) | Err(SocketError::Closed(_)) => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Pin::new(&mut self.io).poll_shutdown(cx).map_err(|error| SocketError::Broken(error.to_string()))
     }
 
     /// The next message, as a future.

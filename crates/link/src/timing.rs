@@ -27,6 +27,17 @@ pub struct Timings {
     pub write_stall: Duration,
     /// Time for the last frames of a closing link.
     pub closing: Duration,
+    /// Interval of keep-alive pings to a relay (protocol: 30 s). Longer than between machines, because a relay has
+    /// thousands of clients, and a tunnel has its own pings.
+    pub relay_ping: Duration,
+    /// A relay that stays silent this long is gone (protocol: 90 s, three pings).
+    pub relay_silence: Duration,
+    /// Time for a relay's answer to a login or a request.
+    pub relay_answer: Duration,
+    /// Time from entering a tunnel until somebody is at its other end (protocol: a ticket counts for 15 s).
+    pub circuit: Duration,
+    /// What direct ways are given before a tunnel is dialled.
+    pub direct_first: Duration,
     /// First back-off between attempts to reach a machine.
     pub backoff_first: Duration,
     /// Longest back-off.
@@ -70,6 +81,11 @@ impl Default for Timings {
             conflict: Duration::from_secs(1),
             write_stall: Duration::from_secs(30),
             closing: Duration::from_secs(1),
+            relay_ping: Duration::from_secs(30),
+            relay_silence: Duration::from_secs(90),
+            relay_answer: Duration::from_secs(10),
+            circuit: Duration::from_secs(15),
+            direct_first: Duration::from_secs(1),
             backoff_first: Duration::from_millis(500),
             backoff_longest: Duration::from_secs(60),
             yield_to_smaller: Duration::from_millis(150),

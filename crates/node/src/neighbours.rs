@@ -1,10 +1,9 @@
 //! What the link tells: machines that appear, links that come and go. Each link gets a receiving and a sending task.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use link::{Conn, DiscoveryState, Hint, HintSource, LinkEvent};
+use link::{Conn, DiscoveryState, Hint, HintSource, LinkEvent, Path};
 use proto::frame::{ByeReason, Frame, Hello};
 use proto::id::{MachineId, SessionId};
 use store::StoreError;
@@ -33,8 +32,8 @@ pub(crate) async fn run(core: Arc<Core>, mut events: mpsc::Receiver<LinkEvent>, 
         }
         before = now;
         match event {
-            LinkEvent::Up { peer, hello, conn, frames, addr, inbound } => {
-                up(&core, peer, *hello, conn, frames, Reach { addr, inbound }, redigest);
+            LinkEvent::Up { peer, hello, conn, frames, path, inbound } => {
+                up(&core, peer, *hello, conn, frames, Reach { path, inbound }, redigest);
                 tracing::debug!(peer = peer.short(), inbound, "link up");
             }
             LinkEvent::Down { peer, conn_id, reason } => {
@@ -53,6 +52,8 @@ pub(crate) async fn run(core: Arc<Core>, mut events: mpsc::Receiver<LinkEvent>, 
                     core.publish_user(&machine, user);
                 }
             }
+            // Who is reachable through a relay is linked, or will be in a moment; the link then counts.
+            LinkEvent::Relay(_) | LinkEvent::Present { .. } => {}
             LinkEvent::Network(state) => {
                 match &state.mdns {
                     DiscoveryState::Failed(reason) if !undiscovered => centre::undiscovered(&core, reason),
@@ -79,7 +80,7 @@ fn hinted(core: &Core, hint: Hint) {
 
 /// How a machine is reached that has just linked.
 struct Reach {
-    addr: SocketAddr,
+    path: Path,
     inbound: bool,
 }
 
@@ -89,7 +90,7 @@ fn up(
     hello: Hello,
     conn: Conn,
     frames: mpsc::Receiver<Frame>,
-    Reach { addr, inbound }: Reach,
+    Reach { path, inbound }: Reach,
     redigest: Duration,
 ) {
     if core.people.get(&peer).is_some_and(|person| person.trust == Trust::Blocked) {
@@ -102,7 +103,7 @@ fn up(
         conn.close(ByeReason::Protocol);
         return;
     }
-    core.people.up(peer, conn.id(), addr, hello.wall_ms, core.clock.wall_ms());
+    core.people.up(peer, conn.id(), &path, hello.wall_ms, core.clock.wall_ms());
     let changed = core.people.set_profile(hello.profile);
     core.show_user(&peer);
     for machine in changed.iter().filter(|machine| **machine != peer) {
@@ -110,7 +111,7 @@ fn up(
     }
     let dispatch = Arc::new(Dispatch::default());
     core.links.insert(peer, dispatch.clone());
-    core.files.up(peer, conn.id(), addr, inbound);
+    core.files.up(peer, conn.id(), path, inbound);
     let telling = core.clone();
     core.spawner.spawn("tell of files", async move { files::tell_ended(&telling, peer).await });
     let (name_in, name_out) = (format!("from {}", peer.short()), format!("to {}", peer.short()));
@@ -127,9 +128,8 @@ fn up(
 /// Keeps a contact's profile, the time and the address of its link, if one stands. Of strangers nothing is kept.
 pub(crate) fn note_contact(core: &Arc<Core>, peer: MachineId) {
     let Some(person) = core.people.get(&peer).filter(|person| person.stored) else { return };
-    let Some(addr) = person.addr else { return };
     if let Some(link) = core.link() {
-        link.remember(peer, vec![addr]);
+        link.remember(peer, person.addr.into_iter().collect());
     }
     let now_ms = core.clock.wall_ms();
     let core = core.clone();
@@ -139,7 +139,8 @@ pub(crate) fn note_contact(core: &Arc<Core>, peer: MachineId) {
             if let Some(profile) = &person.signed {
                 store::machines::set_profile(tx, profile)?;
             }
-            store::addresses::remember(tx, &peer, addr, now_ms)
+            // A relay's address is none of the contact's.
+            person.addr.map_or(Ok(()), |addr| store::addresses::remember(tx, &peer, addr, now_ms))
         };
         match core.store.write(note).await {
             Ok(()) | Err(StoreError::Closed) => {}

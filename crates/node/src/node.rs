@@ -345,6 +345,7 @@ fn dial_error(error: &link::DialError) -> NodeError {
         DialError::NotLandline { .. } => "not_landline",
         DialError::OtherKey { .. } => "other_machine",
         DialError::HungUp { .. } => "hung_up",
+        DialError::NoTunnel { .. } => "no_tunnel",
         DialError::ShuttingDown => "shutting_down",
     };
     NodeError::Unavailable { code, message }

@@ -49,7 +49,7 @@ pub(crate) struct Person {
     profile_version: u64,
     last_seen_ms: Option<u64>,
     link: Option<ConnId>,
-    /// Where it was last linked.
+    /// Where it was last linked; none when that was through a relay.
     pub(crate) addr: Option<SocketAddr>,
     hinted: bool,
     /// It says that its person is away. Ends with the link.
@@ -189,12 +189,12 @@ impl People {
     }
 
     /// A link stands. `their_wall_ms` is the other's clock, `now_ms` this one's.
-    pub(crate) fn up(&self, machine: MachineId, conn: ConnId, addr: SocketAddr, their_wall_ms: u64, now_ms: u64) {
+    pub(crate) fn up(&self, machine: MachineId, conn: ConnId, path: &link::Path, their_wall_ms: u64, now_ms: u64) {
         let mut known = self.lock();
         let person = known.persons.entry(machine).or_insert_with(Person::stranger);
         person.link = Some(conn);
         person.away = false;
-        person.addr = Some(addr);
+        person.addr = path.address();
         person.last_seen_ms = Some(now_ms);
         let ahead = (i128::from(their_wall_ms) - i128::from(now_ms)) / 1_000;
         let ahead = i64::try_from(ahead).unwrap_or(i64::MAX);
@@ -295,6 +295,11 @@ impl Known {
     fn view(&self, machine: &MachineId, person: &Person) -> User {
         let id = machine.to_string();
         let name = &person.profile.name;
+        let path = match (person.online(), person.addr) {
+            (false, _) => Path::None,
+            (true, Some(_)) => Path::Direct,
+            (true, None) => Path::Relay,
+        };
         User {
             user_id: id.clone(),
             machine_id: id,
@@ -311,8 +316,8 @@ impl Known {
             },
             last_seen: person.last_seen_ms.map(times::text),
             trust: trust_view(person.trust),
-            path: if person.online() { Path::Direct } else { Path::None },
-            nearby: person.hinted || person.online(),
+            path,
+            nearby: person.hinted || path == Path::Direct,
             name_clash: self.names.get(&name.to_lowercase()).is_some_and(|count| *count > 1),
             clock_skew_seconds: person.skew_seconds,
         }
@@ -387,11 +392,16 @@ mod tests {
     fn a_clock_that_is_off_is_named() {
         let people = People::default();
         let id = profile(1, 1, "Anna").machine();
-        let addr = SocketAddr::from(([127, 0, 0, 1], 1));
-        people.up(id, ConnId(1), addr, 1_000_000, 1_060_000);
+        let addr = SocketAddr::from(([127, 0, 0, 1], 1)).into();
+        people.up(id, ConnId(1), &addr, 1_000_000, 1_060_000);
         assert_eq!(people.user(&id).unwrap().clock_skew_seconds, None);
-        people.up(id, ConnId(2), addr, 1_000_000, 8_200_000);
+        people.up(id, ConnId(2), &addr, 1_000_000, 8_200_000);
         assert_eq!(people.user(&id).unwrap().clock_skew_seconds, Some(-7_200));
+        assert_eq!(people.user(&id).unwrap().path, Path::Direct);
+        let relay = link::Path::Relay("wss://relay.example.org".parse().unwrap());
+        people.up(id, ConnId(2), &relay, 1_000_000, 8_200_000);
+        let user = people.user(&id).unwrap();
+        assert_eq!((user.path, user.nearby), (Path::Relay, false), "because a relay may be anywhere");
         assert!(people.down(&id, ConnId(1), 2).is_none(), "because a newer link stands");
     }
 }

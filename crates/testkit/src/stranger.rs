@@ -76,7 +76,7 @@ impl Stranger {
         let address = person.node().listen_addr();
         let sink = Box::new(Kept(kept.clone()));
         let (id, cancel) = (person.node().machine_id(), CancellationToken::new());
-        self.link.fetch_blob(id, &[address], blob, 0, sink, &cancel).await?;
+        self.link.fetch_blob(id, &address.into(), blob, 0, sink, &cancel).await?;
         let bytes = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(bytes)
     }
@@ -89,7 +89,7 @@ impl Stranger {
         let (data, hashes) = (Box::new(InMemory(bytes)), Box::new(InMemory(Vec::new())));
         let (address, id) = (person.node().listen_addr(), person.node().machine_id());
         let content = Content { blob, data, hashes };
-        self.link.bring_blob(id, &[address], content, 0, &CancellationToken::new()).await
+        self.link.bring_blob(id, &address.into(), content, 0, &CancellationToken::new()).await
     }
 
     /// Its machine ID.

@@ -6,7 +6,8 @@ use cargo_metadata::{CargoOpt, MetadataCommand};
 use crate::tracked::{none, root};
 
 /// What may be shipped together with a program under MIT or Apache-2.0. MPL-2.0 asks for the source of its own files
-/// only, and we change none of them.
+/// only, and we change none of them. CDLA-Permissive-2.0 is for data, of a list of certificates that only other systems
+/// than ours would carry.
 const ALLOWED: &[&str] = &[
     "0BSD",
     "Apache-2.0",
@@ -16,6 +17,7 @@ const ALLOWED: &[&str] = &[
     "BlueOak-1.0.0",
     "BSL-1.0",
     "CC0-1.0",
+    "CDLA-Permissive-2.0",
     "ISC",
     "MIT",
     "MIT-0",

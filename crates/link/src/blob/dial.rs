@@ -1,7 +1,5 @@
 //! The dialling side: fetches a blob, or brings one that was asked for.
 
-use std::net::SocketAddr;
-
 use axum::{body::Body, http::header};
 use bytes::Bytes;
 use futures_util::Stream;
@@ -16,13 +14,16 @@ use proto::{attachment::Blob, id::MachineId};
 use tokio_util::sync::CancellationToken;
 
 use super::{BlobError, BlobRefusal, Content, Sink, pieces, serve::path_of};
-use crate::{dial, tasks::Spawner, timing::Timings, tls::Tls};
+use crate::{
+    dial::{self, Ways},
+    path::Path,
+    tasks::Spawner,
+};
 
 /// What dialling for blobs needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialler {
-    pub(crate) tls: Tls,
-    pub(crate) timings: Timings,
+    pub(crate) ways: Ways,
     pub(crate) spawner: Spawner,
 }
 
@@ -31,14 +32,14 @@ impl Dialler {
     pub(crate) async fn fetch(
         &self,
         peer: MachineId,
-        addresses: &[SocketAddr],
+        way: &Path,
         blob: Blob,
         from: u64,
         sink: Box<dyn Sink>,
         cancel: &CancellationToken,
     ) -> Result<(), BlobError> {
         let path = path_of(&blob.hash, from);
-        let asking = self.send(peer, addresses, Method::GET, &path, Body::empty());
+        let asking = self.send(peer, way, Method::GET, &path, Body::empty());
         let response = tokio::select! {
             response = asking => response?,
             () = cancel.cancelled() => return Err(BlobError::Cancelled),
@@ -47,22 +48,22 @@ impl Dialler {
             return Err(refusal);
         }
         let body = data(response.into_body());
-        pieces::incoming(body, blob, from, sink, cancel, self.timings.write_stall, &self.spawner).await
+        pieces::incoming(body, blob, from, sink, cancel, self.ways.timings.write_stall, &self.spawner).await
     }
 
     /// Brings a blob, from one of its groups on. Returns when the other side has all of it.
     pub(crate) async fn bring(
         &self,
         peer: MachineId,
-        addresses: &[SocketAddr],
+        way: &Path,
         content: Content,
         from: u64,
         cancel: &CancellationToken,
     ) -> Result<(), BlobError> {
         let path = path_of(&content.blob.hash, from);
-        let body = Body::from_stream(pieces::outgoing(content, from, self.timings.write_stall, &self.spawner));
+        let body = Body::from_stream(pieces::outgoing(content, from, self.ways.timings.write_stall, &self.spawner));
         let response = tokio::select! {
-            response = self.send(peer, addresses, Method::PUT, &path, body) => response?,
+            response = self.send(peer, way, Method::PUT, &path, body) => response?,
             () = cancel.cancelled() => return Err(BlobError::Cancelled),
         };
         refusal(&response).map_or(Ok(()), Err)
@@ -71,13 +72,12 @@ impl Dialler {
     async fn send(
         &self,
         peer: MachineId,
-        addresses: &[SocketAddr],
+        way: &Path,
         method: Method,
         path: &str,
         body: Body,
     ) -> Result<Response<Incoming>, BlobError> {
-        let reached = dial::reach(addresses, Some(peer), &self.tls, &self.timings).await?;
-        let address = reached.address;
+        let reached = self.ways.reach(std::slice::from_ref(way), Some(peer)).await?;
         let broken = |error: hyper::Error| BlobError::Broken(error.to_string());
         let (mut sender, connection) = http1::handshake(TokioIo::new(reached.into_stream())).await.map_err(broken)?;
         let stopping = self.spawner.stopping();
@@ -88,7 +88,7 @@ impl Dialler {
                 () = stopping => {}
             }
         });
-        let host = SocketAddr::new(address.ip(), address.port()).to_string();
+        let host = dial::host(way);
         let request = Request::builder().method(method).uri(path).header(header::HOST, host).body(body);
         let request = request.map_err(|error| BlobError::Broken(error.to_string()))?;
         sender.send_request(request).await.map_err(broken)

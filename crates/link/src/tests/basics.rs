@@ -12,7 +12,10 @@ use super::{
     machine::{GateBook, Machine, Setup, converse, expect, identity},
     wires::Stranger,
 };
-use crate::{DialError, DownReason, Gate, InterfaceScope, LinkError, SendError, dial, tasks::Tasks, tls::Tls};
+use crate::{
+    DialError, DownReason, Gate, InterfaceScope, LinkError, SendError, dial::Ways, relay::Tunnels, tasks::Tasks,
+    tls::Tls,
+};
 
 #[tokio::test]
 async fn two_machines_link_and_converse() {
@@ -21,8 +24,8 @@ async fn two_machines_link_and_converse() {
     let (mut to_bob, mut to_anna) = (anna.up().await, bob.up().await);
     assert_eq!((to_bob.peer, to_anna.peer), (bob.id, anna.id));
     assert_eq!((to_bob.inbound, to_anna.inbound), (false, true));
-    assert_eq!(to_bob.addr, bob.link.listen_addr());
-    assert_eq!(to_anna.addr, anna.link.listen_addr(), "because hello says where anna can be dialled");
+    assert_eq!(to_bob.path, bob.link.listen_addr().into());
+    assert_eq!(to_anna.path, anna.link.listen_addr().into(), "because hello says where anna can be dialled");
     assert_eq!(to_anna.hello.instance, anna.link.instance());
     converse(&mut to_bob, &mut to_anna, 1).await;
 
@@ -42,7 +45,7 @@ async fn an_address_that_leads_nowhere_says_why() {
 
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     assert_eq!(add(&free.to_string()).await, DialError::Refused(free));
-    assert_eq!(add(&anna.address()).await, DialError::Myself(anna.link.listen_addr()));
+    assert_eq!(add(&anna.address()).await, DialError::Myself(anna.link.listen_addr().into()));
     assert!(matches!(add("two words").await, DialError::Syntax(_)));
     // A label of 64 letters is refused by the resolver itself: no query leaves this machine.
     let name = format!("{}.invalid", "a".repeat(64));
@@ -94,8 +97,10 @@ async fn another_key_at_a_known_address_is_refused() {
     let expected = identity().machine_id();
     let tls = Tls::new(&anna).unwrap();
     let address = bob.link.listen_addr();
-    let error = dial::reach(&[address], Some(expected), &tls, &super::machine::quick()).await.unwrap_err();
-    assert_eq!(error, DialError::OtherKey { address, found: Box::new(bob.id) });
+    let timings = super::machine::quick();
+    let ways = Ways { tls, tunnels: Tunnels::new(&timings), timings };
+    let error = ways.reach(&[address.into()], Some(expected)).await.map(|_| ()).unwrap_err();
+    assert_eq!(error, DialError::OtherKey { address: address.into(), found: Box::new(bob.id) });
 
     // Bob takes no harm: the next one links.
     let carol = Machine::start(identity()).await;
@@ -108,7 +113,7 @@ async fn the_blocked_are_neither_dialled_nor_let_in() {
     let (mut anna, mut bob) = (Machine::start(identity()).await, Machine::start(identity()).await);
     anna.gate.set(bob.id, Gate::Refuse);
     let error = anna.link.add_address(&bob.address()).await.unwrap_err();
-    assert_eq!(error, DialError::Blocked(bob.link.listen_addr()));
+    assert_eq!(error, DialError::Blocked(bob.link.listen_addr().into()));
     let error = bob.link.add_address(&anna.address()).await.unwrap_err();
     assert!(matches!(error, DialError::HungUp { .. }), "because the blocked are not told: {error}");
 

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     sync::{Arc, Mutex},
 };
 
@@ -12,14 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::machine::{Machine, Setup, expect, identity};
 use crate::{
-    DialError, Gate,
+    DialError, Gate, Path,
     blob::{BlobCall, BlobDesk, BlobError, BlobRefusal, Content, Intake, Sink, Source, stream},
 };
 
 const GROUP: usize = 65_536;
 
 /// A desk that hands every call to the test.
-fn desk() -> (BlobDesk, mpsc::UnboundedReceiver<BlobCall>) {
+pub(super) fn desk() -> (BlobDesk, mpsc::UnboundedReceiver<BlobCall>) {
     let (to, calls) = mpsc::unbounded_channel();
     (Arc::new(move |call| to.send(call).unwrap()), calls)
 }
@@ -90,13 +89,23 @@ async fn two() -> (Machine, Machine, mpsc::UnboundedReceiver<BlobCall>) {
     (Machine::start(identity()).await, setup.start().await, calls)
 }
 
-fn at(machine: &Machine) -> Vec<SocketAddr> {
-    vec![machine.link.listen_addr()]
+fn at(machine: &Machine) -> Path {
+    machine.link.listen_addr().into()
 }
 
 #[tokio::test]
 async fn a_blob_is_fetched_and_goes_on_where_it_was_cut() {
-    let (anna, ben, mut calls) = two().await;
+    let (anna, ben, calls) = two().await;
+    fetch_in_two_parts(&anna, &ben, calls, &at(&ben)).await;
+}
+
+/// Fetches a blob from Ben, on any way, in two parts.
+pub(super) async fn fetch_in_two_parts(
+    anna: &Machine,
+    ben: &Machine,
+    mut calls: mpsc::UnboundedReceiver<BlobCall>,
+    way: &Path,
+) {
     let data = bytes(70 * GROUP + 123);
     let (blob, content) = blob(&data);
     let cancel = CancellationToken::new();
@@ -113,7 +122,7 @@ async fn a_blob_is_fetched_and_goes_on_where_it_was_cut() {
         }
     };
     let fetch = async {
-        let cut = anna.link.fetch_blob(ben.id, &at(&ben), blob, 0, Box::new(first.clone()), &cancel).await;
+        let cut = anna.link.fetch_blob(ben.id, way, blob, 0, Box::new(first.clone()), &cancel).await;
         assert!(matches!(cut, Err(BlobError::Cancelled)), "{cut:?}");
         // What was on its way may still have been kept; the rest is asked for from whole groups on.
         let mut had = first.bytes();
@@ -122,7 +131,7 @@ async fn a_blob_is_fetched_and_goes_on_where_it_was_cut() {
         let second = Kept::default();
         *second.bytes.lock().unwrap() = had;
         let (from, cancel) = (20 * GROUP as u64, CancellationToken::new());
-        anna.link.fetch_blob(ben.id, &at(&ben), blob, from, Box::new(second.clone()), &cancel).await.unwrap();
+        anna.link.fetch_blob(ben.id, way, blob, from, Box::new(second.clone()), &cancel).await.unwrap();
         assert!(second.is_whole() && second.bytes() == data, "because both parts make the whole");
     };
     expect("both parts", async { tokio::join!(answer, fetch) }).await;
@@ -130,7 +139,12 @@ async fn a_blob_is_fetched_and_goes_on_where_it_was_cut() {
 
 #[tokio::test]
 async fn a_blob_is_brought() {
-    let (anna, ben, mut calls) = two().await;
+    let (anna, ben, calls) = two().await;
+    bring(&anna, &ben, calls, &at(&ben)).await;
+}
+
+/// Brings Ben a blob, on any way.
+pub(super) async fn bring(anna: &Machine, ben: &Machine, mut calls: mpsc::UnboundedReceiver<BlobCall>, way: &Path) {
     let data = bytes(40 * GROUP + 1);
     let (blob, content) = blob(&data);
     let kept = Kept::default();
@@ -144,8 +158,7 @@ async fn a_blob_is_brought() {
     };
     let from = GROUP as u64;
     let cancel = CancellationToken::new();
-    let peer = at(&ben);
-    let bring = anna.link.bring_blob(ben.id, &peer, content(), from, &cancel);
+    let bring = anna.link.bring_blob(ben.id, way, content(), from, &cancel);
     let (_, brought) = expect("it arrives", async { tokio::join!(answer, bring) }).await;
     brought.unwrap();
     end.await.unwrap().unwrap();

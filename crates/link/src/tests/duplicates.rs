@@ -12,7 +12,7 @@ use crate::{DialError, DownReason, LinkEvent};
 
 /// Follows one machine's events until its link has carried a frame each way, and says how often links came and went.
 /// Fails when up and down do not alternate.
-async fn settle(machine: &mut Machine, number: u64) -> (Standing, usize) {
+pub(super) async fn settle(machine: &mut Machine, number: u64) -> (Standing, usize) {
     let mut current: Option<Standing> = None;
     let mut ups = 0;
     expect("a link that carries frames", async {
@@ -25,11 +25,11 @@ async fn settle(machine: &mut Machine, number: u64) -> (Standing, usize) {
             };
             tokio::select! {
                 event = machine.events.recv() => match event.expect("events go on") {
-                    LinkEvent::Up { peer, hello, conn, frames, addr, inbound } => {
+                    LinkEvent::Up { peer, hello, conn, frames, path, inbound } => {
                         assert!(current.is_none(), "because a link is reported only after the old one has ended");
                         conn.send(numbered(number)).await.ok();
                         ups += 1;
-                        current = Some(Standing { peer, hello, conn, frames, addr, inbound });
+                        current = Some(Standing { peer, hello, conn, frames, path, inbound });
                     }
                     LinkEvent::Down { conn_id, .. } => {
                         let ended = current.take().expect("a link that ends was reported");

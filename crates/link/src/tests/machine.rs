@@ -13,12 +13,13 @@ use proto::{
     id::MachineId,
     identity::Identity,
     register::{Profile, SignedProfile},
+    relay::RelayAddress,
 };
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     Conn, ConnId, DiscoveryConfig, DownReason, Gate, Hint, InterfaceScope, Link, LinkConfig, LinkEvent, NetworkState,
-    Timings, Visibility, blob::BlobDesk,
+    Path, RelayState, Timings, Visibility, blob::BlobDesk,
 };
 
 /// How long an expectation waits before the test fails. Far more than anything takes on an idle machine.
@@ -162,7 +163,7 @@ pub(super) struct Standing {
     pub(super) hello: Box<Hello>,
     pub(super) conn: Conn,
     pub(super) frames: mpsc::Receiver<Frame>,
-    pub(super) addr: SocketAddr,
+    pub(super) path: Path,
     pub(super) inbound: bool,
 }
 
@@ -196,8 +197,8 @@ impl Machine {
     /// The next link that comes up; nothing may go down before.
     pub(super) async fn up(&mut self) -> Standing {
         match self.link_event("a link").await {
-            LinkEvent::Up { peer, hello, conn, frames, addr, inbound } => {
-                Standing { peer, hello, conn, frames, addr, inbound }
+            LinkEvent::Up { peer, hello, conn, frames, path, inbound } => {
+                Standing { peer, hello, conn, frames, path, inbound }
             }
             other => panic!("instead of a link coming up: {other:?}"),
         }
@@ -232,6 +233,39 @@ impl Machine {
             LinkEvent::Network(state) => state,
             other => panic!("no state of the network: {other:?}"),
         }
+    }
+
+    /// The next change of how it stands with a relay.
+    pub(super) async fn relay(&mut self) -> RelayState {
+        match self.next("a relay", |event| matches!(event, LinkEvent::Relay(_))).await {
+            LinkEvent::Relay(status) => status.state,
+            other => panic!("no state of a relay: {other:?}"),
+        }
+    }
+
+    /// The next change of how it stands with one relay.
+    pub(super) async fn relay_at(&mut self, address: &RelayAddress) -> RelayState {
+        let wanted = |event: &LinkEvent| matches!(event, LinkEvent::Relay(status) if status.address == *address);
+        match self.next("a relay", wanted).await {
+            LinkEvent::Relay(status) => status.state,
+            other => panic!("no state of a relay: {other:?}"),
+        }
+    }
+
+    /// The next machine of which a relay speaks, and the relays where it is.
+    pub(super) async fn present(&mut self) -> (MachineId, Vec<RelayAddress>) {
+        match self.next("a machine at a relay", |event| matches!(event, LinkEvent::Present { .. })).await {
+            LinkEvent::Present { machine, relays } => (machine, relays),
+            other => panic!("nobody at a relay: {other:?}"),
+        }
+    }
+
+    /// Fails if a relay's word about a machine was passed on.
+    pub(super) fn nobody_was_present(&mut self) {
+        while let Ok(event) = self.events.try_recv() {
+            self.passed.push_back(event);
+        }
+        assert!(!self.passed.iter().any(|event| matches!(event, LinkEvent::Present { .. })), "{:?}", self.passed);
     }
 
     /// Fails if a link came up or went down that the test did not ask about.

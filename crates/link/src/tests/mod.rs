@@ -8,4 +8,5 @@ mod hostile;
 mod machine;
 mod pressure;
 mod reconnect;
+mod tunnels;
 mod wires;

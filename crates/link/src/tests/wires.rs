@@ -16,7 +16,9 @@ use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode
 
 use super::machine::{expect, hello};
 use crate::{
-    Timings, dial,
+    Timings,
+    dial::Ways,
+    relay::Tunnels,
     socket::{Incoming, Socket, SocketError},
     tasks::{Task, Tasks},
     tls::Tls,
@@ -32,7 +34,12 @@ pub(super) struct Cable {
 
 impl Cable {
     pub(super) async fn to(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at(([127, 0, 0, 1], 0).into(), target).await
+    }
+
+    /// As [`Cable::to`], at an address where another one was.
+    pub(super) async fn at(address: SocketAddr, target: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (clogged, clog) = watch::channel(false);
         let connections = Arc::new(Mutex::new(Vec::new()));
@@ -102,7 +109,8 @@ impl Stranger {
     pub(super) async fn dial(identity: Arc<Identity>, address: SocketAddr) -> Self {
         let tls = Tls::new(&identity).unwrap();
         let timings = Timings::default();
-        let reached = dial::reach(&[address], None, &tls, &timings).await.unwrap();
+        let ways = Ways { tls, tunnels: Tunnels::new(&timings), timings: timings.clone() };
+        let reached = ways.reach(&[address.into()], None).await.unwrap();
         let mut socket = reached.upgrade(&timings).await.unwrap();
         socket.set_limit(limits::FRAME_BYTES);
         Self { identity, socket }

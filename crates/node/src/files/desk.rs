@@ -178,7 +178,7 @@ pub(crate) fn wanted(core: &Arc<Core>, peer: MachineId, hash: [u8; 32], from: u6
     core.clone().spawner.spawn("bring a file", async move {
         let outcome = match give(&core, peer, hash, from).await {
             Ok(content) => match core.link() {
-                Some(link) => link.bring_blob(peer, &[way.address], content, from, &way.stands).await,
+                Some(link) => link.bring_blob(peer, &way.path, content, from, &way.stands).await,
                 None => Err(BlobError::Cancelled),
             },
             Err(refusal) => {

@@ -26,12 +26,11 @@ mod uploads;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use link::ConnId;
 use link::blob::{BlobError, Sink};
+use link::{ConnId, Path};
 use proto::attachment::Blob;
 use proto::id::{MachineId, MessageId};
 use proto::limits;
@@ -82,7 +81,7 @@ struct State {
 #[derive(Debug, Clone)]
 pub(crate) struct Way {
     pub(crate) link: ConnId,
-    pub(crate) address: SocketAddr,
+    pub(crate) path: Path,
     /// It dialled: it may be that it cannot be dialled.
     pub(crate) inbound: bool,
     /// Cancelled when the link ends.
@@ -126,8 +125,8 @@ impl Files {
     }
 
     /// A link stands: what waits for this machine is tried at once.
-    pub(crate) fn up(&self, peer: MachineId, link: ConnId, address: SocketAddr, inbound: bool) {
-        let way = Way { link, address, inbound, stands: CancellationToken::new() };
+    pub(crate) fn up(&self, peer: MachineId, link: ConnId, path: Path, inbound: bool) {
+        let way = Way { link, path, inbound, stands: CancellationToken::new() };
         let mut state = self.state();
         if let Some(former) = state.peers.insert(peer, way) {
             former.stands.cancel();

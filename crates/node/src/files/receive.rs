@@ -341,7 +341,7 @@ async fn transfer(
     }
     if way.inbound == (failures % 2 == 1) {
         let Some(link) = core.link() else { return Err(BlobError::Cancelled) };
-        return link.fetch_blob(peer, &[way.address], blob, from, sink, cancel).await;
+        return link.fetch_blob(peer, &way.path, blob, from, sink, cancel).await;
     }
     let (ended, mut end) = oneshot::channel();
     let expected = Expected { blob, from, sink, cancel: cancel.clone(), ended };
