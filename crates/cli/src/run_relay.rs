@@ -23,8 +23,8 @@ const FOLDER: &str = "relay";
 pub(crate) struct RelayOptions {
     #[command(subcommand)]
     task: Option<RelayTask>,
-    /// Where to listen [default: [::]:4282]
-    #[arg(long, value_name = "ADDR:PORT")]
+    /// Where clients reach it.
+    #[arg(long, value_name = "ADDR:PORT", help = "Where to listen [default: [::]:4282]")]
     listen: Option<SocketAddr>,
     /// Host name or address to show in the relay's address, when clients use another than those of this machine
     #[arg(long, value_name = "HOST")]
