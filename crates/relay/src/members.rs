@@ -25,12 +25,12 @@ const CONTEXT: &str = "landline relay membership 1";
 #[derive(Debug, thiserror::Error)]
 pub enum MembersError {
     /// It could not be read or written.
-    #[error("{} can't be used: {source}", path.display())]
+    #[error("{} can't be used: {error}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// A line is not what it should be.
     #[error("line {line} of {} is not {expected}", path.display())]
@@ -51,7 +51,7 @@ pub enum MembersError {
 /// [`MembersError::Io`].
 pub fn invite(data_dir: &Path, name: &str) -> Result<String, MembersError> {
     let path = data_dir.join(INVITATIONS);
-    let failed = |source| MembersError::Io { path: path.clone(), source };
+    let failed = |error| MembersError::Io { path: path.clone(), error };
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| failed(io::Error::other(error.to_string())))?;
     let token = format!("{PREFIX}{:032x}", u128::from_be_bytes(random));
@@ -171,7 +171,7 @@ fn lines<T: Eq + std::hash::Hash>(
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if may_be_missing && error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(source) => return Err(MembersError::Io { path: path.into(), source }),
+        Err(error) => return Err(MembersError::Io { path: path.into(), error }),
     };
     let said = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     said.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))

@@ -34,12 +34,12 @@ const GRACE: Duration = Duration::from_secs(3);
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// The data folder could not be made or locked.
-    #[error("the data folder {} can't be used: {source}", path.display())]
+    #[error("the data folder {} can't be used: {error}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// Another relay uses the data folder.
     #[error("the data folder {} is used by another relay", .0.display())]
@@ -54,12 +54,12 @@ pub enum RelayError {
     #[error(transparent)]
     Members(#[from] MembersError),
     /// The address can't be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {error}")]
     Listen {
         /// The address.
         address: SocketAddr,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// A relay that does not encrypt, at an address that others reach, and no word on how they reach it.
     #[error("a plain relay on {0} needs --origin: the address at which clients reach the proxy in front of it")]
@@ -134,7 +134,7 @@ impl Relay {
     /// # Errors
     /// [`RelayError`] says what is in the way.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, RelayError> {
-        let folder = |source| RelayError::Folder { path: config.data_dir.clone(), source };
+        let folder = |error| RelayError::Folder { path: config.data_dir.clone(), error };
         std::fs::create_dir_all(&config.data_dir).map_err(folder)?;
         let lock = std::fs::File::create(config.data_dir.join(LOCK)).map_err(folder)?;
         match lock.try_lock() {
@@ -148,7 +148,7 @@ impl Relay {
             Transport::Plain => None,
         };
         let members = Members::new(&config)?;
-        let listen = |source| RelayError::Listen { address: config.listen, source };
+        let listen = |error| RelayError::Listen { address: config.listen, error };
         let listener = listener::bind(config.listen).map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
         let origins = origins(&config, addr, tls.is_none())?;

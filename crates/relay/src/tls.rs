@@ -21,12 +21,12 @@ const OWN_KEY: &str = "relay-key.pem";
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file could not be read or written.
-    #[error("{} can't be used: {source}", path.display())]
+    #[error("{} can't be used: {error}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// A file does not hold what it should.
     #[error("{} holds no usable {what}: {detail}", path.display())]
@@ -115,7 +115,7 @@ fn changed(cert: &Path, key: &Path) -> [Option<SystemTime>; 2] {
 fn load(cert: &Path, key: &Path) -> Result<Loaded, TlsError> {
     let changed = changed(cert, key);
     let readable =
-        |path: &Path| fs::File::open(path).map(drop).map_err(|source| TlsError::Io { path: path.into(), source });
+        |path: &Path| fs::File::open(path).map(drop).map_err(|error| TlsError::Io { path: path.into(), error });
     readable(cert)?;
     readable(key)?;
     let content = |path: &Path, what, detail: String| TlsError::Content { path: path.into(), what, detail };
@@ -170,8 +170,8 @@ fn make(cert: &Path, key: &Path) -> Result<(), TlsError> {
     let params = rcgen::CertificateParams::new(vec!["landline-relay".to_owned()]).map_err(library)?;
     let certificate = params.self_signed(&pair).map_err(library)?;
     // The key last: as long as it is missing, both are made.
-    write_private(cert, &certificate.pem()).map_err(|source| TlsError::Io { path: cert.into(), source })?;
-    write_private(key, &pair.serialize_pem()).map_err(|source| TlsError::Io { path: key.into(), source })
+    write_private(cert, &certificate.pem()).map_err(|error| TlsError::Io { path: cert.into(), error })?;
+    write_private(key, &pair.serialize_pem()).map_err(|error| TlsError::Io { path: key.into(), error })
 }
 
 /// Writes a file that only its owner may read, whole or not at all.

@@ -45,7 +45,7 @@ impl SqliteMailboxes {
         // A cursor that a client of an earlier database remembers must not hide what comes now: a thousand items a second
         // would have had to come ever since for a cursor to be ahead of the clock's milliseconds.
         let connection = open::writer(&path, wall_ms)?;
-        let writer = writer::start(connection).map_err(|source| OpenError::Io { path: path.clone(), source })?;
+        let writer = writer::start(connection).map_err(|error| OpenError::Io { path: path.clone(), error })?;
         Ok(Self {
             path,
             quotas: Arc::new(quotas),

@@ -68,12 +68,12 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The system refused.
-    #[error("{} can't be opened: {source}", path.display())]
+    #[error("{} can't be opened: {error}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
@@ -82,7 +82,7 @@ pub(super) fn writer(path: &Path, first_cursor: u64) -> Result<Connection, OpenE
     let exists = looks_right(path)?;
     if !exists {
         tracing::info!(path = %path.display(), "there is no database; a new one is begun");
-        create(path).map_err(|source| OpenError::Io { path: path.into(), source })?;
+        create(path).map_err(|error| OpenError::Io { path: path.into(), error })?;
     }
     let opened = prepare_writer(path, first_cursor);
     let connection = opened.map_err(|error| judge(path, &error))?;
@@ -113,7 +113,7 @@ pub(super) fn move_aside(path: &Path, now_s: u64) -> Result<Option<PathBuf>, Ope
         match fs::rename(named(suffix), aside(suffix)) {
             Ok(()) => moved = Some(aside("")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(OpenError::Io { path: named(suffix), source }),
+            Err(error) => return Err(OpenError::Io { path: named(suffix), error }),
         }
     }
     Ok(moved)
@@ -128,7 +128,7 @@ fn looks_right(path: &Path) -> Result<bool, OpenError> {
         Ok(_) if begin == MAGIC => Ok(true),
         Ok(_) => Err(unusable(path, "is not a database")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(source) => Err(OpenError::Io { path: path.into(), source }),
+        Err(error) => Err(OpenError::Io { path: path.into(), error }),
     }
 }
 
@@ -207,7 +207,7 @@ fn unusable(path: &Path, problem: impl Into<String>) -> OpenError {
 }
 
 fn judge(path: &Path, error: &rusqlite::Error) -> OpenError {
-    let io = |detail: String| OpenError::Io { path: path.into(), source: io::Error::other(detail) };
+    let io = |detail: String| OpenError::Io { path: path.into(), error: io::Error::other(detail) };
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => OpenError::DiskFull { path: path.into() },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Busy { path: path.into() },
