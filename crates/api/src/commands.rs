@@ -5,8 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use node::view::{
-    Attachment, Me, Message, Network, Notice, Notification, NotificationStats, Page, SearchPage, Session, Settings,
-    Status, Transfer, Upload, User,
+    Attachment, Invitation, Me, Message, Network, Notice, Notification, NotificationStats, Page, SearchPage, Session,
+    Settings, Status, Transfer, Upload, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -114,8 +114,10 @@ commands! {
     BlockUser = "block_user" (UserArgs) -> User, Admin, handlers::block_user;
     /// Lifts a block.
     UnblockUser = "unblock_user" (UserArgs) -> User, Admin, handlers::unblock_user;
-    /// Adds the machine at an address; answers once its key has been proven.
+    /// Adds the machine at an address or of an invitation; answers once its key has been proven.
     AddContact = "add_contact" (AddContactArgs) -> User, Admin, handlers::add_contact;
+    /// Makes a link by which one other machine adds this one, within ten minutes.
+    CreateInvitation = "create_invitation" (NoArgs) -> Invitation, Admin, handlers::create_invitation;
     /// All sessions, pinned ones first, then the newest.
     Sessions = "sessions" (NoArgs) -> Page<Session>, Read, handlers::sessions;
     /// Opens the direct session with a machine, or finds it.

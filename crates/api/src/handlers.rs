@@ -15,8 +15,8 @@ use crate::results::{
 };
 use axum::http::StatusCode;
 use node::view::{
-    Attachment, Me, Message, MessageType, Network, Notice, Notification, NotificationKind, NotificationStats, Page,
-    SearchPage, Session, Settings, Status, Transfer, Upload, User,
+    Attachment, Invitation, Me, Message, MessageType, Network, Notice, Notification, NotificationKind,
+    NotificationStats, Page, SearchPage, Session, Settings, Status, Transfer, Upload, User,
 };
 use node::{
     ErrorClass, FocusState, MePatch, NewNotification, Node, NodeError, NotificationsRequest, PageRequest,
@@ -110,7 +110,15 @@ pub(crate) async fn unblock_user(call: &Call<'_>, args: UserArgs) -> Answer<User
 }
 
 pub(crate) async fn add_contact(call: &Call<'_>, args: AddContactArgs) -> Answer<User> {
-    Ok(call.door.node.add_address(&args.address).await?)
+    match (args.address, args.link) {
+        (Some(address), None) => Ok(call.door.node.add_address(&address).await?),
+        (None, Some(link)) => Ok(call.door.node.follow_invitation(&link).await?),
+        _ => Err(ApiError::invalid("address", "give an address or a link, and not both")),
+    }
+}
+
+pub(crate) async fn create_invitation(call: &Call<'_>, _: NoArgs) -> Answer<Invitation> {
+    Ok(call.door.node.invite().await?)
 }
 
 pub(crate) async fn sessions(call: &Call<'_>, _: NoArgs) -> Answer<Page<Session>> {

@@ -130,6 +130,7 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/users/{userId}/block", Command::BlockUser),
     post("/users/{userId}/unblock", Command::UnblockUser),
     post("/contacts", Command::AddContact),
+    post("/invitations", Command::CreateInvitation).reply(Reply::Created),
     get("/sessions", Command::Sessions),
     post("/sessions", Command::CreateSession).reply(Reply::SessionMade),
     get("/sessions/{sessionId}", Command::Session),

@@ -188,11 +188,13 @@ pub(crate) enum Task {
     Block(User),
     /// Lift a block
     Unblock(User),
-    /// Add the machine at an address
+    /// Make a link by which one other machine adds this one, within ten minutes
+    Invite,
+    /// Add the machine at an address, or of an invitation
     Add {
-        /// A host name or address, with a port if it is not the usual one.
-        #[arg(value_name = "ADDR", help = "HOST, HOST:PORT or [IPv6]:PORT")]
-        address: String,
+        /// An invitation, or a host name or address, with a port if it is not the usual one.
+        #[arg(value_name = "LINK|ADDR", help = "landline://add/…, HOST, HOST:PORT or [IPv6]:PORT")]
+        place: String,
     },
     /// Show or change the name that others see
     Name {

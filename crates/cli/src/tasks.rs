@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 use api::args::{AddContactArgs, CreateTokenArgs, UpdateMeArgs};
 use api::results::{CreatedToken, Done, LoginLink, TokenInfo};
-use node::view::{Me, Message, MessageState, Network, Page, Presence, Session, Status, SystemLine, Trust, User};
+use node::view::{
+    Invitation, Me, Message, MessageState, Network, Page, Presence, Session, Status, SystemLine, Trust, User,
+};
 use serde_json::json;
 
 use crate::client::Client;
@@ -17,6 +19,9 @@ use crate::{files, follow, messages, output};
 
 /// Most bytes of standard input that are read for a message; the node says what is too long.
 const INPUT_BYTES: u64 = 128 * 1024;
+
+/// How an invitation begins.
+const LINK: &str = "landline://";
 
 /// Runs one of them.
 pub(crate) async fn run(place: &Place, task: Task) -> anyhow::Result<()> {
@@ -49,7 +54,8 @@ pub(crate) async fn run(place: &Place, task: Task) -> anyhow::Result<()> {
         Task::Accept(user) => asked.trust(&user.user, "accept", "Accepted").await,
         Task::Block(user) => asked.trust(&user.user, "block", "Blocked").await,
         Task::Unblock(user) => asked.trust(&user.user, "unblock", "Unblocked").await,
-        Task::Add { address } => asked.add(address).await,
+        Task::Invite => asked.invite().await,
+        Task::Add { place } => asked.add(place).await,
         Task::Name { name } => asked.name(name).await,
         Task::Open { print } => asked.open(print).await,
         Task::Token { task } => asked.token(task).await,
@@ -219,12 +225,31 @@ impl Asked {
         Ok(output::line(&format!("{done}: {} ({}).", output::plain(&user.name), user.machine_id))?)
     }
 
-    async fn add(&self, address: String) -> anyhow::Result<()> {
-        let user: User = self.client.post(&["contacts"], &AddContactArgs { address }).await?;
+    async fn invite(&self) -> anyhow::Result<()> {
+        let invitation: Invitation = self.client.post(&["invitations"], &json!({})).await?;
+        if self.json {
+            return output::json(&invitation);
+        }
+        // Nothing but the link, so that `LINK=$(landline invite)` works.
+        Ok(output::line(&invitation.link)?)
+    }
+
+    async fn add(&self, place: String) -> anyhow::Result<()> {
+        let is_link = place.trim().get(..LINK.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(LINK));
+        let args = match is_link {
+            true => AddContactArgs { link: Some(place), address: None },
+            false => AddContactArgs { address: Some(place), link: None },
+        };
+        let user: User = self.client.post(&["contacts"], &args).await?;
         if self.json {
             return output::json(&user);
         }
-        Ok(output::line(&format!("Found {} ({}).", output::plain(&user.name), user.machine_id))?)
+        let said = match (is_link, user.trust) {
+            (false, _) => "",
+            (true, Trust::Verified) => " The invitation counted: you are contacts of each other.",
+            (true, _) => " No fresh invitation was shown: what you write first reaches them as a request.",
+        };
+        Ok(output::line(&format!("Found {} ({}).{said}", output::plain(&user.name), user.machine_id))?)
     }
 
     async fn name(&self, name: Option<String>) -> anyhow::Result<()> {

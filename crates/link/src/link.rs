@@ -225,6 +225,25 @@ impl Link {
         answer.await.unwrap_or(Err(DialError::ShuttingDown))
     }
 
+    /// The addresses that a text leads to: `host:port`, `[IPv6%scope]:port`.
+    ///
+    /// # Errors
+    /// [`DialError`] when it is no address, or a name that does not resolve.
+    pub async fn resolve(&self, address: &str) -> Result<Vec<SocketAddr>, DialError> {
+        dial::resolve(&dial::parse_typed(address)?).await
+    }
+
+    /// As [`Link::remember`], and says how the first attempt ended. Only this machine will do.
+    ///
+    /// # Errors
+    /// [`DialError`] says why it failed; it is tried again with back-off. Without an address to dial there is no answer
+    /// until discovery finds one.
+    pub async fn reach(&self, machine: MachineId, addresses: Vec<SocketAddr>) -> Result<MachineId, DialError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Command::Reach { machine, addresses, reply });
+        answer.await.unwrap_or(Err(DialError::ShuttingDown))
+    }
+
     /// Stops trying a typed address. A link that stands stays.
     pub fn remove_address(&self, address: &str) {
         self.order(Command::RemoveTyped(address.trim().to_owned()));

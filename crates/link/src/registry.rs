@@ -121,6 +121,11 @@ pub(crate) enum Command {
         reply: Option<oneshot::Sender<Result<MachineId, DialError>>>,
     },
     RemoveTyped(String),
+    Reach {
+        machine: MachineId,
+        addresses: Vec<SocketAddr>,
+        reply: oneshot::Sender<Result<MachineId, DialError>>,
+    },
     DropPeer(MachineId),
     Stir,
     /// Close everything and accept nothing more.
@@ -178,7 +183,7 @@ pub(crate) struct Registry {
     penalties: HashMap<MachineId, Instant>,
     hints: HashMap<(MachineId, HintSource), Hint>,
     attempts: usize,
-    asked: HashMap<String, Vec<oneshot::Sender<Result<MachineId, DialError>>>>,
+    asked: HashMap<Key, Vec<oneshot::Sender<Result<MachineId, DialError>>>>,
     probes: FuturesUnordered<BoxFuture<'static, (MachineId, ConnId, bool)>>,
     waiting_events: VecDeque<LinkEvent>,
     stopped: bool,
@@ -298,14 +303,15 @@ impl Registry {
             Command::Forget(machine) => self.targets.forget(&machine),
             Command::AddTyped { text, typed, reply } => {
                 if let Some(reply) = reply {
-                    self.asked.entry(text.clone()).or_default().push(reply);
+                    self.asked.entry(Key::Typed(text.clone())).or_default().push(reply);
                 }
                 self.targets.add_typed(text, typed, now);
             }
             Command::RemoveTyped(text) => {
                 self.targets.remove_typed(&text);
-                self.asked.remove(&text);
+                self.asked.remove(&Key::Typed(text));
             }
+            Command::Reach { machine, addresses, reply } => self.reach(machine, &addresses, reply),
             Command::DropPeer(machine) => {
                 self.targets.drop_machine(&machine);
                 self.take_down(&machine, ByeReason::Blocked, DownReason::Closed(ByeReason::Blocked));
@@ -536,14 +542,32 @@ impl Registry {
         if let Err(error) = outcome {
             tracing::debug!(?key, "no link: {error}");
         }
-        if let Key::Typed(text) = key {
-            if hopeless {
-                self.targets.remove_typed(text);
-            }
-            for reply in self.asked.remove(text).unwrap_or_default() {
-                reply.send(outcome.clone()).ok();
-            }
+        if let Key::Typed(text) = key
+            && hopeless
+        {
+            self.targets.remove_typed(text);
         }
+        for reply in self.asked.remove(key).unwrap_or_default() {
+            reply.send(outcome.clone()).ok();
+        }
+    }
+
+    /// Dials a machine because somebody waits for the outcome.
+    fn reach(
+        &mut self,
+        machine: MachineId,
+        addresses: &[SocketAddr],
+        reply: oneshot::Sender<Result<MachineId, DialError>>,
+    ) {
+        if self.peers.get(&machine).is_some_and(|peer| peer.up.is_some()) {
+            reply.send(Ok(machine)).ok();
+            return;
+        }
+        let asked = self.asked.entry(Key::Machine(machine)).or_default();
+        // Nobody hears those whose asker has given up.
+        asked.retain(|reply| !reply.is_closed());
+        asked.push(reply);
+        self.targets.remember(machine, addresses, Instant::now());
     }
 
     fn sighted(&mut self, hint: Hint) {
@@ -575,6 +599,7 @@ impl Registry {
         }
         for job in jobs {
             if self.barred(&job.key, now) {
+                self.asked.remove(&job.key);
                 self.finished(&job.key, job.attempt, now);
             } else {
                 self.attempts += 1;

@@ -11,7 +11,12 @@ use crate::{NodeError, centre, neighbours};
 
 /// A machine was accepted, and that is stored: it is shown, and asked for what it held back.
 pub(crate) fn accepted(core: &Arc<Core>, machine: MachineId, session: SessionId) {
-    core.people.set_trust(machine, Trust::Accepted);
+    trusted(core, machine, session, Trust::Accepted);
+}
+
+/// As [`accepted`], with the trust that was stored.
+pub(crate) fn trusted(core: &Arc<Core>, machine: MachineId, session: SessionId, trust: Trust) {
+    core.people.set_trust(machine, trust);
     centre::answered(core, session);
     core.show_user(&machine);
     neighbours::note_contact(core, machine);

@@ -107,6 +107,8 @@ pub(crate) struct Pending {
     pub(crate) presence: Option<PresenceStatus>,
     /// The own profile, when it changed.
     pub(crate) profile: Option<SignedProfile>,
+    /// The proof that an invitation of the peer was followed, or that one of this side counted.
+    pub(crate) invited: Option<[u8; 32]>,
     /// Runs just appended here.
     pub(crate) live: VecDeque<(SessionId, Vec<Run>)>,
     live_bytes: usize,
@@ -129,6 +131,7 @@ impl Pending {
             && self.profile.is_none()
             && self.typing.is_empty()
             && self.presence.is_none()
+            && self.invited.is_none()
             && self.live.is_empty()
             && self.skipped.is_empty()
             && !self.ended

@@ -53,6 +53,8 @@ async fn round(core: &Core, retained: &mut Option<Instant>) -> Result<Duration, 
     }
     if retained.is_none_or(|at| at.elapsed() >= RETENTION) {
         *retained = Some(Instant::now());
+        let now_ms = core.clock.wall_ms();
+        core.store.write(move |tx| store::invitations::sweep(tx, now_ms)).await?;
         for (session, days) in core.store.read(store::sessions::with_retention).await? {
             let before_ms = core.clock.wall_ms().saturating_sub(u64::from(days) * DAY_MS);
             loop {

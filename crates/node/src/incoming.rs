@@ -22,7 +22,7 @@ use crate::dispatch::{Asked, Dispatch};
 use crate::intake::{Job, Took};
 use crate::view::Change;
 use crate::views::Sides;
-use crate::{centre, files, membership, outgoing, refusals, signals, views};
+use crate::{centre, files, invitations, membership, outgoing, refusals, signals, views};
 
 /// Frames taken into one batch at most: what the link's queue holds, twice.
 const BATCH_FRAMES: usize = 16;
@@ -50,6 +50,7 @@ struct Arrived {
     refused: BTreeMap<SessionId, (RejectCode, String)>,
     wants: Vec<([u8; 32], u64)>,
     blobs: Vec<([u8; 32], BlobState)>,
+    invited: Option<[u8; 32]>,
 }
 
 /// Serves what one link brings, until it ends or the peer breaks the protocol.
@@ -126,8 +127,9 @@ impl Arrived {
             }
             Frame::BlobWant { hash, from } => self.wants.push((hash, from)),
             Frame::BlobState { hash, state } => self.blobs.push((hash, state)),
+            Frame::Invited { proof } => self.invited = Some(proof),
             // These are of use with a relay only.
-            Frame::Prekey(_) | Frame::Grant(_) | Frame::Invited { .. } => {}
+            Frame::Prekey(_) | Frame::Grant(_) => {}
             // The link deals with these itself.
             Frame::Hello(_) | Frame::Bye { .. } | Frame::Ignored(_) => {}
         }
@@ -157,6 +159,9 @@ async fn batch(
     }
     if let Some(profile) = arrived.profile {
         take_profile(core, profile).await?;
+    }
+    if let Some(proof) = arrived.invited {
+        invitations::heard(core, peer, proof).await;
     }
     if arrived.runs.is_empty() && arrived.receipts.is_empty() {
         return Ok(());

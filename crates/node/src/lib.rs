@@ -22,6 +22,7 @@ mod identity_store;
 mod incoming;
 mod indexing;
 mod intake;
+mod invitations;
 mod ledger;
 mod marks;
 mod membership;

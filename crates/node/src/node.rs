@@ -14,9 +14,10 @@ use crate::core::Core;
 use crate::outgoing::Order;
 use crate::profile_dir::ProfileDir;
 use crate::start;
-use crate::view::{Change, Me, Network, Notice, Settings, Status, User, Visibility};
+use crate::view::{Change, Invitation, Me, Network, Notice, Settings, Status, User, Visibility};
 use crate::{
-    Changes, Config, FocusState, KeyStorage, MePatch, NodeError, StartError, UserFilter, contacts, networks, signals,
+    Changes, Config, FocusState, KeyStorage, MePatch, NodeError, StartError, UserFilter, contacts, invitations,
+    networks, signals,
 };
 
 /// A running node. Cheap to clone; it ends by [`Node::shutdown`], or at once when the last clone is dropped.
@@ -238,6 +239,24 @@ impl Node {
         contacts::user(core, &machine)
     }
 
+    /// Makes an invitation: a link by which one other machine adds this one within ten minutes.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn invite(&self) -> Result<Invitation, NodeError> {
+        invitations::invite(self.core()).await
+    }
+
+    /// Follows an invitation of another machine: it becomes a contact and is dialled. Its trust tells what the invitation
+    /// was worth: verified when it counted, on both sides; else accepted, and what is written reaches it as a request.
+    ///
+    /// # Errors
+    /// When the link is malformed, leads to this machine or to a blocked one. When the machine does not answer, it says
+    /// why; it is a contact all the same, and is linked as soon as it is there.
+    pub async fn follow_invitation(&self, link: &str) -> Result<User, NodeError> {
+        invitations::follow(self.core(), link, self.changes()).await
+    }
+
     /// What the person set.
     #[must_use]
     pub fn settings(&self) -> Settings {
@@ -329,7 +348,7 @@ pub(crate) fn visibility(visibility: Visibility) -> link::Visibility {
     }
 }
 
-fn dial_error(error: &link::DialError) -> NodeError {
+pub(crate) fn dial_error(error: &link::DialError) -> NodeError {
     use link::DialError;
     let message = error.to_string();
     let code = match error {

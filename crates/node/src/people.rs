@@ -178,6 +178,17 @@ impl People {
         changed
     }
 
+    /// An invitation says how a machine is called; that serves until its own profile comes.
+    pub(crate) fn introduced(&self, machine: MachineId, name: &str) {
+        let mut known = self.lock();
+        let person = known.persons.entry(machine).or_insert_with(Person::stranger);
+        if person.profile_version == 0 {
+            let old = std::mem::replace(&mut person.profile.name, name.to_owned());
+            known.count(&old, false);
+            known.count(name, true);
+        }
+    }
+
     /// Discovery lost a machine. Gives how it is shown now, when that changed.
     pub(crate) fn unhinted(&self, machine: &MachineId) -> Option<User> {
         let mut known = self.lock();

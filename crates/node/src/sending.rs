@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::core::Core;
 use crate::dispatch::{Asked, Dispatch, Pending};
 use crate::sync::{Live, Sync};
-use crate::{reads, refusals, signals};
+use crate::{invitations, reads, refusals, signals};
 
 /// Why the sending side ends.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +61,9 @@ impl Sending {
         if let Some(status) = signals::presence_for(&self.core, &self.peer) {
             self.conn.send(Frame::Presence { status }).await?;
         }
+        if let Some(proof) = invitations::proof_for(&self.core, &self.peer).await? {
+            self.conn.send(Frame::Invited { proof }).await?;
+        }
         let mut again = Instant::now() + redigest;
         loop {
             if let Some(pending) = self.dispatch.take() {
@@ -99,6 +102,9 @@ impl Sending {
         }
         if let Some(status) = pending.presence {
             self.conn.send(Frame::Presence { status }).await?;
+        }
+        if let Some(proof) = pending.invited {
+            self.conn.send(Frame::Invited { proof }).await?;
         }
         for session in pending.vectors {
             let vector = self.vector(session).await?;

@@ -59,6 +59,22 @@ pub enum Path {
     None,
 }
 
+/// A link by which another machine adds this one. Whoever has it, while it counts, is taken for the one that was invited.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Invitation {
+    /// `landline://add/…`
+    pub link: String,
+    /// When it ceases to count.
+    pub expires_at: String,
+}
+
+impl std::fmt::Debug for Invitation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Invitation").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
 /// Another machine, or this one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -27,6 +27,7 @@ pub mod addresses;
 pub mod attachments;
 pub mod drafts;
 pub mod events;
+pub mod invitations;
 pub mod logs;
 pub mod machines;
 pub mod messages;

@@ -167,6 +167,19 @@ pub fn set_initiated(tx: &Tx<'_>, id: &MachineId) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Notes a machine that another named, and what it is said to be called, until its own profile says it.
+///
+/// # Errors
+///
+/// As any write.
+pub fn introduce(tx: &Tx<'_>, id: &MachineId, name: Option<&str>, wall_ms: u64) -> Result<(), StoreError> {
+    let key = ensure(tx, id, wall_ms)?;
+    if let Some(name) = name {
+        tx.execute("UPDATE machines SET name = ?2 WHERE key = ?1 AND profile_version = 0", (key, name))?;
+    }
+    Ok(())
+}
+
 /// The local number of a machine, if it is known.
 pub(crate) fn key(reader: &Reader<'_>, id: &MachineId) -> Result<Option<MachineKey>, StoreError> {
     reader.one("SELECT key FROM machines WHERE id = ?1", [id.as_bytes()], |row| row.get(0))

@@ -8,8 +8,8 @@ use rusqlite::Connection;
 
 use crate::inspect::APPLICATION_ID;
 use crate::{
-    addresses, attachments, drafts, events, logs, machines, messages, meta, notifications, operations, outbox,
-    registers, removal, search, sessions, settings, sources, tokens, uploads,
+    addresses, attachments, drafts, events, invitations, logs, machines, messages, meta, notifications, operations,
+    outbox, registers, removal, search, sessions, settings, sources, tokens, uploads,
 };
 
 /// One step. Steps are never changed once released, only added.
@@ -69,6 +69,10 @@ const MIGRATIONS: &[Migration] = &[
     Migration { adds: &[("draft_attachments", drafts::DDL)], readable_by: 1 },
     Migration { adds: &[("uploads", uploads::MORE_DDL)], readable_by: 1 },
     Migration { adds: &[("notifications", notifications::ABOUT_DDL)], readable_by: 1 },
+    Migration {
+        adds: &[("invitations", invitations::DDL), ("followed_invitations", invitations::FOLLOWED_DDL)],
+        readable_by: 1,
+    },
 ];
 
 /// Version marks of a file.

@@ -375,3 +375,17 @@ CREATE TABLE draft_attachments (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX draft_attachments_upload ON draft_attachments (upload);
+
+-- Invitations made here, until they count no longer.
+CREATE TABLE invitations (
+    token BLOB PRIMARY KEY CHECK (length(token) = 16),
+    expires_ms INTEGER NOT NULL,
+    used_by INTEGER REFERENCES machines (key)    -- NULL: nobody yet
+) STRICT, WITHOUT ROWID;
+
+-- Invitations followed here whose inviter has not yet said that they count.
+CREATE TABLE followed_invitations (
+    machine INTEGER PRIMARY KEY REFERENCES machines (key),   -- who invited
+    token BLOB NOT NULL CHECK (length(token) = 16),
+    expires_ms INTEGER NOT NULL                  -- the latest that it can count until
+) STRICT;

@@ -51,12 +51,22 @@ pub struct UsersArgs {
     pub filter: Option<UserFilter>,
 }
 
-/// Adds a machine by its address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+/// Adds a machine, by its address or by an invitation.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[ts(optional_fields)]
 pub struct AddContactArgs {
     /// `192.168.1.7`, `192.168.1.7:4281`, `[fe80::1%eth0]:4281` or a host name; the port defaults to 4281.
-    pub address: String,
+    pub address: Option<String>,
+    /// An invitation, `landline://add/…`, up to 2,048 bytes.
+    pub link: Option<String>,
+}
+
+impl std::fmt::Debug for AddContactArgs {
+    /// Without the link, which holds a token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AddContactArgs").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 /// What a person can say of their presence.

@@ -92,6 +92,17 @@ async fn every_path_does_what_it_says() {
     assert_eq!((found["userId"].as_str(), found["status"].as_str()), (Some(b), Some("online")));
     assert_eq!(walk.get("/users/{userId}/sessions", &[b]).await["items"], json!([]));
 
+    net.section("An invitation is made, and is for others");
+    let made = walk.ok("POST", "/invitations", &[], Some(json!({})), StatusCode::CREATED).await;
+    let link = made["link"].as_str().unwrap();
+    assert!(link.starts_with(&format!("landline://add/{}?name=Alice&addr=127.0.0.1:", alice.id())), "{link}");
+    assert!(made["expiresAt"].is_string());
+    let refused = walk.call("POST", "/contacts", &[], Some(json!({ "link": link }))).await;
+    let error = &refused.json()["error"];
+    assert_eq!((error["code"].as_str(), error["field"].as_str()), (Some("own_machine"), Some("link")));
+    let both = walk.call("POST", "/contacts", &[], Some(json!({ "link": link, "address": address }))).await;
+    assert_eq!(both.status, StatusCode::UNPROCESSABLE_ENTITY, "because only one of them can be meant");
+
     net.section("They talk");
     let open = Some(json!({ "receiverUserId": b }));
     let session = walk.ok("POST", "/sessions", &[], open.clone(), StatusCode::CREATED).await;

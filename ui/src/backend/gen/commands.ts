@@ -17,6 +17,7 @@ import type { EditMessageArgs } from "./EditMessageArgs";
 import type { FocusArgs } from "./FocusArgs";
 import type { ForwardMessageArgs } from "./ForwardMessageArgs";
 import type { Info } from "./Info";
+import type { Invitation } from "./Invitation";
 import type { LoginLink } from "./LoginLink";
 import type { MarkSessionReadArgs } from "./MarkSessionReadArgs";
 import type { Me } from "./Me";
@@ -73,6 +74,7 @@ export interface Args {
   block_user: UserArgs;
   unblock_user: UserArgs;
   add_contact: AddContactArgs;
+  create_invitation: NoArgs;
   sessions: NoArgs;
   create_session: CreateSessionArgs;
   session: SessionArgs;
@@ -143,8 +145,10 @@ export interface Result {
   block_user: User;
   /** Lifts a block. */
   unblock_user: User;
-  /** Adds the machine at an address; answers once its key has been proven. */
+  /** Adds the machine at an address or of an invitation; answers once its key has been proven. */
   add_contact: User;
+  /** Makes a link by which one other machine adds this one, within ten minutes. */
+  create_invitation: Invitation;
   /** All sessions, pinned ones first, then the newest. */
   sessions: Page<Session>;
   /** Opens the direct session with a machine, or finds it. */

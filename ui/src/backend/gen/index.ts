@@ -28,6 +28,7 @@ export type * from "./ForwardMessageArgs";
 export type * from "./FoundIn";
 export type * from "./Info";
 export type * from "./Interface";
+export type * from "./Invitation";
 export type * from "./LoginArgs";
 export type * from "./LoginLink";
 export type * from "./MarkSessionReadArgs";
