@@ -95,7 +95,7 @@ async fn every_path_does_what_it_says() {
     net.section("An invitation is made, and is for others");
     let made = walk.ok("POST", "/invitations", &[], Some(json!({})), StatusCode::CREATED).await;
     let link = made["link"].as_str().unwrap();
-    assert!(link.starts_with(&format!("landline://add/{}?name=Alice&addr=127.0.0.1:", alice.id())), "{link}");
+    assert!(link.starts_with(&format!("landline://add/{}?name=Alice%20L.&addr=127.0.0.1:", alice.id())), "{link}");
     assert!(made["expiresAt"].is_string());
     let refused = walk.call("POST", "/contacts", &[], Some(json!({ "link": link }))).await;
     let error = &refused.json()["error"];

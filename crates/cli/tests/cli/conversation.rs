@@ -107,3 +107,19 @@ fn who_is_meant_must_be_clear() {
     assert!(line.contains(&one.id()) && line.contains(&two.id()), "because it lists both: {line}");
     assert!(anna.run(&["send", &one.id(), "x"]).code == Some(0));
 }
+
+#[test]
+fn an_invitation_is_made_and_followed() {
+    let (anna, bert) = (Node::new("Anna"), Node::new("Bert"));
+    let link = anna.run(&["invite"]).ok();
+    assert!(link.starts_with("landline://add/landline1") && link.lines().count() == 1, "{link}");
+    let found = bert.run(&["add", link.trim()]).ok();
+    assert!(found.starts_with("Found Anna (landline1") && found.contains("The invitation counted"), "{found}");
+    assert!(anna.run(&["peers"]).ok().contains("verified"), "because both were proved to each other");
+
+    let bare = bert.run(&["invite", "--json"]).json();
+    let (address, _) = bare["link"].as_str().unwrap().split_once("&token=").unwrap();
+    let carl = Node::new("Carl");
+    let found = carl.run(&["add", address]).ok();
+    assert!(found.contains("reaches them as a request"), "because the link shows no token: {found}");
+}
