@@ -18,9 +18,11 @@ pub(crate) fn enter() -> Result<()> {
     if inside() {
         // Loopback is down at first, and carries no multicast unless told to.
         for words in ["link set lo up", "link set lo multicast on"] {
-            let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-            let status =
-                Command::new("ip").args(words.split(' ')).env("PATH", path).status().context("cannot run ip")?;
+            let status = Command::new("ip")
+                .args(words.split(' '))
+                .env("PATH", search_path())
+                .status()
+                .context("cannot run ip")?;
             if !status.success() {
                 bail!("ip {words} failed");
             }
@@ -42,4 +44,9 @@ pub(crate) fn enter() -> Result<()> {
     }
     println!("No network namespaces here: everything runs on loopback, and discovery is not measured.");
     Ok(())
+}
+
+/// Where programs are looked for: also where the system's own are, which is not in everybody's `PATH`.
+pub(crate) fn search_path() -> String {
+    format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::Bench;
 use super::delivery::as_float;
 use crate::figure::{Figure, Goal, Growth, Reference, Report, Samples, quantile};
+use crate::private::search_path;
 use crate::process::{Process, cpu_seconds, cpu_seconds_of_ended};
 
 /// Sizes in MiB, for the exponent.
@@ -104,7 +105,7 @@ impl Nginx {
         );
         std::fs::write(dir.join("nginx.conf"), config)?;
         let mut command = Command::new("nginx");
-        command.args(["-e", "stderr", "-p", &place, "-c", &format!("{place}/nginx.conf")]);
+        command.args(["-e", "stderr", "-p", &place, "-c", &format!("{place}/nginx.conf")]).env("PATH", search_path());
         let server = Process::start(&mut command, "nginx").context("the reference needs nginx")?;
         server.wait_for_text("start worker process ")?;
         Ok(Self { server, address: format!("https://127.0.0.1:{port}") })

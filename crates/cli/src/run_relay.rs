@@ -225,7 +225,7 @@ fn announce(relay: &Relay, as_json: bool) -> anyhow::Result<()> {
         let ready = json!({ "ready": true, "address": address, "addresses": addresses, "listen": listen.to_string() });
         return output::json(&ready);
     }
-    output::line(&format!("Landline {} relays at {listen}.\n\nAdd it in Landline by", env!("CARGO_PKG_VERSION")))?;
+    output::line(&format!("Landline {} relays at {listen}.\n\nIts address:", env!("CARGO_PKG_VERSION")))?;
     if address.is_none() {
         note("warning: no address of this relay is short enough to be typed; name one with --host");
     }

@@ -138,7 +138,7 @@ fn check_signature(
     verify_tls13_signature_with_raw_key(message, &key, signature, algorithms)
 }
 
-fn no_tls12() -> Result<HandshakeSignatureValid, Error> {
+pub(crate) fn no_tls12() -> Result<HandshakeSignatureValid, Error> {
     Err(Error::General("only TLS 1.3 is spoken".into()))
 }
 

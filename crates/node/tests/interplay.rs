@@ -15,17 +15,7 @@ use landline_node as node;
 use node::view::{Change, Message, MessageState, MessageType, Presence, Session, SystemLine};
 use node::{DeleteFor, NodeError, PageRequest, SendRequest, SessionPatch};
 use serde_json::json;
-use testkit::{Net, Person, assert_golden};
-
-async fn friends() -> (Net, Person, Person, Session) {
-    let net = Net::new();
-    let (alice, bob) = (net.alice().await, net.bob().await);
-    net.connect(&alice, &bob).await;
-    let session = alice.open(&bob).await;
-    bob.sees_session(&session.session_id, "opened", |_| true).await;
-    bob.node().accept(&alice.id()).await.unwrap();
-    (net, alice, bob, session)
-}
+use testkit::{Person, assert_golden, friends};
 
 async fn rows(person: &Person, session: &Session) -> Vec<Message> {
     let page = PageRequest { limit: Some(200), ..PageRequest::default() };

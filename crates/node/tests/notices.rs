@@ -11,18 +11,7 @@ use landline_node as node;
 use node::view::{Change, MessageState, Notify, Session};
 use node::{FocusState, SendRequest, SessionPatch};
 use serde_json::json;
-use testkit::{Net, Person};
-
-/// Alice and Bob, who know each other.
-async fn friends() -> (Net, Person, Person, Session) {
-    let net = Net::new();
-    let (alice, bob) = (net.alice().await, net.bob().await);
-    net.connect(&alice, &bob).await;
-    let session = alice.open(&bob).await;
-    bob.sees_session(&session.session_id, "opened", |_| true).await;
-    bob.node().accept(&alice.id()).await.unwrap();
-    (net, alice, bob, session)
-}
+use testkit::{Person, friends};
 
 /// Alice says something, and Bob has it. What Bob sees meanwhile, notices above all, is kept for later waits.
 async fn say_and_settle(alice: &Person, bob: &Person, session: &Session, text: &str) {

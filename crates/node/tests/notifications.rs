@@ -10,17 +10,7 @@
 use landline_node as node;
 use node::view::{Change, MessageState, Notification, NotificationKind, Session};
 use node::{DeleteFor, FocusState, MePatch, NewNotification, NotificationsRequest, SendRequest};
-use testkit::{Net, Person, Setup};
-
-async fn friends() -> (Net, Person, Person, Session) {
-    let net = Net::new();
-    let (alice, bob) = (net.alice().await, net.bob().await);
-    net.connect(&alice, &bob).await;
-    let session = alice.open(&bob).await;
-    bob.sees_session(&session.session_id, "opened", |_| true).await;
-    bob.node().accept(&alice.id()).await.unwrap();
-    (net, alice, bob, session)
-}
+use testkit::{Net, Person, Setup, friends};
 
 async fn say_and_settle(alice: &Person, session: &Session, text: &str) {
     let said = alice.say(session, text).await;

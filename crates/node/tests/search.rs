@@ -8,19 +8,9 @@
 )]
 
 use landline_node as node;
-use node::view::{Message, MessageType, SearchPage, Session};
+use node::view::{Message, MessageType, SearchPage};
 use node::{NodeError, PageRequest, SearchRequest, SendRequest};
-use testkit::{Net, Person};
-
-async fn friends() -> (Net, Person, Person, Session) {
-    let net = Net::new();
-    let (alice, bob) = (net.alice().await, net.bob().await);
-    net.connect(&alice, &bob).await;
-    let session = alice.open(&bob).await;
-    bob.sees_session(&session.session_id, "opened", |_| true).await;
-    bob.node().accept(&alice.id()).await.unwrap();
-    (net, alice, bob, session)
-}
+use testkit::friends;
 
 fn words(text: &str) -> SearchRequest {
     SearchRequest { text: text.to_owned(), ..SearchRequest::default() }

@@ -36,7 +36,7 @@ mod transcript;
 
 pub use clocks::ShiftedClock;
 pub use golden::assert_golden;
-pub use net::{Net, Setup};
+pub use net::{Net, Setup, friends};
 pub use person::{PATIENCE, Person};
 pub use proxy::Proxy;
 pub use stranger::{History, Stranger};

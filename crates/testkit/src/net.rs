@@ -25,6 +25,17 @@ pub struct Net {
     people: Mutex<Vec<Person>>,
 }
 
+/// Alice and Bob, who have met and accepted each other, and their session as Alice has it.
+pub async fn friends() -> (Net, Person, Person, Session) {
+    let net = Net::new();
+    let (alice, bob) = (net.alice().await, net.bob().await);
+    net.connect(&alice, &bob).await;
+    let session = alice.open(&bob).await;
+    bob.sees_session(&session.session_id, "opened", |_| true).await;
+    bob.node().accept(&alice.id()).await.unwrap();
+    (net, alice, bob, session)
+}
+
 /// How a person's node is to differ from the usual.
 #[derive(Clone, Default)]
 pub struct Setup {

@@ -1,4 +1,5 @@
 import { BackendError, type Backend, type BackendMessage, type ShellInfo } from "../../src/backend/backend";
+import { defaults } from "../../src/domain/defaults";
 import { FakeFiles } from "./files";
 import { FakeNotifications } from "./notifications";
 import { operate, quote } from "./operations";
@@ -55,28 +56,7 @@ export class FakeBackend implements Backend {
     keyStorage: "keyring",
     welcomed: true,
   };
-  settings: Settings = {
-    notifications: true,
-    preview: "full",
-    theme: "system",
-    language: "en",
-    zoom: 100,
-    visibility: "everyone",
-    enterSends: true,
-    closeKeepsRunning: null,
-    autostart: false,
-    readReceipts: true,
-    sendTyping: true,
-    sharePresence: true,
-    awayAfterMinutes: 5,
-    quietEnabled: false,
-    quietFrom: "22:00",
-    quietTo: "07:00",
-    sound: "default",
-    notificationDays: 30,
-    autoAcceptBytes: 10_485_760,
-    downloadFolder: "",
-  };
+  settings: Settings = { ...defaults, language: "en" };
   network: Network = {
     listen: "[::]:4281",
     interfaces: [{ name: "wlan0", addresses: ["192.168.1.20", "fe80::1c2d:3eff:fe4f:5a6b"] }],

@@ -12,6 +12,8 @@ use rustls::{
     version::TLS13,
 };
 
+use crate::tls::no_tls12;
+
 /// Settings for relays whose address names this key.
 pub(super) fn by_key(key: [u8; 32]) -> Result<ClientConfig, Error> {
     let provider = Arc::new(provider::default_provider());
@@ -69,7 +71,7 @@ impl ServerCertVerifier for OneKey {
         _cert: &CertificateDer<'_>,
         _dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("only TLS 1.3 is spoken".into()))
+        no_tls12()
     }
 
     fn verify_tls13_signature(
