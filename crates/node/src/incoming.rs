@@ -129,7 +129,7 @@ impl Arrived {
             Frame::BlobState { hash, state } => self.blobs.push((hash, state)),
             Frame::Invited { proof } => self.invited = Some(proof),
             // These are of use with a relay only.
-            Frame::Prekey(_) | Frame::Grant(_) => {}
+            Frame::Prekey(_) | Frame::Grant(_) | Frame::Deposit(_) => {}
             // The link deals with these itself.
             Frame::Hello(_) | Frame::Bye { .. } | Frame::Ignored(_) => {}
         }

@@ -316,5 +316,6 @@ fn welcome(relay: &Inner) -> Limits {
         watches: WATCHES as u64,
         circuits: own.circuits_per_machine.into(),
         circuit_bytes_per_s: own.circuit_bytes_per_second,
+        files: None,
     }
 }

@@ -403,6 +403,7 @@ fn no_limits() -> Limits {
         watches: 0,
         circuits: 0,
         circuit_bytes_per_s: 0,
+        files: None,
     }
 }
 
