@@ -14,13 +14,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::circuits::{Bounds, Circuits};
 use crate::config::{Config, Limits, Transport};
 use crate::descriptors;
+use crate::files::{FileQuotas, Files};
 use crate::hub::Hub;
 use crate::listener::{self, Door};
 use crate::mailboxes::{MailboxError, Mailboxes, Quotas};
 use crate::members::{Members, MembersError};
 use crate::metrics::Figures;
 use crate::rates::Rates;
-use crate::sqlite::{OpenError, SqliteMailboxes};
+use crate::sqlite::{OpenError, SqliteFiles, SqliteMailboxes};
 use crate::tasks::Tasks;
 use crate::tls::{Tls, TlsError};
 
@@ -77,6 +78,7 @@ pub enum RelayError {
 /// What all parts of a relay share.
 pub(crate) struct Inner {
     pub(crate) mailboxes: Arc<dyn Mailboxes>,
+    pub(crate) files: Arc<dyn Files>,
     pub(crate) hub: Hub,
     pub(crate) circuits: Arc<Circuits>,
     pub(crate) members: Members,
@@ -84,6 +86,8 @@ pub(crate) struct Inner {
     pub(crate) limits: Limits,
     pub(crate) figures: Arc<Figures>,
     pub(crate) door: Arc<Door>,
+    /// Files that are put and fetched.
+    pub(crate) transfers: Arc<Door>,
     pub(crate) tls: Option<Tls>,
     pub(crate) source_header: Option<String>,
     pub(crate) tasks: Tasks,
@@ -154,9 +158,10 @@ impl Relay {
         let origins = origins(&config, addr, tls.is_none())?;
 
         let wall_ms = clock.wall_ms();
-        let (data_dir, quotas, start_anew) = (config.data_dir.clone(), Quotas::from(&config.limits), config.start_anew);
+        let (data_dir, start_anew) = (config.data_dir.clone(), config.start_anew);
+        let quotas = (Quotas::from(&config.limits), FileQuotas::from(&config.limits));
         let opening = tokio::task::spawn_blocking(move || open(&data_dir, quotas, start_anew, wall_ms));
-        let mailboxes = opening.await.map_err(|error| folder(io::Error::other(error)))??;
+        let (mailboxes, files) = opening.await.map_err(|error| folder(io::Error::other(error)))??;
         let descriptors = descriptors::raise();
         if let Some(descriptors) = descriptors
             && descriptors < u64::from(config.limits.connections)
@@ -178,6 +183,7 @@ impl Relay {
         };
         let inner = Arc::new(Inner {
             mailboxes: Arc::new(mailboxes),
+            files: Arc::new(files),
             hub: Hub::default(),
             circuits: Circuits::new(bounds, figures.clone()),
             members,
@@ -185,6 +191,7 @@ impl Relay {
             limits,
             figures,
             door: Arc::default(),
+            transfers: Arc::default(),
             tls,
             source_header: config.source_header,
             tasks: Tasks::default(),
@@ -235,11 +242,18 @@ impl Drop for Relay {
     }
 }
 
-fn open(data_dir: &Path, quotas: Quotas, start_anew: bool, wall_ms: u64) -> Result<SqliteMailboxes, OpenError> {
+fn open(
+    data_dir: &Path,
+    (quotas, file_quotas): (Quotas, FileQuotas),
+    start_anew: bool,
+    wall_ms: u64,
+) -> Result<(SqliteMailboxes, SqliteFiles), OpenError> {
     if start_anew && let Some(aside) = SqliteMailboxes::move_aside(data_dir, wall_ms / 1_000)? {
         tracing::warn!(to = %aside.display(), "the database was moved aside");
     }
-    SqliteMailboxes::open(data_dir, quotas, wall_ms)
+    let mailboxes = SqliteMailboxes::open(data_dir, quotas, wall_ms)?;
+    let files = SqliteFiles::open(&mailboxes, data_dir, file_quotas)?;
+    Ok((mailboxes, files))
 }
 
 /// Removes what has expired, and looks after files that may change.
@@ -266,6 +280,17 @@ async fn sweep(relay: Arc<Inner>) {
                 Ok(_) => break,
                 Err(error) => {
                     tracing::error!(%error, "what has expired could not be removed");
+                    break;
+                }
+            }
+        }
+        // After the mailboxes: the files of one that was forgotten go with it.
+        loop {
+            match relay.files.sweep(relay.now_s()).await {
+                Ok(true) if !stop.is_cancelled() => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::error!(%error, "files that have expired could not be removed");
                     break;
                 }
             }

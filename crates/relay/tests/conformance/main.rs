@@ -8,6 +8,7 @@
     reason = "a test that cannot go on ends with a panic that says why"
 )]
 
+mod files;
 mod rules;
 mod scene;
 mod sqlite;
