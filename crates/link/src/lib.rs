@@ -43,5 +43,5 @@ pub use event::{ConnId, DiscoveryState, DownReason, Hint, HintSource, LinkEvent,
 pub use interfaces::Interface;
 pub use link::Link;
 pub use path::Path;
-pub use relay::{Home, RelayError, RelayPlan, RelayState, RelayStatus};
+pub use relay::{Deposited, Home, RelayError, RelayPlan, RelayState, RelayStatus};
 pub use timing::Timings;

@@ -9,6 +9,7 @@ mod circuit;
 mod client;
 mod connect;
 mod detours;
+mod files;
 mod trust;
 
 use std::{
@@ -26,6 +27,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) use self::detours::Detours;
+pub use self::files::Deposited;
 use self::{circuit::Circuit, client::Client, connect::Connector};
 use crate::{error::DialError, listener::Reception, registry::Input, tasks::Spawner, timing::Timings};
 

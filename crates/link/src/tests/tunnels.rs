@@ -35,20 +35,20 @@ use crate::{
 };
 
 /// A relay with a folder that outlives it.
-struct Place {
+pub(super) struct Place {
     relay: Relay,
     folder: TempDir,
-    address: RelayAddress,
+    pub(super) address: RelayAddress,
 }
 
 impl Place {
     /// A relay without TLS.
-    async fn plain() -> Self {
+    pub(super) async fn plain() -> Self {
         Self::start(tempfile::tempdir().unwrap(), Transport::Plain, 0).await
     }
 
     /// A relay with a certificate of its own.
-    async fn encrypted() -> Self {
+    pub(super) async fn encrypted() -> Self {
         Self::start(tempfile::tempdir().unwrap(), Transport::OwnCertificate, 0).await
     }
 
@@ -69,24 +69,28 @@ impl Place {
 }
 
 /// What a machine gives all its contacts in these tests.
-fn token_of(machine: &MachineId, relay: &RelayAddress) -> Token {
+pub(super) fn token_of(machine: &MachineId, relay: &RelayAddress) -> Token {
     GrantSecret::from_bytes(*machine.as_bytes()).at(relay)
 }
 
 /// At home at the relay, with these contacts there.
-fn plan(me: &MachineId, relay: &RelayAddress, contacts: &[MachineId]) -> RelayPlan {
+pub(super) fn plan(me: &MachineId, relay: &RelayAddress, contacts: &[MachineId]) -> RelayPlan {
     let contacts = contacts.iter().map(|contact| (*contact, token_of(contact, relay))).collect();
     let home = Home { membership: None, tokens: vec![token_of(me, relay).hash()] };
     RelayPlan { address: relay.clone(), home: Some(home), contacts }
 }
 
-fn hurried() -> Timings {
+pub(super) fn hurried() -> Timings {
     Timings { direct_first: Duration::from_millis(100), ..quick() }
 }
 
 async fn machine(identity: Arc<Identity>) -> Machine {
+    machine_with(identity, hurried()).await
+}
+
+pub(super) async fn machine_with(identity: Arc<Identity>, timings: Timings) -> Machine {
     let mut setup = Setup::new(identity);
-    setup.timings = hurried();
+    setup.timings = timings;
     setup.start().await
 }
 
