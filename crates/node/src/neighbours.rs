@@ -53,7 +53,7 @@ pub(crate) async fn run(core: Arc<Core>, mut events: mpsc::Receiver<LinkEvent>, 
                 }
             }
             // Who is reachable through a relay is linked, or will be in a moment; the link then counts.
-            LinkEvent::Relay(_) | LinkEvent::Present { .. } => {}
+            LinkEvent::Relay(_) | LinkEvent::Present { .. } | LinkEvent::Mail(_) => {}
             LinkEvent::Network(state) => {
                 match &state.mdns {
                     DiscoveryState::Failed(reason) if !undiscovered => centre::undiscovered(&core, reason),
