@@ -13,6 +13,7 @@ mod files;
 mod messages;
 mod notifications;
 mod people;
+mod relays;
 mod sessions;
 mod settings;
 mod tokens;
@@ -23,6 +24,7 @@ pub use messages::{
     SendMessageArgs,
 };
 pub use notifications::{CleanupArgs, CreateNotificationArgs, NotificationArgs, NotificationsArgs};
+pub use relays::{AddRelayArgs, RelayArgs};
 pub use people::{AddContactArgs, OwnStatus, SetStatusArgs, UpdateMeArgs, UserArgs, UserFilter, UsersArgs};
 pub use sessions::{
     CreateSessionArgs, FocusArgs, MarkSessionReadArgs, MessagesArgs, SearchArgs, SessionArgs, SetTimerArgs, TypingArgs,

@@ -314,6 +314,12 @@ impl Link {
         self.parts.relays.stations.prekey(relay, machine).await
     }
 
+    /// Looks once more at all that lies in this machine's mailbox at a relay in use: what was not named as done may be
+    /// taken now.
+    pub fn fetch_again(&self, relay: &RelayAddress) {
+        self.parts.relays.stations.fetch_again(relay);
+    }
+
     /// Changes what is announced.
     pub fn set_visibility(&self, visibility: Visibility) {
         *self.parts.visibility.lock().unwrap_or_else(PoisonError::into_inner) = visibility;

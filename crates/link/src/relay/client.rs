@@ -9,7 +9,7 @@ use proto::{
     relay::{FromRelay, Login, RelayAddress, ToRelay},
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     time::{Instant, timeout},
 };
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -37,6 +37,8 @@ pub(super) struct Client {
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) plan: watch::Receiver<RelayPlan>,
     pub(super) stirs: watch::Receiver<u64>,
+    /// The whole mailbox is to be looked at once more; only heard with a login.
+    pub(super) again: Arc<Notify>,
     /// Who wants something of the relay; only on the connection without a login.
     pub(super) asks: Option<Asks>,
 }

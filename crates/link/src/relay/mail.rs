@@ -24,7 +24,8 @@ pub struct Mail {
 
 impl Mail {
     /// Says by their cursors which of the items need not come again: all in them that counts is on the disk, or they can
-    /// never be opened. The relay deletes these; the others come again with the next connection.
+    /// never be opened. The relay deletes these; the others come again with the next connection, or when
+    /// [`Link::fetch_again`](crate::Link::fetch_again) is called.
     pub fn done(self, cursors: Vec<u64>) {
         // When the connection has ended meanwhile, all come again.
         self.done.send(cursors).ok();
@@ -45,6 +46,8 @@ pub(super) struct Mailbox {
     after: u64,
     /// Something came since the last look.
     arrived: bool,
+    /// All is to be looked at once more, from the beginning.
+    again: bool,
     state: State,
     backoff: Backoff,
 }
@@ -89,6 +92,14 @@ impl Mailbox {
             State::Idle => self.state = State::Wanted(now),
             // A pause that is being made stays as long as it is.
             _ => self.arrived = true,
+        }
+    }
+
+    /// What was left out may be taken now: looks at all once more.
+    pub(super) fn look_again(&mut self, now: Instant) {
+        self.again = true;
+        if matches!(self.state, State::Idle) {
+            self.go_on(false, now);
         }
     }
 
@@ -184,6 +195,11 @@ impl Mailbox {
     }
 
     fn go_on(&mut self, more: bool, now: Instant) {
+        if std::mem::take(&mut self.again) {
+            self.after = 0;
+            self.state = State::Wanted(now);
+            return;
+        }
         self.state = if more || self.arrived { State::Wanted(now) } else { State::Idle };
     }
 }
@@ -223,6 +239,17 @@ mod tests {
         assert_eq!((mailbox.step(now), mailbox.due()), (None, None), "because nothing is behind it");
         mailbox.look(now);
         assert_eq!(mailbox.step(now), Some(Step::Fetch(6)), "because what was not named is left out");
+        mailbox.look_again(now);
+        assert_eq!(mailbox.step(now), None, "because one page is under way at a time");
+        assert_eq!(mailbox.fetched(&[], false, now), Ok(false));
+        assert_eq!(mailbox.step(now), Some(Step::Fetch(0)), "because all is looked at once more");
+        assert_eq!(mailbox.fetched(&items(&[6]), false, now), Ok(true));
+        mailbox.answered(Some(vec![6]), now, 0.0, &timings);
+        assert_eq!(mailbox.step(now), Some(Step::Ack(vec![6])));
+        mailbox.acknowledged(now);
+        assert_eq!((mailbox.step(now), mailbox.due()), (None, None), "because once more is enough");
+        mailbox.look_again(now);
+        assert_eq!(mailbox.step(now), Some(Step::Fetch(0)));
         assert_eq!(mailbox.fetched(&[], false, now), Ok(false));
         assert_eq!(mailbox.due(), None);
     }

@@ -197,6 +197,7 @@ impl Relays {
             inputs: self.inputs.clone(),
             plan: planned.clone(),
             stirs: self.stirs.clone(),
+            again: station.again.clone(),
             asks,
         };
         for (name, client) in [("home at", client(None)), ("visitor at", client(Some(asks)))] {

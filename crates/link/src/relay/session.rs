@@ -43,6 +43,7 @@ enum Event {
     Finished(Option<Vec<u64>>),
     Planned(bool),
     Stirred,
+    Again,
     Time,
 }
 
@@ -67,6 +68,7 @@ impl<'a> Session<'a> {
             let has_room = self.requests.len() < ASKS;
             let queue = client.asks.as_mut().filter(|_| has_room).map(|asks| &mut asks.queue);
             let asked = OptionFuture::from(queue.map(mpsc::Receiver::recv));
+            let again = OptionFuture::from(client.asks.is_none().then(|| client.again.notified()));
             let finished = OptionFuture::from(self.desk.answer.as_mut());
             let event = tokio::select! {
                 frame = self.wire.hear() => Event::Heard(frame),
@@ -74,6 +76,7 @@ impl<'a> Session<'a> {
                 Some(done) = finished => Event::Finished(done.ok()),
                 changed = client.plan.changed() => Event::Planned(changed.is_ok()),
                 Ok(()) = client.stirs.changed() => Event::Stirred,
+                Some(()) = again => Event::Again,
                 () = sleep_until(deadline) => Event::Time,
             };
             match event {
@@ -87,6 +90,7 @@ impl<'a> Session<'a> {
                     }
                     self.register().await?;
                 }
+                Event::Again => self.desk.mailbox.look_again(Instant::now()),
                 Event::Stirred => self.wire.probe().await?,
                 Event::Time => self.on_time().await?,
             }

@@ -14,7 +14,7 @@ use proto::{
     relay::{RefusalCode, Refused, RelayAddress, Ticket},
 };
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     time::timeout,
 };
 use tokio_util::sync::DropGuard;
@@ -104,6 +104,8 @@ pub(super) struct Station {
     pub(super) plan: watch::Sender<RelayPlan>,
     asks: mpsc::Sender<Ask>,
     open: watch::Receiver<bool>,
+    /// Wakes the connection with a login: the whole mailbox is to be looked at once more.
+    pub(super) again: Arc<Notify>,
     _stop: DropGuard,
 }
 
@@ -113,7 +115,7 @@ impl Station {
         let (asks, queue) = mpsc::channel(ASKS);
         let (open_in, open) = watch::channel(false);
         let (plan, planned) = watch::channel(plan);
-        (Self { plan, asks, open, _stop: stop }, planned, Asks { queue, open: open_in })
+        (Self { plan, asks, open, again: Arc::default(), _stop: stop }, planned, Asks { queue, open: open_in })
     }
 }
 
@@ -168,6 +170,13 @@ impl Stations {
         machine: MachineId,
     ) -> Result<Option<SignedPrekey>, PutError> {
         self.ask(relay, |reply| Ask::Prekey(machine, reply)).await
+    }
+
+    /// Looks once more at all that lies in this machine's mailbox.
+    pub(crate) fn fetch_again(&self, relay: &RelayAddress) {
+        if let Some(station) = self.lock().get(relay) {
+            station.again.notify_one();
+        }
     }
 
     /// Asks, waiting for room if need be. How long an answer may take is the connection's affair: it ends when the relay
