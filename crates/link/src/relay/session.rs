@@ -66,9 +66,10 @@ impl<'a> Session<'a> {
             let deadline = self.deadline();
             let client = &mut *self.client;
             let has_room = self.requests.len() < ASKS;
+            let is_home = client.asks.is_none();
+            let again = OptionFuture::from(is_home.then(|| client.again.notified()));
             let queue = client.asks.as_mut().filter(|_| has_room).map(|asks| &mut asks.queue);
             let asked = OptionFuture::from(queue.map(mpsc::Receiver::recv));
-            let again = OptionFuture::from(client.asks.is_none().then(|| client.again.notified()));
             let finished = OptionFuture::from(self.desk.answer.as_mut());
             let event = tokio::select! {
                 frame = self.wire.hear() => Event::Heard(frame),
