@@ -23,9 +23,7 @@ use crate::dispatch::{Asked, Dispatch};
 use crate::intake::{Job, Took};
 use crate::view::Change;
 use crate::views::Sides;
-use crate::{
-    centre, files, invitations, mailbox, membership, outgoing, refusals, relays, signals, views,
-};
+use crate::{centre, files, invitations, mailbox, membership, outgoing, refusals, relays, signals, views};
 
 /// Frames taken into one batch at most: what the link's queue holds, twice.
 const BATCH_FRAMES: usize = 16;

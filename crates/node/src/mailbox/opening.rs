@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use link::Mail;
-use proto::relay::Item;
 use proto::frame::Frame;
 use proto::id::{MachineId, SessionId};
 use proto::register::{SignedProfile, SignedReceipt};
+use proto::relay::Item;
 use proto::run::{Run, VerifiedRun};
 use proto::sealed::{self, Parcel};
 use proto::{SignedGrant, SignedPrekey};

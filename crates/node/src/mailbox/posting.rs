@@ -16,10 +16,10 @@ use tokio::time::{Instant, sleep_until};
 use super::lock;
 use super::parcel::{Packed, Packing};
 use crate::core::Core;
+use crate::reads;
 use crate::relays::relays_of;
 use crate::view::Change;
 use crate::views::Sides;
-use crate::reads;
 
 /// Machines whose mailboxes are served at the same time.
 const AT_ONCE: usize = 16;
@@ -116,7 +116,8 @@ fn take_due(
         stirred.remove(machine);
     }
     // When there is no room, the end of one makes some.
-    let next = stirred.iter().filter(|(machine, at)| free(machine) && (**at > now || room > 0)).map(|(_, at)| *at).min();
+    let next =
+        stirred.iter().filter(|(machine, at)| free(machine) && (**at > now || room > 0)).map(|(_, at)| *at).min();
     (due, next)
 }
 
@@ -260,7 +261,12 @@ fn pause(error: &PutError) -> Duration {
 }
 
 /// Notes what lies in a machine's mailbox now, and shows it.
-async fn lies_there(core: &Arc<Core>, machine: MachineId, relay: &RelayAddress, packed: Packed) -> Result<(), StoreError> {
+async fn lies_there(
+    core: &Arc<Core>,
+    machine: MachineId,
+    relay: &RelayAddress,
+    packed: Packed,
+) -> Result<(), StoreError> {
     let Packed { held, paid, said, .. } = packed;
     lock(&core.mailbox.said).insert(machine, said);
     let (me, origin, now_ms) = (core.me, relay.origin(), core.clock.wall_ms());

@@ -141,5 +141,8 @@ pub(crate) fn membership(text: Option<&str>) -> Result<Option<String>, NodeError
 }
 
 fn no_relay(address: &str) -> NodeError {
-    NodeError::NotFound { code: "relay_not_found", message: format!("the relay {address} is not one of this machine's") }
+    NodeError::NotFound {
+        code: "relay_not_found",
+        message: format!("the relay {address} is not one of this machine's"),
+    }
 }

@@ -86,9 +86,8 @@ pub(super) async fn grants(core: &Core) -> Result<Vec<MachineId>, KeyError> {
         .store
         .read(|reader| {
             let granted: Vec<_> = store::reach::list(reader)?;
-            let has = |machine: &MachineId| {
-                granted.iter().any(|reach| reach.machine == *machine && reach.given.is_some())
-            };
+            let has =
+                |machine: &MachineId| granted.iter().any(|reach| reach.machine == *machine && reach.given.is_some());
             let contacts = store::machines::list(reader)?.into_iter().filter(|machine| accepted(machine.trust));
             Ok(contacts.map(|machine| machine.id).filter(|id| !has(id)).collect::<Vec<_>>())
         })
@@ -104,7 +103,9 @@ pub(super) async fn grants(core: &Core) -> Result<Vec<MachineId>, KeyError> {
         given.push((*machine, GrantSecret::from_bytes(secret)));
     }
     let now_ms = core.clock.wall_ms();
-    core.store.write(move |tx| given.iter().try_for_each(|(machine, secret)| give(tx, machine, secret, now_ms))).await?;
+    core.store
+        .write(move |tx| given.iter().try_for_each(|(machine, secret)| give(tx, machine, secret, now_ms)))
+        .await?;
     Ok(lacking)
 }
 
