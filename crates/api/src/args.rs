@@ -24,8 +24,8 @@ pub use messages::{
     SendMessageArgs,
 };
 pub use notifications::{CleanupArgs, CreateNotificationArgs, NotificationArgs, NotificationsArgs};
-pub use relays::{AddRelayArgs, RelayArgs};
 pub use people::{AddContactArgs, OwnStatus, SetStatusArgs, UpdateMeArgs, UserArgs, UserFilter, UsersArgs};
+pub use relays::{AddRelayArgs, RelayArgs};
 pub use sessions::{
     CreateSessionArgs, FocusArgs, MarkSessionReadArgs, MessagesArgs, SearchArgs, SessionArgs, SetTimerArgs, TypingArgs,
     UpdateSessionArgs,

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use node::view::{
-    Attachment, Invitation, Me, Message, Network, Notice, Notification, NotificationStats, Page, Relay, SearchPage, Session,
-    Settings, Status, Transfer, Upload, User,
+    Attachment, Invitation, Me, Message, Network, Notice, Notification, NotificationStats, Page, Relay, SearchPage,
+    Session, Settings, Status, Transfer, Upload, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,11 +15,11 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use crate::args::{
-    self, AcceptAttachmentArgs, AddContactArgs, AddFileArgs, AddRelayArgs, CleanupArgs, CreateNotificationArgs, CreateSessionArgs,
-    CreateTokenArgs, DeleteMessageArgs, EditMessageArgs, FocusArgs, ForwardMessageArgs, MarkSessionReadArgs,
-    MessageArgs, MessagesArgs, NoArgs, NotificationArgs, NotificationsArgs, PinMessageArgs, ReactArgs, RelayArgs, Scope,
-    SearchArgs, SendMessageArgs, SessionArgs, SetStatusArgs, SetTimerArgs, TokenArgs, TransferArgs, TypingArgs,
-    UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UsersArgs,
+    self, AcceptAttachmentArgs, AddContactArgs, AddFileArgs, AddRelayArgs, CleanupArgs, CreateNotificationArgs,
+    CreateSessionArgs, CreateTokenArgs, DeleteMessageArgs, EditMessageArgs, FocusArgs, ForwardMessageArgs,
+    MarkSessionReadArgs, MessageArgs, MessagesArgs, NoArgs, NotificationArgs, NotificationsArgs, PinMessageArgs,
+    ReactArgs, RelayArgs, Scope, SearchArgs, SendMessageArgs, SessionArgs, SetStatusArgs, SetTimerArgs, TokenArgs,
+    TransferArgs, TypingArgs, UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UsersArgs,
 };
 use crate::door::Call;
 use crate::error::ApiError;

@@ -1,11 +1,12 @@
 //! The commands' handlers: arguments in, one call to the node, its answer out.
 
 use crate::args::{
-    self, AcceptAttachmentArgs, AddContactArgs, AddFileArgs, AddRelayArgs, CleanupArgs, CreateNotificationArgs, CreateSessionArgs,
-    CreateTokenArgs, DeleteMessageArgs, EditMessageArgs, FocusArgs, ForwardMessageArgs, MarkSessionReadArgs,
-    MessageArgs, MessagesArgs, NoArgs, NotificationArgs, NotificationsArgs, OwnStatus, PinMessageArgs, ReactArgs,
-    RelayArgs, Scope, SearchArgs, SendMessageArgs, SessionArgs, SetStatusArgs, SetTimerArgs, TokenArgs, TransferArgs, TypingArgs,
-    UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UploadRef, UserArgs, UserFilter, UsersArgs,
+    self, AcceptAttachmentArgs, AddContactArgs, AddFileArgs, AddRelayArgs, CleanupArgs, CreateNotificationArgs,
+    CreateSessionArgs, CreateTokenArgs, DeleteMessageArgs, EditMessageArgs, FocusArgs, ForwardMessageArgs,
+    MarkSessionReadArgs, MessageArgs, MessagesArgs, NoArgs, NotificationArgs, NotificationsArgs, OwnStatus,
+    PinMessageArgs, ReactArgs, RelayArgs, Scope, SearchArgs, SendMessageArgs, SessionArgs, SetStatusArgs, SetTimerArgs,
+    TokenArgs, TransferArgs, TypingArgs, UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UploadRef, UserArgs,
+    UserFilter, UsersArgs,
 };
 use crate::door::Call;
 use crate::error::ApiError;

@@ -54,7 +54,9 @@ async fn list(asked: &Asked) -> anyhow::Result<()> {
         return output::json(&relays);
     }
     if relays.items.is_empty() {
-        return Ok(output::line("No relay. Machines are found on this network only. `landline relays add URL` adds one.")?);
+        return Ok(output::line(
+            "No relay. Machines are found on this network only. `landline relays add URL` adds one.",
+        )?);
     }
     let mut rows = vec![["ADDRESS", "STATE", ""].map(str::to_owned)];
     for relay in &relays.items {
