@@ -101,7 +101,7 @@ async fn silent() -> (Machine, Fake, mpsc::UnboundedReceiver<ToRelay>) {
     })
     .await;
     let mut setup = Setup::new(identity());
-    let (relay_ping, relay_silence) = (Duration::from_millis(50), Duration::from_secs(1));
+    let (relay_ping, relay_silence) = (Duration::from_millis(50), Duration::from_secs(2));
     setup.timings = Timings { relay_ping, relay_silence, ..hurried() };
     (setup.start().await, relay, heard)
 }
