@@ -158,7 +158,7 @@ impl Relays {
         request: hyper::http::request::Builder,
         body: Body,
     ) -> Result<Response<Incoming>, BlobError> {
-        let response = self.tunnels.connector.request(relay, request, body, &self.spawner).await?;
+        let response = self.stations.connector.request(relay, request, body, &self.spawner).await?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -172,7 +172,7 @@ impl Relays {
     }
 
     fn timings(&self) -> &crate::Timings {
-        &self.tunnels.connector.timings
+        &self.stations.connector.timings
     }
 }
 

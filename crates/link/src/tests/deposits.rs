@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     blobs::{GROUP, Kept, bytes},
     machine::{Machine, identity},
-    tunnels::{Place, hurried, machine_with, plan, token_of},
+    relays::{Place, hurried, machine_with, plan, token_of},
 };
 use crate::{
     RelayError, RelayState, Timings,
