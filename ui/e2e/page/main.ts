@@ -6,6 +6,7 @@ import type { CommandName } from "../../src/backend/gen";
 import Root from "../../src/views/Root.svelte";
 import type { FakeBackend } from "../../tests/fake/backend";
 import { person } from "../../tests/fake/backend";
+import { invitationId } from "../../tests/fake/invitations";
 import { attachment, picture } from "../../tests/fake/files";
 import { types } from "../../tests/fake/operations";
 import { richWorld } from "../../tests/fake/rich";
@@ -17,6 +18,7 @@ declare global {
     person: typeof person;
     attachment: typeof attachment;
     picture: typeof picture;
+    invitationId: typeof invitationId;
     /** Somebody begins or ends to type. */
     types: (sessionId: string, userId: string, typing: boolean) => void;
     /** Lets the next call of a command fail. */
@@ -39,6 +41,7 @@ window.fake = fake;
 window.person = person;
 window.attachment = attachment;
 window.picture = picture;
+window.invitationId = invitationId;
 window.types = (sessionId, userId, typing) => types(fake, sessionId, userId, typing);
 window.refuse = (name, message) => fake.refusals.set(name, new BackendError({ code: "refused", message }));
 const target = document.getElementById("app");

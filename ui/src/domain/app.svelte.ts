@@ -76,6 +76,8 @@ export class App {
   dragging = $state(false);
   /** Paths that were dropped, until the open conversation takes them. */
   dropped = $state.raw<readonly string[] | null>(null);
+  /** The path that was dropped on the dialog that adds somebody, until it takes it. */
+  droppedPicture = $state<string | null>(null);
 
   #trays = new Map<string, Tray>();
   #viewer: Viewer;
@@ -173,11 +175,14 @@ export class App {
       if (this.phase === "ready") void this.#reload();
     } else if (message.type === "openSession") {
       this.openSession(message.sessionId);
+    } else if (message.type === "openInvitation") {
+      this.dialog = { kind: "add", text: message.link };
     } else if (message.type === "filesDragged") {
       this.dragging = message.over && this.route.page === "session" && this.dialog === null;
     } else if (message.type === "filesDropped") {
       this.dragging = false;
-      if (this.route.page === "session" && this.dialog === null) this.dropped = message.paths;
+      if (this.dialog?.kind === "add") this.droppedPicture = message.paths[0] ?? null;
+      else if (this.route.page === "session" && this.dialog === null) this.dropped = message.paths;
     } else if (message.type === "closeRequested") {
       this.dialog = { kind: "close" };
     } else if (message.type === "connection") {

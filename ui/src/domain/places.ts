@@ -16,7 +16,9 @@ export type SettingsSection = "profile" | "notifications" | "privacy" | "files" 
 export type Dialog =
   | { kind: "switcher" }
   | { kind: "shortcuts" }
-  | { kind: "address" }
+  /** Adding somebody; with what a link asks for, or what was pasted elsewhere. */
+  | { kind: "add"; text?: string }
+  | { kind: "code" }
   | { kind: "close" }
   | { kind: "date" }
   | { kind: "pictures"; message: Message; pictures: readonly Attachment[]; at: number }

@@ -11,7 +11,7 @@ import { fold } from "../../shared/text";
 
 /** The parts of the settings, in the order they are offered; `holds` is what the search knows of each. */
 export const sections = [
-  { id: "profile", title: m.settings_profile, icon: UserRound, holds: [m.profile_name, m.profile_device, m.profile_status, m.machine_id_own] },
+  { id: "profile", title: m.settings_profile, icon: UserRound, holds: [m.profile_name, m.profile_device, m.profile_status, m.machine_id_own, m.code_title] },
   {
     id: "notifications",
     title: m.settings_notifications,
@@ -25,7 +25,7 @@ export const sections = [
     holds: [m.visibility_label, m.receipts_on, m.typing_on, m.presence_on, m.away_after, m.blocked_title],
   },
   { id: "files", title: m.settings_files, icon: Folder, holds: [m.files_accept, m.files_folder] },
-  { id: "network", title: m.settings_network, icon: Network, holds: [m.network_mdns, m.network_beacon, m.address_title, m.why_title] },
+  { id: "network", title: m.settings_network, icon: Network, holds: [m.network_mdns, m.network_beacon, m.add_title, m.why_title] },
   {
     id: "appearance",
     title: m.settings_appearance,
