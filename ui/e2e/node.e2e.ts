@@ -70,6 +70,37 @@ test("a page without a link is told how to get one, and a link works once", asyn
   await first.page.getByTestId("welcome").waitFor();
 });
 
+test("a code shown by one and pasted by the other makes them contacts that know each other's key", async () => {
+  const [bea, anna] = [await node(fresh(), "Bea", ["--listen", "127.0.0.1:0"]), await node(fresh(), "Anna", ["--listen", "127.0.0.1:0"])];
+  const [a, b] = [await openPage(await link(anna)), await openPage(await link(bea))];
+  await welcome(a.page, "Anna Sjöberg");
+  await welcome(b.page, "Bea");
+  await b.page.getByTestId("code-open").click();
+  await b.page.getByTestId("code").waitFor();
+  await isAccessible(b.page, "code");
+  const invitation = await b.page.getByTestId("code-link").inputValue();
+  const follow = async (text: string) => {
+    await a.page.getByTestId("add-open").first().click();
+    await a.page.getByTestId("add-input").fill(text);
+    await a.page.getByTestId("invitation").filter({ hasText: "Bea" }).waitFor();
+    await a.page.getByTestId("add-submit").click();
+  };
+  await follow(invitation);
+  await a.page.locator("[data-testid=add-outcome][data-outcome=verified]").waitFor();
+  await isAccessible(a.page, "added");
+  await b.page.getByTestId("code-used").filter({ hasText: "Anna Sjöberg" }).waitFor();
+  await a.page.getByTestId("add-write").click();
+  await write(a.page, "Hello Bea");
+  await a.page.locator("[data-testid=message][data-state=delivered], [data-testid=message][data-state=read]").waitFor();
+  // One that cannot be read is the node's to refuse, in its words.
+  await a.page.getByTestId("add-open").first().click();
+  await a.page.getByTestId("add-input").fill(invitation.replace(/landline1../u, "landline1qq"));
+  await a.page.getByTestId("add-submit").click();
+  await a.page.getByRole("alert").filter({ hasText: "machine ID" }).waitFor();
+  expect(await a.page.getByTestId("add-outcome").count()).toBe(0);
+  expect([...a.errors, ...b.errors]).toEqual([]);
+}, 120_000);
+
 test("what was written is found, in all conversations and in one, and the way to a day", async () => {
   const { a, b, errors } = await pair();
   for (const text of ["The Crème brûlée was good", "会议改到十点了", "see you at the meeting"]) await write(a, text);
