@@ -13,6 +13,7 @@ mod files;
 mod messages;
 mod notifications;
 mod people;
+mod relays;
 mod sessions;
 mod settings;
 mod tokens;
@@ -24,6 +25,7 @@ pub use messages::{
 };
 pub use notifications::{CleanupArgs, CreateNotificationArgs, NotificationArgs, NotificationsArgs};
 pub use people::{AddContactArgs, OwnStatus, SetStatusArgs, UpdateMeArgs, UserArgs, UserFilter, UsersArgs};
+pub use relays::{AddRelayArgs, RelayArgs};
 pub use sessions::{
     CreateSessionArgs, FocusArgs, MarkSessionReadArgs, MessagesArgs, SearchArgs, SessionArgs, SetTimerArgs, TypingArgs,
     UpdateSessionArgs,

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use node::view::{
-    Attachment, Invitation, Me, Message, Network, Notice, Notification, NotificationStats, Page, SearchPage, Session,
-    Settings, Status, Transfer, Upload, User,
+    Attachment, Invitation, Me, Message, Network, Notice, Notification, NotificationStats, Page, Relay, SearchPage,
+    Session, Settings, Status, Transfer, Upload, User,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,11 +15,11 @@ use ts_rs::TS;
 use utoipa::ToSchema;
 
 use crate::args::{
-    self, AcceptAttachmentArgs, AddContactArgs, AddFileArgs, CleanupArgs, CreateNotificationArgs, CreateSessionArgs,
-    CreateTokenArgs, DeleteMessageArgs, EditMessageArgs, FocusArgs, ForwardMessageArgs, MarkSessionReadArgs,
-    MessageArgs, MessagesArgs, NoArgs, NotificationArgs, NotificationsArgs, PinMessageArgs, ReactArgs, Scope,
-    SearchArgs, SendMessageArgs, SessionArgs, SetStatusArgs, SetTimerArgs, TokenArgs, TransferArgs, TypingArgs,
-    UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UsersArgs,
+    self, AcceptAttachmentArgs, AddContactArgs, AddFileArgs, AddRelayArgs, CleanupArgs, CreateNotificationArgs,
+    CreateSessionArgs, CreateTokenArgs, DeleteMessageArgs, EditMessageArgs, FocusArgs, ForwardMessageArgs,
+    MarkSessionReadArgs, MessageArgs, MessagesArgs, NoArgs, NotificationArgs, NotificationsArgs, PinMessageArgs,
+    ReactArgs, RelayArgs, Scope, SearchArgs, SendMessageArgs, SessionArgs, SetStatusArgs, SetTimerArgs, TokenArgs,
+    TransferArgs, TypingArgs, UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UserArgs, UsersArgs,
 };
 use crate::door::Call;
 use crate::error::ApiError;
@@ -118,6 +118,12 @@ commands! {
     AddContact = "add_contact" (AddContactArgs) -> User, Admin, handlers::add_contact;
     /// Makes a link by which one other machine adds this one, within ten minutes.
     CreateInvitation = "create_invitation" (NoArgs) -> Invitation, Admin, handlers::create_invitation;
+    /// The relays where this machine is to be reached, and how it stands with each.
+    Relays = "relays" (NoArgs) -> Page<Relay>, Read, handlers::relays;
+    /// Adds a relay where this machine is to be reached; answers when it has, or soon.
+    AddRelay = "add_relay" (AddRelayArgs) -> Relay, Admin, handlers::add_relay;
+    /// Removes a relay.
+    RemoveRelay = "remove_relay" (RelayArgs) -> Done, Admin, handlers::remove_relay;
     /// All sessions, pinned ones first, then the newest.
     Sessions = "sessions" (NoArgs) -> Page<Session>, Read, handlers::sessions;
     /// Opens the direct session with a machine, or finds it.

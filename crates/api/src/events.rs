@@ -103,6 +103,7 @@ impl Teller {
             Change::SessionChanged { opened: false, .. }
             | Change::MeChanged { .. }
             | Change::SettingsChanged { .. }
+            | Change::RelaysChanged { .. }
             | Change::NetworkChanged { .. }
             | Change::NoticeRaised { .. }
             | Change::NoticeWithdrawn { .. }

@@ -1,11 +1,12 @@
 //! The commands' handlers: arguments in, one call to the node, its answer out.
 
 use crate::args::{
-    self, AcceptAttachmentArgs, AddContactArgs, AddFileArgs, CleanupArgs, CreateNotificationArgs, CreateSessionArgs,
-    CreateTokenArgs, DeleteMessageArgs, EditMessageArgs, FocusArgs, ForwardMessageArgs, MarkSessionReadArgs,
-    MessageArgs, MessagesArgs, NoArgs, NotificationArgs, NotificationsArgs, OwnStatus, PinMessageArgs, ReactArgs,
-    Scope, SearchArgs, SendMessageArgs, SessionArgs, SetStatusArgs, SetTimerArgs, TokenArgs, TransferArgs, TypingArgs,
-    UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UploadRef, UserArgs, UserFilter, UsersArgs,
+    self, AcceptAttachmentArgs, AddContactArgs, AddFileArgs, AddRelayArgs, CleanupArgs, CreateNotificationArgs,
+    CreateSessionArgs, CreateTokenArgs, DeleteMessageArgs, EditMessageArgs, FocusArgs, ForwardMessageArgs,
+    MarkSessionReadArgs, MessageArgs, MessagesArgs, NoArgs, NotificationArgs, NotificationsArgs, OwnStatus,
+    PinMessageArgs, ReactArgs, RelayArgs, Scope, SearchArgs, SendMessageArgs, SessionArgs, SetStatusArgs, SetTimerArgs,
+    TokenArgs, TransferArgs, TypingArgs, UpdateMeArgs, UpdateSessionArgs, UpdateSettingsArgs, UploadRef, UserArgs,
+    UserFilter, UsersArgs,
 };
 use crate::door::Call;
 use crate::error::ApiError;
@@ -16,7 +17,7 @@ use crate::results::{
 use axum::http::StatusCode;
 use node::view::{
     Attachment, Invitation, Me, Message, MessageType, Network, Notice, Notification, NotificationKind,
-    NotificationStats, Page, SearchPage, Session, Settings, Status, Transfer, Upload, User,
+    NotificationStats, Page, Relay, SearchPage, Session, Settings, Status, Transfer, Upload, User,
 };
 use node::{
     ErrorClass, FocusState, MePatch, NewNotification, Node, NodeError, NotificationsRequest, PageRequest,
@@ -119,6 +120,19 @@ pub(crate) async fn add_contact(call: &Call<'_>, args: AddContactArgs) -> Answer
 
 pub(crate) async fn create_invitation(call: &Call<'_>, _: NoArgs) -> Answer<Invitation> {
     Ok(call.door.node.invite().await?)
+}
+
+pub(crate) async fn relays(call: &Call<'_>, _: NoArgs) -> Answer<Page<Relay>> {
+    Ok(call.door.node.relays())
+}
+
+pub(crate) async fn add_relay(call: &Call<'_>, args: AddRelayArgs) -> Answer<Relay> {
+    Ok(call.door.node.add_relay(&args.address, args.membership.as_deref()).await?)
+}
+
+pub(crate) async fn remove_relay(call: &Call<'_>, args: RelayArgs) -> Answer<Done> {
+    call.door.node.remove_relay(&args.address).await?;
+    Ok(Done::DONE)
 }
 
 pub(crate) async fn sessions(call: &Call<'_>, _: NoArgs) -> Answer<Page<Session>> {

@@ -9,6 +9,7 @@ mod messages;
 mod notifications;
 mod options;
 mod output;
+mod relays;
 mod run_node;
 mod run_relay;
 mod search;

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::files::TransferOptions;
 use crate::marks::{After, MarkOptions};
 use crate::messages::MessageTask;
+use crate::relays::RelaysTask;
 use crate::run_relay::RelayOptions;
 
 /// Chat between machines, without a server.
@@ -196,6 +197,11 @@ pub(crate) enum Task {
         #[arg(value_name = "LINK|ADDR", help = "landline://add/…, HOST, HOST:PORT or [IPv6]:PORT")]
         place: String,
     },
+    /// List relays where contacts reach this machine, add and remove them
+    Relays {
+        #[command(subcommand)]
+        task: Option<RelaysTask>,
+    },
     /// Show or change the name that others see
     Name {
         /// The new name
@@ -322,6 +328,9 @@ pub(crate) struct NodeOptions {
     /// A machine to connect to: HOST:PORT (may be repeated)
     #[arg(long = "peer", value_name = "ADDR:PORT")]
     pub(crate) peers: Vec<String>,
+    /// A relay where contacts reach this machine, for this run: wss://HOST[:PORT][/#KEY] (may be repeated)
+    #[arg(long = "relay", value_name = "URL")]
+    pub(crate) relays: Vec<String>,
     /// Neither announce nor look for machines by multicast DNS
     #[arg(long)]
     pub(crate) no_mdns: bool,

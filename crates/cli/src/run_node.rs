@@ -36,6 +36,7 @@ pub(crate) async fn run(place: &Place, options: NodeOptions) -> anyhow::Result<(
     config.name = options.name;
     config.downloads = api::default_downloads(&data_dir);
     config.typed_peers = options.peers;
+    config.relays = options.relays;
     config.mdns = !options.no_mdns;
     config.beacon = !options.no_beacon;
     config.key_store = match options.key_store {

@@ -90,7 +90,7 @@ struct LimitOptions {
     #[arg(long, value_name = "N", default_value_t = 16)]
     request_items: u32,
     /// KiB of a stranger's item
-    #[arg(long, value_name = "KIB", default_value_t = 8)]
+    #[arg(long, value_name = "KIB", default_value_t = 18)]
     request_kib: u32,
     /// How long a stranger's item is kept
     #[arg(long, value_name = "TIME", default_value = "7d")]

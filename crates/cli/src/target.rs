@@ -122,8 +122,8 @@ mod tests {
     fn user(id: &str, name: &str, trust: &str) -> User {
         serde_json::from_value(json!({
             "userId": id, "machineId": id, "name": name, "device": "", "statusText": "", "colour": 0, "keyTag": "",
-            "status": "online", "lastSeen": null, "trust": trust, "path": "direct", "nearby": true, "nameClash": false,
-            "clockSkewSeconds": null,
+            "status": "online", "lastSeen": null, "trust": trust, "path": "direct", "via": null, "relayed": false,
+            "relays": [], "nearby": true, "nameClash": false, "clockSkewSeconds": null,
         }))
         .unwrap()
     }

@@ -8,14 +8,14 @@ use anyhow::{Context as _, bail};
 use api::args::{AddContactArgs, CreateTokenArgs, UpdateMeArgs};
 use api::results::{CreatedToken, Done, LoginLink, TokenInfo};
 use node::view::{
-    Invitation, Me, Message, MessageState, Network, Page, Presence, Session, Status, SystemLine, Trust, User,
+    Invitation, Me, Message, MessageState, Network, Page, Path, Presence, Session, Status, SystemLine, Trust, User,
 };
 use serde_json::json;
 
 use crate::client::Client;
 use crate::options::{Place, Task, TokenTask};
 use crate::target::{self, Target};
-use crate::{files, follow, messages, output};
+use crate::{files, follow, messages, output, relays};
 
 /// Most bytes of standard input that are read for a message; the node says what is too long.
 const INPUT_BYTES: u64 = 128 * 1024;
@@ -56,6 +56,7 @@ pub(crate) async fn run(place: &Place, task: Task) -> anyhow::Result<()> {
         Task::Unblock(user) => asked.trust(&user.user, "unblock", "Unblocked").await,
         Task::Invite => asked.invite().await,
         Task::Add { place } => asked.add(place).await,
+        Task::Relays { task } => relays::run(&asked, task).await,
         Task::Name { name } => asked.name(name).await,
         Task::Open { print } => asked.open(print).await,
         Task::Token { task } => asked.token(task).await,
@@ -123,8 +124,8 @@ impl Asked {
         let mut rows = vec![["NAME", "STATUS", "TRUST", "DEVICE", "MACHINE ID"].map(str::to_owned)];
         for user in &users.items {
             let status = match (user.status, &user.last_seen) {
-                (Presence::Online, _) => "online".to_owned(),
-                (Presence::Away, _) => "away".to_owned(),
+                (Presence::Online, _) => on_its_way("online", user.path),
+                (Presence::Away, _) => on_its_way("away", user.path),
                 (Presence::Offline, Some(seen)) => format!("seen {}", output::minute(seen)),
                 (Presence::Offline, None) => "offline".to_owned(),
             };
@@ -210,6 +211,9 @@ impl Asked {
         let name = output::plain(&user.name);
         let state = match (message.state, user.status) {
             (MessageState::Delivered, _) => format!("Delivered to {name}."),
+            (_, Presence::Offline) if message.held_by.is_some() => {
+                format!("{name} is offline; a relay holds the message until they come.")
+            }
             (_, Presence::Offline) => format!("{name} is offline; the message waits and goes by itself."),
             _ => format!("On its way to {name}."),
         };
@@ -375,6 +379,14 @@ pub(crate) fn input() -> anyhow::Result<String> {
         }
     }
     Ok(text)
+}
+
+/// The status of a linked machine, with the way when that is not a direct one.
+fn on_its_way(status: &str, path: Path) -> String {
+    match path {
+        Path::Relay => format!("{status}, by relay"),
+        Path::Direct | Path::None => status.to_owned(),
+    }
 }
 
 fn trust(trust: Trust) -> &'static str {

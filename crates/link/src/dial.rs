@@ -26,7 +26,7 @@ use crate::{
     error::DialError,
     interfaces,
     path::Path,
-    relay::Tunnels,
+    relay::Stations,
     server::SUBPROTOCOL,
     socket::{self, Socket, Stream},
     timing::Timings,
@@ -41,7 +41,7 @@ pub(crate) const CANDIDATES: usize = 16;
 #[derive(Debug, Clone)]
 pub(crate) struct Ways {
     pub(crate) tls: Tls,
-    pub(crate) tunnels: Tunnels,
+    pub(crate) stations: Stations,
     pub(crate) timings: Timings,
 }
 
@@ -76,7 +76,7 @@ impl Ways {
                 self.prove(Box::new(stream), path, Some(local), expect).await
             }
             Path::Relay(relay) => {
-                let stream = self.tunnels.open(relay, expect).await?;
+                let stream = self.stations.open(relay, expect).await?;
                 self.prove(Box::new(stream), path, None, expect).await
             }
         }

@@ -9,7 +9,12 @@ use proto::{
 };
 use tokio::sync::mpsc;
 
-use crate::{connection::Conn, interfaces::Interface, path::Path, relay::RelayStatus};
+use crate::{
+    connection::Conn,
+    interfaces::Interface,
+    path::Path,
+    relay::{Mail, RelayStatus},
+};
 
 /// Number of a link, unique within one run of the program. A larger number is a newer link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,8 +26,11 @@ impl fmt::Display for ConnId {
     }
 }
 
-/// Something happened. `Up` and `Down` alternate for each machine and are never lost; all else is dropped when the
-/// receiver falls far behind.
+/// Something happened.
+///
+/// `Up` and `Down` alternate for each machine and are never lost. All else is dropped when the receiver has left more than
+/// a thousand events waiting: a hint comes again when its machine is seen again, mail after a pause; the state of the
+/// network can be asked for; of a relay and of who is present there the next change tells.
 #[derive(Debug)]
 pub enum LinkEvent {
     /// A link to a machine stands: its key is proven, `Hello` was exchanged.
@@ -67,6 +75,8 @@ pub enum LinkEvent {
         /// Where; none when it is nowhere.
         relays: Vec<RelayAddress>,
     },
+    /// Something lay in this machine's mailbox at a relay. At most one for each relay at a time.
+    Mail(Mail),
     /// The state of the network or of discovery has changed.
     Network(Arc<NetworkState>),
 }

@@ -43,5 +43,6 @@ pub use event::{ConnId, DiscoveryState, DownReason, Hint, HintSource, LinkEvent,
 pub use interfaces::Interface;
 pub use link::Link;
 pub use path::Path;
-pub use relay::{Home, RelayError, RelayPlan, RelayState, RelayStatus};
+pub use proto::relay::Item as MailItem;
+pub use relay::{Home, HomeToken, Mail, PutAs, PutError, RelayError, RelayPlan, RelayState, RelayStatus};
 pub use timing::Timings;

@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use proto::{attachment::Blob, id::MachineId};
+use bytes::Bytes;
+use proto::{attachment::Blob, id::MachineId, prekey::SignedPrekey, relay::RelayAddress};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -26,7 +27,7 @@ use crate::{
     path::Path,
     reconnect::Targets,
     registry::{Command, Ends, Registry},
-    relay::{RelayPlan, Relays, Tunnels},
+    relay::{PutAs, PutError, RelayPlan, Relays, Stations},
     server::{self, Arrival},
     tasks::{Spawner, Tasks},
     tls::Tls,
@@ -108,8 +109,8 @@ impl Link {
         let (stirs_in, stirs) = watch::channel(0);
         let cut = CancellationToken::new();
         let ids = ConnIds::default();
-        let tunnels = Tunnels::new(&config.timings);
-        let ways = Ways { tls: tls.clone(), tunnels: tunnels.clone(), timings: config.timings.clone() };
+        let stations = Stations::new(&config.timings);
+        let ways = Ways { tls: tls.clone(), stations: stations.clone(), timings: config.timings.clone() };
         let greeter = Arc::new(Greeter {
             me,
             instance,
@@ -151,7 +152,7 @@ impl Link {
         listener::start(socket, reception.clone());
         let relays = Relays {
             identity: config.identity.clone(),
-            tunnels,
+            stations,
             reception,
             inputs: inputs_in.clone(),
             spawner: spawner.clone(),
@@ -282,9 +283,41 @@ impl Link {
 
     /// Uses these relays from now on, and no others; at most 64, own ones and contacts'. What stays connected.
     ///
-    /// How it stands with them comes as [`LinkEvent::Relay`], whom they see as [`LinkEvent::Present`].
+    /// How it stands with them comes as [`LinkEvent::Relay`], whom they see as [`LinkEvent::Present`], what they have kept
+    /// for this machine as [`LinkEvent::Mail`].
     pub fn set_relays(&self, plans: Vec<RelayPlan>) {
         self.parts.relays.set(plans);
+    }
+
+    /// Leaves an envelope of at most [`proto::limits::ENVELOPE_BYTES`] for a machine at a relay in use. It is on the
+    /// relay's disk when this returns. Waits while 64 others are under way at the relay. To put the same bytes again does
+    /// no harm.
+    ///
+    /// # Errors
+    /// [`PutError`] says why it is not there, or that this is not known.
+    pub async fn put(
+        &self,
+        relay: &RelayAddress,
+        machine: MachineId,
+        by: PutAs,
+        envelope: Bytes,
+    ) -> Result<(), PutError> {
+        self.parts.relays.stations.put(relay, machine, by, envelope).await
+    }
+
+    /// The prekey of a machine that a relay in use holds, if any. It is the machine's: the signature has been checked. It
+    /// need not be the newest, or valid now.
+    ///
+    /// # Errors
+    /// [`PutError`] says why the relay did not answer, or how it lied.
+    pub async fn prekey(&self, relay: &RelayAddress, machine: MachineId) -> Result<Option<SignedPrekey>, PutError> {
+        self.parts.relays.stations.prekey(relay, machine).await
+    }
+
+    /// Looks once more at all that lies in this machine's mailbox at a relay in use: what was not named as done may be
+    /// taken now.
+    pub fn fetch_again(&self, relay: &RelayAddress) {
+        self.parts.relays.stations.fetch_again(relay);
     }
 
     /// Changes what is announced.

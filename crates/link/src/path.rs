@@ -28,6 +28,15 @@ impl Path {
             Self::Relay(_) => None,
         }
     }
+
+    /// The relay through which the machine is reached, when it is.
+    #[must_use]
+    pub const fn relay(&self) -> Option<&RelayAddress> {
+        match self {
+            Self::Direct(_) => None,
+            Self::Relay(relay) => Some(relay),
+        }
+    }
 }
 
 impl From<SocketAddr> for Path {

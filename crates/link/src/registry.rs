@@ -34,7 +34,7 @@ use crate::{
     interfaces::{self, Interface, Stir},
     path::Path,
     reconnect::{AttemptId, Job, Key, Place, STOOD, Targets},
-    relay::{Detours, RelayStatus},
+    relay::{Detours, Mail, RelayStatus},
     tasks::Spawner,
     timing::Timings,
 };
@@ -69,6 +69,8 @@ pub(crate) enum Input {
     Relay(RelayStatus),
     /// Which contacts a relay says are there, or no longer.
     Present { relay: RelayAddress, machines: Vec<(MachineId, bool)> },
+    /// What lay in this machine's mailbox at a relay.
+    Mail(Mail),
     /// Another program with this machine's identity was heard.
     SameIdentity(SocketAddr),
 }
@@ -286,6 +288,7 @@ impl Registry {
             }),
             Input::Relay(status) => self.report(LinkEvent::Relay(status)),
             Input::Present { relay, machines } => self.present(&relay, machines),
+            Input::Mail(mail) => self.report(LinkEvent::Mail(mail)),
             Input::SameIdentity(address) => {
                 self.update_network(true, |network| network.same_identity_at = Some(address));
             }

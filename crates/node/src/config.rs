@@ -33,6 +33,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Addresses (`host:port`) to dial in addition to those that are discovered or remembered.
     pub typed_peers: Vec<String>,
+    /// Addresses of relays where this machine is to be reached, beside those that were added: `wss://HOST[:PORT][/#KEY]`.
+    pub relays: Vec<String>,
     /// Whether to announce and find machines by multicast DNS.
     pub mdns: bool,
     /// Whether to send and hear the broadcast beacon.
@@ -73,6 +75,7 @@ impl Config {
             name: None,
             listen: SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, DEFAULT_PEER_PORT)),
             typed_peers: Vec::new(),
+            relays: Vec::new(),
             mdns: true,
             beacon: true,
             key_store: KeyStore::KeyRing,

@@ -20,10 +20,12 @@ pub(crate) fn trusted(core: &Arc<Core>, machine: MachineId, session: SessionId, 
     centre::answered(core, session);
     core.show_user(&machine);
     neighbours::note_contact(core, machine);
+    core.relays.stir();
     if let Some(link) = core.links.get(&machine) {
         link.stop_holding(&session);
         link.with(|pending| {
             pending.vectors.insert(session);
+            pending.reach = true;
         });
     }
 }
@@ -50,6 +52,7 @@ pub(crate) async fn block(core: &Arc<Core>, machine: MachineId) -> Result<User, 
     store_trust(core, machine, Trust::Blocked, false).await?;
     core.people.set_trust(machine, Trust::Blocked);
     core.drop_peer(&machine);
+    core.relays.stir();
     let session = SessionId::direct(&core.me, &machine);
     core.notices.settle(core, session);
     centre::answered(core, session);
@@ -81,6 +84,7 @@ pub(crate) async fn unblock(core: &Core, machine: MachineId) -> Result<User, Nod
         })
         .await?;
     core.people.set_trust(machine, trust);
+    core.relays.stir();
     core.show_user(&machine);
     core.dial_again(machine).await?;
     user(core, &machine)
@@ -99,6 +103,12 @@ async fn store_trust(core: &Core, machine: MachineId, trust: Trust, by_us: bool)
             }
             if by_us {
                 store::machines::set_initiated(tx, &machine)?;
+            }
+            if trust == Trust::Blocked
+                && let Some(reach) = store::reach::get(tx, &machine)?
+            {
+                // What it was given opens nothing from now on.
+                store::reach::give(tx, &machine, None, reach.given_version, now_ms)?;
             }
             store::machines::set_trust(tx, &machine, trust).map(drop)
         })

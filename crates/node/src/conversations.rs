@@ -14,7 +14,7 @@ use crate::node::{Node, parse_machine};
 use crate::outgoing::Order;
 use crate::view::{Change, Message, Page, Session};
 use crate::views::Sides;
-use crate::{NodeError, PageRequest, SendRequest, files, reads, times, views};
+use crate::{NodeError, PageRequest, SendRequest, files, mailbox, reads, times, views};
 
 /// Longest handle of a sender's own, in bytes.
 const TEMP_ID_BYTES: usize = 128;
@@ -248,6 +248,7 @@ impl Node {
         let core = self.core();
         let peer = core.store.read(move |reader| store::sessions::get(reader, key)).await?.and_then(|row| row.peer);
         let told = peer.filter(|peer| reads::shared_with(core, peer));
+        let away = told.is_some_and(|peer| core.links.get(&peer).is_none());
         let (identity, now_ms) = (core.identity.clone(), core.clock.wall_ms());
         let (read, timed, receipt, noted) = core
             .store
@@ -258,6 +259,9 @@ impl Node {
                     Some(_) => reads::sign(tx, &identity, id, key, up_to.as_ref(), now_ms)?,
                     None => None,
                 };
+                if let (Some(peer), Some(_)) = (told.filter(|_| away), &receipt) {
+                    store::reach::owe(tx, &peer)?;
+                }
                 let all = store::sessions::get(tx, key)?.is_none_or(|session| session.unread_count == 0);
                 let noted = if all { store::notifications::read_session(tx, key)? } else { Vec::new() };
                 Ok((read, store::messages::by_keys(tx, &timed)?, receipt, noted))
@@ -266,8 +270,11 @@ impl Node {
         for key in noted {
             core.hub.note(key);
         }
-        if let (Some(receipt), Some(link)) = (receipt, told.and_then(|peer| core.links.get(&peer))) {
-            link.with(|pending| drop(pending.receipts.insert((id, ReceiptKind::Read), receipt)));
+        if let (Some(receipt), Some(peer)) = (receipt, told) {
+            match core.links.get(&peer) {
+                Some(link) => link.with(|pending| drop(pending.receipts.insert((id, ReceiptKind::Read), receipt))),
+                None => mailbox::stir_soon(core, peer),
+            }
         }
         if !timed.is_empty() {
             let sides = Sides::of(core, peer.as_ref());

@@ -18,10 +18,12 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::dispatch::Links;
 use crate::files::Files;
 use crate::hub::Hub;
+use crate::mailbox::Mailbox;
 use crate::notices::Notices;
 use crate::outgoing::Order;
 use crate::people::People;
 use crate::profile::OwnProfile;
+use crate::relays::Relays;
 use crate::settings::Kept;
 use crate::signals::Signals;
 use crate::view::{Change, User};
@@ -44,6 +46,8 @@ pub(crate) struct Core {
     pub(crate) expiry_at: AtomicU64,
     pub(crate) profile: OwnProfile,
     pub(crate) files: Files,
+    pub(crate) relays: Relays,
+    pub(crate) mailbox: Mailbox,
     /// To the one task that appends to this machine's own logs.
     pub(crate) outgoing: mpsc::Sender<Order>,
     pub(crate) spawner: Spawner,
@@ -70,6 +74,7 @@ pub(crate) struct Parts {
     pub(crate) people: People,
     pub(crate) profile: OwnProfile,
     pub(crate) files: Files,
+    pub(crate) relays: Relays,
     pub(crate) kept: Kept,
     pub(crate) epoch: Epoch,
     pub(crate) outgoing: mpsc::Sender<Order>,
@@ -93,6 +98,8 @@ impl Core {
             expiry_at: AtomicU64::new(u64::MAX),
             profile: parts.profile,
             files: parts.files,
+            relays: parts.relays,
+            mailbox: Mailbox::default(),
             outgoing: parts.outgoing,
             spawner: parts.spawner,
             untold: watch::Sender::new(NOTHING),

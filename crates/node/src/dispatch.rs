@@ -109,11 +109,15 @@ pub(crate) struct Pending {
     pub(crate) profile: Option<SignedProfile>,
     /// The proof that an invitation of the peer was followed, or that one of this side counted.
     pub(crate) invited: Option<[u8; 32]>,
+    /// Whether to say by what this machine is reached through relays.
+    pub(crate) reach: bool,
     /// Runs just appended here.
     pub(crate) live: VecDeque<(SessionId, Vec<Run>)>,
     live_bytes: usize,
     /// Sessions with appended runs that are not kept in `live`.
     pub(crate) skipped: BTreeSet<SessionId>,
+    /// The link is to end: its way is not to be used any more.
+    pub(crate) hang_up: bool,
     /// The link has ended.
     pub(crate) ended: bool,
 }
@@ -132,6 +136,8 @@ impl Pending {
             && self.typing.is_empty()
             && self.presence.is_none()
             && self.invited.is_none()
+            && !self.reach
+            && !self.hang_up
             && self.live.is_empty()
             && self.skipped.is_empty()
             && !self.ended

@@ -3,7 +3,7 @@
 //! While one batch is being committed, frames pile up (few: the link's queue is short, then TCP holds the peer back); the
 //! next batch takes all of them. So under load one commit and one receipt serve many frames.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use link::Conn;
@@ -12,6 +12,7 @@ use proto::id::{MachineId, SessionId};
 use proto::log::{Local, WaitingRoom};
 use proto::register::{ReceiptKind, SignedProfile, SignedReceipt};
 use proto::run::{Run, VerifiedRun};
+use proto::{SignedGrant, SignedPrekey};
 use store::machines::Trust;
 use store::messages::Message;
 use store::{StoreError, Tx};
@@ -22,7 +23,7 @@ use crate::dispatch::{Asked, Dispatch};
 use crate::intake::{Job, Took};
 use crate::view::Change;
 use crate::views::Sides;
-use crate::{centre, files, invitations, membership, outgoing, refusals, signals, views};
+use crate::{centre, files, invitations, mailbox, membership, outgoing, refusals, relays, signals, views};
 
 /// Frames taken into one batch at most: what the link's queue holds, twice.
 const BATCH_FRAMES: usize = 16;
@@ -41,6 +42,13 @@ enum Broken {
     ForeignRegister,
 }
 
+/// What a machine said, its signatures checked.
+#[derive(Debug, Default)]
+pub(crate) struct Checked {
+    pub(crate) runs: Vec<VerifiedRun>,
+    pub(crate) receipts: Vec<SignedReceipt>,
+}
+
 /// What a batch of frames brought.
 #[derive(Debug, Default)]
 struct Arrived {
@@ -51,6 +59,8 @@ struct Arrived {
     wants: Vec<([u8; 32], u64)>,
     blobs: Vec<([u8; 32], BlobState)>,
     invited: Option<[u8; 32]>,
+    prekey: Option<SignedPrekey>,
+    grant: Option<SignedGrant>,
 }
 
 /// Serves what one link brings, until it ends or the peer breaks the protocol.
@@ -128,8 +138,20 @@ impl Arrived {
             Frame::BlobWant { hash, from } => self.wants.push((hash, from)),
             Frame::BlobState { hash, state } => self.blobs.push((hash, state)),
             Frame::Invited { proof } => self.invited = Some(proof),
-            // These are of use with a relay only.
-            Frame::Prekey(_) | Frame::Grant(_) => {}
+            Frame::Prekey(prekey) => {
+                if prekey.prekey().machine != *peer {
+                    return Err(Broken::ForeignRegister);
+                }
+                prekey.verify().map_err(|_| Broken::Signature)?;
+                self.prekey = Some(prekey);
+            }
+            Frame::Grant(grant) => {
+                if grant.grant().machine != *peer || grant.grant().holder != core.me {
+                    return Err(Broken::ForeignRegister);
+                }
+                grant.verify().map_err(|_| Broken::Signature)?;
+                self.grant = Some(grant);
+            }
             // The link deals with these itself.
             Frame::Hello(_) | Frame::Bye { .. } | Frame::Ignored(_) => {}
         }
@@ -163,46 +185,18 @@ async fn batch(
     if let Some(proof) = arrived.invited {
         invitations::heard(core, peer, proof).await;
     }
+    if arrived.prekey.is_some() || arrived.grant.is_some() {
+        if let Err(error) = relays::heard(core, peer, arrived.prekey, arrived.grant).await {
+            tracing::error!(%error, "how a contact is reached could not be stored");
+        }
+    }
     if arrived.runs.is_empty() && arrived.receipts.is_empty() {
         return Ok(());
     }
-    let (runs, receipts) = check(core, arrived.runs, arrived.receipts).await?;
-    let sessions: Vec<SessionId> = runs.iter().map(|run| run.session()).collect();
-    // One look: the guard of a second one in the same statement would wait for the first.
-    let (fetched_up_to, reads) = {
-        let kept = core.kept();
-        (kept.settings.auto_accept_bytes, kept.settings.read_receipts)
-    };
-    let job = Job {
-        peer,
-        local: core.local(),
-        now_ms: core.clock.wall_ms(),
-        rooms: std::mem::take(rooms),
-        profile: core.people.get(&peer).and_then(|person| person.signed),
-        watched: core.hub.watched(),
-        on_screen: core.notices.on_screen(),
-        fetched_up_to,
-        reads,
-    };
-    let local = job.local;
-    // Receipts are told again on each link, so what they clear need not survive a power cut.
-    let only_receipts = runs.is_empty();
-    let work = move |tx: &Tx<'_>| job.write(tx, runs, &receipts);
-    let written = if only_receipts { core.store.note(work).await } else { core.store.write(work).await };
-    match written {
-        Ok(outcome) => {
-            let lost = outcome.sessions.iter().find(|(_, took)| took.lost_own).map(|(session, _)| *session);
-            *rooms = outcome.rooms;
-            if let Some(at) = outcome.expires {
-                core.expires(at);
-            }
-            publish(core, peer, dispatch, outcome.sessions);
-            delivered(core, peer, outcome.delivered).await;
-            if let Some(session) = lost {
-                lost_own(core, local, dispatch, session).await;
-            }
-        }
-        Err(StoreError::Closed) => {}
+    let checked = check(core, arrived.runs, arrived.receipts).await?;
+    let sessions: Vec<SessionId> = checked.runs.iter().map(|run| run.session()).collect();
+    match write(core, peer, dispatch, rooms, checked, false).await {
+        Ok(_) | Err(StoreError::Closed) => {}
         Err(error) => {
             // Nothing is acknowledged, so nothing is lost: the peer keeps all of it and is asked again later.
             let (code, detail) = match error {
@@ -220,24 +214,84 @@ async fn batch(
     Ok(())
 }
 
+/// Takes what a machine left in this machine's mailbox. Gives the sessions in which something of it is refused for good.
+///
+/// # Errors
+/// When it could not be stored; it is asked for again then.
+pub(crate) async fn take_mail(
+    core: &Arc<Core>,
+    peer: MachineId,
+    checked: Checked,
+) -> Result<BTreeSet<SessionId>, StoreError> {
+    // What is to be answered is said over the link, if one stands.
+    let link = core.links.get(&peer);
+    let linked = link.is_some();
+    let dispatch = link.unwrap_or_default();
+    write(core, peer, &dispatch, &mut BTreeMap::new(), checked, !linked).await
+}
+
+/// Writes what was checked, answers the peer and tells the stream. `owing`: no link stands, so the answer is to go to the
+/// peer's mailbox. Gives the sessions in which something is refused for good.
+async fn write(
+    core: &Arc<Core>,
+    peer: MachineId,
+    dispatch: &Dispatch,
+    rooms: &mut BTreeMap<SessionId, WaitingRoom>,
+    Checked { runs, receipts }: Checked,
+    owing: bool,
+) -> Result<BTreeSet<SessionId>, StoreError> {
+    // One look: the guard of a second one in the same statement would wait for the first.
+    let (fetched_up_to, reads) = {
+        let kept = core.kept();
+        (kept.settings.auto_accept_bytes, kept.settings.read_receipts)
+    };
+    let job = Job {
+        peer,
+        local: core.local(),
+        now_ms: core.clock.wall_ms(),
+        rooms: std::mem::take(rooms),
+        profile: core.people.get(&peer).and_then(|person| person.signed),
+        watched: core.hub.watched(),
+        on_screen: core.notices.on_screen(),
+        fetched_up_to,
+        reads,
+        owing,
+    };
+    let local = job.local;
+    // Receipts are told again on each link, so what they clear need not survive a power cut.
+    let only_receipts = runs.is_empty();
+    let work = move |tx: &Tx<'_>| job.write(tx, runs, &receipts);
+    let written = if only_receipts { core.store.note(work).await } else { core.store.write(work).await };
+    let outcome = written?;
+    let lost = outcome.sessions.iter().find(|(_, took)| took.lost_own).map(|(session, _)| *session);
+    let is_refused = |(session, took): (&SessionId, &Took)| took.reject.is_some().then_some(*session);
+    let refused = outcome.sessions.iter().filter_map(is_refused).collect();
+    *rooms = outcome.rooms;
+    if let Some(at) = outcome.expires {
+        core.expires(at);
+    }
+    publish(core, peer, dispatch, outcome.sessions);
+    delivered(core, peer, outcome.delivered).await;
+    if let Some(session) = lost {
+        lost_own(core, local, dispatch, session).await;
+    }
+    Ok(refused)
+}
+
 /// Checks all signatures.
-async fn check(
-    core: &Core,
-    runs: Vec<Run>,
-    receipts: Vec<SignedReceipt>,
-) -> Result<(Vec<VerifiedRun>, Vec<SignedReceipt>), Broken> {
+async fn check(core: &Core, runs: Vec<Run>, receipts: Vec<SignedReceipt>) -> Result<Checked, Broken> {
     let count = runs.len() + receipts.len();
     let check = move || {
         let runs: Result<Vec<VerifiedRun>, _> = runs.into_iter().map(Run::verify).collect();
         let runs = runs.map_err(|_| Broken::Signature)?;
         receipts.iter().try_for_each(|receipt| receipt.verify().map_err(|_| Broken::Signature))?;
-        Ok((runs, receipts))
+        Ok(Checked { runs, receipts })
     };
     if count <= CHECKED_IN_PLACE {
         return check();
     }
     // A group that is shut down has no use for the result.
-    core.spawner.spawn_blocking("check signatures", check).await.unwrap_or(Ok((Vec::new(), Vec::new())))
+    core.spawner.spawn_blocking("check signatures", check).await.unwrap_or_else(|_| Ok(Checked::default()))
 }
 
 /// Answers the peer, then tells the stream.
@@ -299,6 +353,9 @@ fn publish(core: &Arc<Core>, peer: MachineId, dispatch: &Dispatch, sessions: BTr
         for (author, reaction) in took.reactions.iter().filter(|_| watched) {
             core.hub.publish(views::reaction(session, author, reaction));
         }
+        if took.acknowledge {
+            mailbox::moved(core, &session);
+        }
         if took.requested || !took.messages.is_empty() || !took.changed.is_empty() {
             core.hub.mark(session);
         }
@@ -336,20 +393,31 @@ async fn delivered(core: &Core, peer: MachineId, delivered: BTreeMap<SessionId, 
 }
 
 /// Takes a machine's own profile.
-async fn take_profile(core: &Core, profile: SignedProfile) -> Result<(), Broken> {
+async fn take_profile(core: &Arc<Core>, profile: SignedProfile) -> Result<(), Broken> {
     profile.verify().map_err(|_| Broken::Signature)?;
+    keep_profile(core, profile).await;
+    Ok(())
+}
+
+/// Keeps a profile whose signature was checked.
+pub(crate) async fn keep_profile(core: &Arc<Core>, profile: SignedProfile) {
+    let machine = profile.machine();
+    let before = core.people.relays(&machine);
     let changed = core.people.set_profile(profile.clone());
-    let stored = core.people.get(&profile.machine()).is_some_and(|person| person.stored);
+    let stored = core.people.get(&machine).is_some_and(|person| person.stored);
     if stored
         && !changed.is_empty()
         && let Err(error) = core.store.write(move |tx| store::machines::set_profile(tx, &profile)).await
     {
         tracing::error!(%error, "a profile could not be stored");
     }
+    if core.people.relays(&machine) != before {
+        core.relays.stir();
+        mailbox::stir_soon(core, machine);
+    }
     for machine in &changed {
         core.show_user(machine);
     }
-    Ok(())
 }
 
 /// The own log is longer at the peer than here: this disk lost data. A new epoch begins, and what was lost is asked for.

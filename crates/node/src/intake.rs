@@ -23,6 +23,9 @@ use crate::ledger::{self, Held, Mentioned};
 /// Messages of one session and batch that get a record of their own because they mention this machine, the newest.
 const MENTIONS: usize = 16;
 
+/// What a receipt in the mailbox does not cover was perhaps put after it was made; what was put earlier than this was not.
+const STALE_MS: u64 = 60 * 60 * 1_000;
+
 /// The transaction of one batch.
 pub(crate) struct Job {
     pub(crate) peer: MachineId,
@@ -37,6 +40,8 @@ pub(crate) struct Job {
     pub(crate) fetched_up_to: u64,
     /// Whether this side takes notice of what the other's person has seen.
     pub(crate) reads: bool,
+    /// It came by mailbox while no link stands: so is the answer to go.
+    pub(crate) owing: bool,
 }
 
 pub(crate) struct Outcome {
@@ -96,6 +101,9 @@ impl Job {
         let mut delivered = BTreeMap::new();
         for receipt in receipts {
             self.receipt(tx, receipt, &mut delivered)?;
+        }
+        if self.owing && sessions.values().any(|took| took.acknowledge || took.ask) {
+            store::reach::owe(tx, &self.peer)?;
         }
         let expires = if delivered.is_empty() { None } else { store::removal::next_expiry(tx)? };
         Ok(Outcome { rooms: self.rooms, sessions, delivered, expires })
@@ -330,6 +338,10 @@ impl Job {
             let read = store::reading::mark_read_by_other(tx, key, me, &receipt.vector, before, read_ms, self.now_ms)?;
             changed.retain(|key| !read.contains(key));
             changed.extend(read);
+        }
+        if self.owing {
+            // Its owner came by after that was put, and does not have it: it lies there no longer.
+            store::outbox::unhold(tx, &self.peer, key, self.now_ms.saturating_sub(STALE_MS))?;
         }
         let touched = !cleared.is_empty() || !changed.is_empty();
         let rows = if self.watched { store::messages::by_keys(tx, &changed)? } else { Vec::new() };

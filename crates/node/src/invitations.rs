@@ -45,12 +45,13 @@ pub(crate) async fn invite(core: &Core) -> Result<view::Invitation, NodeError> {
             store::invitations::add(tx, &kept, expires_ms)
         })
         .await?;
+    core.relays.stir();
     let profile = core.profile.signed();
     let invitation = Invitation {
         machine: core.me,
         name: Some(profile.profile().name.clone()),
         addresses: own_addresses(core),
-        relays: Vec::new(),
+        relays: core.relays.addresses(),
         token: Some(token),
     };
     Ok(view::Invitation { link: invitation.to_string(), expires_at: times::text(expires_ms) })
@@ -113,14 +114,21 @@ pub(crate) async fn follow(core: &Arc<Core>, text: &str, mut changes: Changes) -
     keep(core, &invitation, addresses.clone()).await?;
     let online = core.people.get(&machine).is_some_and(|person| person.online());
     if !online {
-        let attempt = match (addresses.is_empty(), unresolved) {
-            (true, Some(cause)) => Err(("address_not_resolved", cause)),
-            (true, None) => Err(("no_address", "the invitation names no address".to_owned())),
-            (false, _) => match timeout(REACHING, link.reach(machine, addresses)).await {
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err((node::dial_error(&error).code(), error.to_string())),
-                Err(_) => Err(("connection_timed_out", "it did not answer in time".to_owned())),
-            },
+        let direct = async {
+            match (addresses.is_empty(), unresolved) {
+                (true, Some(cause)) => Err(("address_not_resolved", cause)),
+                (true, None) => Err(("no_address", "the invitation names no address".to_owned())),
+                (false, _) => match timeout(REACHING, link.reach(machine, addresses)).await {
+                    Ok(Ok(_)) => Ok(()),
+                    Ok(Err(error)) => Err((node::dial_error(&error).code(), error.to_string())),
+                    Err(_) => Err(("connection_timed_out", "it did not answer in time".to_owned())),
+                },
+            }
+        };
+        let attempt = if invitation.relays.is_empty() {
+            direct.await
+        } else {
+            on_either_way(core, &mut changes, &machine, direct).await
         };
         let served = attempt.is_ok() && until(core, &mut changes, &machine, SERVING, Person::online).await;
         if !served {
@@ -138,11 +146,34 @@ pub(crate) async fn follow(core: &Arc<Core>, text: &str, mut changes: Changes) -
     contacts::user(core, &machine)
 }
 
+/// Waits for a link to a machine that is to be reached directly or through a relay, where a tunnel is dialled by itself.
+async fn on_either_way(
+    core: &Core,
+    changes: &mut Changes,
+    machine: &MachineId,
+    direct: impl Future<Output = Result<(), (&'static str, String)>>,
+) -> Result<(), (&'static str, String)> {
+    let linked = until(core, changes, machine, REACHING, Person::online);
+    tokio::pin!(direct, linked);
+    let mut failed = None;
+    loop {
+        tokio::select! {
+            linked = &mut linked => {
+                let unrelayed = || ("no_tunnel", "it is at none of its relays now".to_owned());
+                return if linked { Ok(()) } else { Err(failed.unwrap_or_else(unrelayed)) };
+            }
+            outcome = &mut direct, if failed.is_none() => {
+                failed = Some(outcome.err().unwrap_or_else(|| ("hung_up", "it hung up at once".to_owned())));
+            }
+        }
+    }
+}
+
 fn unanswered(core: &Core, machine: &MachineId, code: &'static str, cause: &str) -> NodeError {
     let name = core.people.user(machine).map_or_else(|| machine.short(), |user| user.name);
     let message = format!(
         "{name} was not reached: {cause}. They are kept as a contact and linked as soon as both of you are there; \
-         see that Landline is open there, on the same network"
+         see that Landline is open there, on the same network or connected to its relay"
     );
     NodeError::Unavailable { code, message }
 }
@@ -151,7 +182,7 @@ fn unanswered(core: &Core, machine: &MachineId, code: &'static str, cause: &str)
 async fn keep(core: &Arc<Core>, invitation: &Invitation, addresses: Vec<SocketAddr>) -> Result<(), NodeError> {
     let machine = invitation.machine;
     let now_ms = core.clock.wall_ms();
-    let (name, token) = (invitation.name.clone(), invitation.token.clone());
+    let (name, token, relays) = (invitation.name.clone(), invitation.token.clone(), invitation.relays.clone());
     let signed = core.people.get(&machine).and_then(|person| person.signed);
     let accepts = core
         .store
@@ -163,6 +194,9 @@ async fn keep(core: &Arc<Core>, invitation: &Invitation, addresses: Vec<SocketAd
             }
             for address in addresses {
                 store::addresses::remember(tx, &machine, address, now_ms)?;
+            }
+            if !relays.is_empty() {
+                store::reach::invited_to(tx, &machine, &relays, now_ms)?;
             }
             let trust = store::machines::get(tx, &machine)?.map_or(Trust::Unknown, |known| known.trust);
             if let Some(token) = token.filter(|_| trust != Trust::Blocked) {
@@ -183,6 +217,7 @@ async fn keep(core: &Arc<Core>, invitation: &Invitation, addresses: Vec<SocketAd
     if accepts {
         contacts::accepted(core, machine, SessionId::direct(&core.me, &machine));
     }
+    core.relays.stir();
     Ok(())
 }
 
@@ -276,7 +311,8 @@ fn find(
     now_ms: u64,
 ) -> Result<Option<Proved>, StoreError> {
     let proves = |token: &InvitationToken| token.proves(me, peer, proof);
-    if let Some(token) = store::invitations::made(reader, now_ms)?.into_iter().find(proves) {
+    let made = store::invitations::made(reader, now_ms)?;
+    if let Some(token) = made.into_iter().map(|(token, _)| token).find(proves) {
         return Ok(Some(Proved::Followed(token)));
     }
     Ok(store::invitations::followed(reader, peer, now_ms)?.filter(proves).map(|_| Proved::Confirmed))

@@ -227,6 +227,7 @@ fn stored(row: NewMessage, session: SessionKey, session_id: SessionId, state: Se
         temp_id: row.temp_id,
         state,
         delivered_ms: None,
+        held_by: None,
         attachments: Vec::new(),
         kind: row.kind,
         read_ms: None,

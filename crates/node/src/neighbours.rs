@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use crate::core::Core;
 use crate::dispatch::Dispatch;
 use crate::view::Change;
-use crate::{centre, files, incoming, networks, sending};
+use crate::{centre, files, incoming, mailbox, networks, relays, sending};
 
 /// The wall clock may run ahead of the monotonic one by this much between two events before it counts as sleep. Time
 /// servers correct a clock by less, or rarely.
@@ -44,6 +44,7 @@ pub(crate) async fn run(core: Arc<Core>, mut events: mpsc::Receiver<LinkEvent>, 
                     core.signals.stopped_typing(&core, &SessionId::direct(&core.me, &peer));
                     core.publish_user(&peer, user);
                     remember_seen(&core, peer, now_ms);
+                    mailbox::stir_soon(&core, peer);
                 }
             }
             LinkEvent::Hint(hint) => hinted(&core, hint),
@@ -52,8 +53,15 @@ pub(crate) async fn run(core: Arc<Core>, mut events: mpsc::Receiver<LinkEvent>, 
                     core.publish_user(&machine, user);
                 }
             }
-            // Who is reachable through a relay is linked, or will be in a moment; the link then counts.
-            LinkEvent::Relay(_) | LinkEvent::Present { .. } => {}
+            LinkEvent::Relay(status) => relays::changed(&core, status),
+            LinkEvent::Present { machine, relays } => {
+                // It is linked, or will be in a moment.
+                if let Some(user) = core.people.set_relayed(&machine, !relays.is_empty()) {
+                    core.publish_user(&machine, user);
+                    mailbox::stir_soon(&core, machine);
+                }
+            }
+            LinkEvent::Mail(mail) => mailbox::arrived(&core, mail),
             LinkEvent::Network(state) => {
                 match &state.mdns {
                     DiscoveryState::Failed(reason) if !undiscovered => centre::undiscovered(&core, reason),
@@ -104,7 +112,11 @@ fn up(
         return;
     }
     core.people.up(peer, conn.id(), &path, hello.wall_ms, core.clock.wall_ms());
+    let before = core.people.relays(&peer);
     let changed = core.people.set_profile(hello.profile);
+    if core.people.relays(&peer) != before {
+        core.relays.stir();
+    }
     core.show_user(&peer);
     for machine in changed.iter().filter(|machine| **machine != peer) {
         core.show_user(machine);

@@ -17,7 +17,7 @@ use crate::start;
 use crate::view::{Change, Invitation, Me, Network, Notice, Settings, Status, User, Visibility};
 use crate::{
     Changes, Config, FocusState, KeyStorage, MePatch, NodeError, StartError, UserFilter, contacts, invitations,
-    networks, signals,
+    networks, profile, signals,
 };
 
 /// A running node. Cheap to clone; it ends by [`Node::shutdown`], or at once when the last clone is dropped.
@@ -36,7 +36,7 @@ pub(crate) struct Inner {
     pub(crate) key_storage: KeyStorage,
     pub(crate) listen: SocketAddr,
     pub(crate) started: Duration,
-    /// One change of the profile, or of the settings, at a time.
+    /// One change of the profile, the settings or the relays at a time.
     pub(crate) changing: tokio::sync::Mutex<()>,
 }
 
@@ -148,13 +148,20 @@ impl Node {
     /// When a text breaks a rule or the database cannot be written.
     pub async fn update_me(&self, patch: MePatch) -> Result<Me, NodeError> {
         let core = self.core();
-        let _one = self.inner.changing.lock().await;
-        let before = core.profile.signed();
+        let _one = self.changing().await;
         let state = core.profile.state().patched(patch, &core.identity, core.clock.wall_ms())?;
         let kept = state.clone();
         core.store.write(move |tx| kept.store(tx)).await?;
         let me = state.view(self.inner.key_storage);
-        let signed = state.signed().clone();
+        self.put_profile(state);
+        core.hub.publish(Change::MeChanged { me: me.clone() });
+        Ok(me)
+    }
+
+    /// Puts a profile that was stored in place, and tells linked machines what is new in it.
+    pub(crate) fn put_profile(&self, state: profile::State) {
+        let core = self.core();
+        let (before, signed) = (core.profile.signed(), state.signed().clone());
         core.profile.replace(state);
         if signed.version() != before.version() {
             for link in core.links.all() {
@@ -164,8 +171,11 @@ impl Node {
                 link.refresh_announcement();
             }
         }
-        core.hub.publish(Change::MeChanged { me: me.clone() });
-        Ok(me)
+    }
+
+    /// One change of profile, settings or relays at a time.
+    pub(crate) async fn changing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.inner.changing.lock().await
     }
 
     /// The machines that are known here, by name.
@@ -270,7 +280,7 @@ impl Node {
     /// When it is no object, or a value has the wrong type or range.
     pub async fn update_settings(&self, patch: serde_json::Value) -> Result<Settings, NodeError> {
         let core = self.core();
-        let _one = self.inner.changing.lock().await;
+        let _one = self.changing().await;
         let kept = core.kept().merged(patch)?;
         let stored = kept.clone();
         core.store.write(move |tx| stored.store(tx)).await?;

@@ -15,7 +15,7 @@ use crate::appending::{Ask, Batch, Came, Done};
 use crate::core::{Core, NOTHING};
 use crate::operating::Operation;
 use crate::views::{self, Sides};
-use crate::{NodeError, contacts, view};
+use crate::{NodeError, contacts, mailbox, view};
 
 /// Orders that may wait; a caller beyond that waits itself. Two batches.
 pub(crate) const QUEUE: usize = 2 * BATCH;
@@ -212,11 +212,10 @@ fn publish(core: &Arc<Core>, done: Done, waiters: Vec<Waiter>) {
         }
     }
     for wrote in &done.sessions {
-        let link = wrote.peer.and_then(|peer| core.links.get(&peer));
-        if let Some(link) = link
-            && !wrote.runs.is_empty()
-        {
-            link.appended(wrote.session, &wrote.runs);
+        let Some(peer) = wrote.peer.filter(|_| !wrote.runs.is_empty()) else { continue };
+        match core.links.get(&peer) {
+            Some(link) => link.appended(wrote.session, &wrote.runs),
+            None => mailbox::stir(core, peer),
         }
     }
 }

@@ -7,11 +7,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use link::{ConnId, Gate};
 use proto::id::MachineId;
 use proto::register::{Profile, SignedProfile};
+use proto::relay::RelayAddress;
 use store::machines::{Machine, Trust};
+use tokio::time::Instant;
 
 use crate::UserFilter;
 use crate::times;
@@ -51,7 +54,13 @@ pub(crate) struct Person {
     link: Option<ConnId>,
     /// Where it was last linked; none when that was through a relay.
     pub(crate) addr: Option<SocketAddr>,
+    /// The relay through which it was last linked, if it was.
+    pub(crate) via: Option<RelayAddress>,
     hinted: bool,
+    /// A relay says that it is there.
+    relayed: bool,
+    /// When a tunnel became due: the relay said so, or the last link ended.
+    tunnel_due: Option<Instant>,
     /// It says that its person is away. Ends with the link.
     away: bool,
     skew_seconds: Option<i64>,
@@ -68,7 +77,10 @@ impl Person {
             last_seen_ms: None,
             link: None,
             addr: None,
+            via: None,
             hinted: false,
+            relayed: false,
+            tunnel_due: None,
             away: false,
             skew_seconds: None,
         }
@@ -103,7 +115,7 @@ impl People {
                 device: machine.device,
                 status_text: machine.status_text,
                 colour: machine.colour,
-                relays: Vec::new(),
+                relays: machine.profile.map(|signed| signed.profile().relays.clone()).unwrap_or_default(),
             };
             person.profile_version = machine.profile_version;
             person.last_seen_ms = machine.last_seen_ms;
@@ -151,6 +163,30 @@ impl People {
             .collect();
         users.sort_by(|a, b| (a.name.to_lowercase(), &a.machine_id).cmp(&(b.name.to_lowercase(), &b.machine_id)));
         users
+    }
+
+    /// The relays at which a machine's own profile says that it is to be reached.
+    pub(crate) fn relays(&self, machine: &MachineId) -> Vec<RelayAddress> {
+        self.lock().persons.get(machine).map(|person| person.profile.relays.clone()).unwrap_or_default()
+    }
+
+    /// Relays say whether a contact is there. Gives how it is shown now, when that changed.
+    pub(crate) fn set_relayed(&self, machine: &MachineId, relayed: bool) -> Option<User> {
+        let mut known = self.lock();
+        let person = known.persons.get_mut(machine)?;
+        if std::mem::replace(&mut person.relayed, relayed) == relayed {
+            return None;
+        }
+        person.tunnel_due = Some(Instant::now());
+        known.persons.get(machine).map(|person| known.view(machine, person))
+    }
+
+    /// How long a tunnel to a machine may still take, when there is likely to be one soon.
+    pub(crate) fn tunnel_expected(&self, machine: &MachineId, within: Duration) -> Option<Duration> {
+        let known = self.lock();
+        let person = known.persons.get(machine).filter(|person| person.relayed && !person.online())?;
+        let left = (person.tunnel_due? + within).saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
     }
 
     /// Discovery saw a machine. True when that changes how it is shown.
@@ -206,6 +242,7 @@ impl People {
         person.link = Some(conn);
         person.away = false;
         person.addr = path.address();
+        person.via = path.relay().cloned();
         person.last_seen_ms = Some(now_ms);
         let ahead = (i128::from(their_wall_ms) - i128::from(now_ms)) / 1_000;
         let ahead = i64::try_from(ahead).unwrap_or(i64::MAX);
@@ -221,6 +258,7 @@ impl People {
         }
         person.link = None;
         person.away = false;
+        person.tunnel_due = Some(Instant::now());
         person.last_seen_ms = Some(now_ms);
         known.shown_then_forgotten(machine)
     }
@@ -263,10 +301,10 @@ impl People {
 
     /// A machine has a row in the database now, perhaps with another trust.
     pub(crate) fn stored(&self, machine: &MachineId, trust: Option<Trust>) {
-        if let Some(person) = self.lock().persons.get_mut(machine) {
-            person.stored = true;
-            person.trust = trust.unwrap_or(person.trust);
-        }
+        let mut known = self.lock();
+        let person = known.persons.entry(*machine).or_insert_with(Person::stranger);
+        person.stored = true;
+        person.trust = trust.unwrap_or(person.trust);
     }
 
     /// Sets how far a machine is trusted, after that was stored.
@@ -278,6 +316,7 @@ impl People {
         if trust == Trust::Blocked {
             // Its link is ended at the same time; it is shown as gone from now on.
             person.hinted = false;
+            person.relayed = false;
             person.link = None;
         }
     }
@@ -328,6 +367,9 @@ impl Known {
             last_seen: person.last_seen_ms.map(times::text),
             trust: trust_view(person.trust),
             path,
+            via: person.via.as_ref().filter(|_| path == Path::Relay).map(RelayAddress::origin),
+            relayed: person.relayed,
+            relays: person.profile.relays.iter().map(RelayAddress::origin).collect(),
             nearby: person.hinted || path == Path::Direct,
             name_clash: self.names.get(&name.to_lowercase()).is_some_and(|count| *count > 1),
             clock_skew_seconds: person.skew_seconds,

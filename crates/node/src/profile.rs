@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use proto::identity::Identity;
 use proto::limits;
 use proto::register::{Profile, SignedProfile};
+use proto::relay::RelayAddress;
 use proto::text::{self, TextError};
 use serde::{Deserialize, Serialize};
 use store::{Reader, StoreError, Tx};
@@ -30,6 +31,8 @@ struct Kept {
     version: u64,
     #[serde(default)]
     welcomed: bool,
+    #[serde(default)]
+    relays: Vec<String>,
 }
 
 /// The own profile with its signature.
@@ -73,6 +76,7 @@ impl OwnProfile {
             colour: byte % limits::COLOURS,
             version: version_after(0, now_ms),
             welcomed: false,
+            relays: Vec::new(),
         };
         let signed = sign(identity, &kept)?;
         Ok(Self { state: Mutex::new(State { kept, signed }) })
@@ -116,6 +120,7 @@ impl State {
             key_tag: machine.tag(),
             key_storage: storage.as_str().to_owned(),
             welcomed: self.kept.welcomed,
+            relays: self.kept.relays.clone(),
         }
     }
 
@@ -145,6 +150,24 @@ impl State {
         if !told {
             return Ok(Self { kept, signed: self.signed.clone() });
         }
+        Self::renewed(kept, identity, now_ms)
+    }
+
+    /// With these relays as those where the machine is to be reached.
+    pub(crate) fn at_relays(
+        &self,
+        relays: Vec<RelayAddress>,
+        identity: &Identity,
+        now_ms: u64,
+    ) -> Result<Self, NodeError> {
+        let relays: Vec<String> = relays.iter().map(ToString::to_string).collect();
+        if relays == self.kept.relays {
+            return Ok(self.clone());
+        }
+        Self::renewed(Kept { relays, ..self.kept.clone() }, identity, now_ms)
+    }
+
+    fn renewed(mut kept: Kept, identity: &Identity, now_ms: u64) -> Result<Self, NodeError> {
         kept.version = version_after(kept.version, now_ms);
         let signed = sign(identity, &kept).map_err(|error| text_error("name", error))?;
         Ok(Self { kept, signed })
@@ -158,7 +181,7 @@ impl State {
 }
 
 /// The next version: greater than the last, and, as far as the clock is right, greater than any that a lost database had.
-fn version_after(last: u64, now_ms: u64) -> u64 {
+pub(crate) fn version_after(last: u64, now_ms: u64) -> u64 {
     now_ms.min(limits::WALL_MS_MAX).max(last + 1)
 }
 
@@ -168,7 +191,8 @@ fn sign(identity: &Identity, kept: &Kept) -> Result<SignedProfile, TextError> {
         device: text::clean_device(&kept.device)?,
         status_text: text::clean_status(&kept.status_text)?,
         colour: kept.colour,
-        relays: Vec::new(),
+        // What a later version can write and this one not is left out of what others get.
+        relays: kept.relays.iter().filter_map(|address| address.parse().ok()).take(limits::RELAYS).collect(),
     };
     SignedProfile::sign(identity, kept.version, &profile).map_err(|_| TextError::Empty)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use link::{Conn, SendError};
-use proto::frame::{Frame, HoldReason};
+use proto::frame::{ByeReason, Frame, HoldReason};
 use proto::id::{MachineId, SessionId};
 use proto::limits;
 use proto::register::{ReceiptKind, SignedReceipt};
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::core::Core;
 use crate::dispatch::{Asked, Dispatch, Pending};
 use crate::sync::{Live, Sync};
-use crate::{invitations, reads, refusals, signals};
+use crate::{invitations, mailbox, reads, refusals, relays, signals};
 
 /// Why the sending side ends.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ pub(crate) async fn run(core: Arc<Core>, conn: Conn, dispatch: Arc<Dispatch>, re
         Err(ended) => {
             tracing::error!(peer = peer.short(), error = %ended, "the sending side of a link failed");
             // Without it the link is of no use; the next one begins anew.
-            sending.conn.close(proto::frame::ByeReason::ShuttingDown);
+            sending.conn.close(ByeReason::ShuttingDown);
         }
     }
 }
@@ -64,13 +64,20 @@ impl Sending {
         if let Some(proof) = invitations::proof_for(&self.core, &self.peer).await? {
             self.conn.send(Frame::Invited { proof }).await?;
         }
+        mailbox::told(&self.core, &self.peer).await?;
+        self.say_reach().await?;
         let mut again = Instant::now() + redigest;
         loop {
             if let Some(pending) = self.dispatch.take() {
                 if pending.ended {
                     return Ok(());
                 }
+                let hang_up = pending.hang_up;
                 self.carry_out(pending).await?;
+                if hang_up {
+                    self.conn.close(ByeReason::ShuttingDown);
+                    return Ok(());
+                }
             } else if let Some((session, after)) = self.sync.next_load() {
                 self.load(session, after).await?;
             } else {
@@ -105,6 +112,9 @@ impl Sending {
         }
         if let Some(proof) = pending.invited {
             self.conn.send(Frame::Invited { proof }).await?;
+        }
+        if pending.reach {
+            self.say_reach().await?;
         }
         for session in pending.vectors {
             let vector = self.vector(session).await?;
@@ -144,6 +154,14 @@ impl Sending {
         }
         if !announce.is_empty() {
             self.say_digests(Some(announce)).await?;
+        }
+        Ok(())
+    }
+
+    /// Says by what a contact reaches this machine through relays.
+    async fn say_reach(&self) -> Result<(), Ended> {
+        for frame in relays::registers(&self.core, &self.peer).await? {
+            self.conn.send(frame).await?;
         }
         Ok(())
     }

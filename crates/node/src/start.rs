@@ -10,6 +10,8 @@ use proto::frame::Hello;
 use proto::id::MachineId;
 use proto::identity::Identity;
 use proto::limits;
+use proto::relay::RelayAddress;
+use store::relays::OwnRelay;
 use store::search::Search;
 use store::{OpenError, Reader, Store, StoreError};
 use tokio::sync::mpsc;
@@ -22,9 +24,11 @@ use crate::node::{Inner, visibility};
 use crate::people::People;
 use crate::profile::OwnProfile;
 use crate::profile_dir::ProfileDir;
+use crate::relays::Relays;
 use crate::settings::Kept;
 use crate::{
-    Config, KeyStorage, StartError, centre, erasing, expiring, files, indexing, neighbours, outgoing, publishing,
+    Config, KeyStorage, StartError, centre, erasing, expiring, files, indexing, mailbox, neighbours, outgoing,
+    publishing, relays,
 };
 
 /// Longest typed address: a host name has 253 bytes at most (RFC 1035), and a port six.
@@ -49,6 +53,7 @@ struct Loaded {
     people: People,
     addresses: Vec<(MachineId, SocketAddr)>,
     typed: Vec<String>,
+    relays: Vec<OwnRelay>,
 }
 
 pub(crate) async fn start(config: Config) -> Result<Inner, StartError> {
@@ -115,6 +120,12 @@ async fn run(config: &Config, opened: &Opened, spawner: &Spawner) -> Result<(Arc
         Some(epoch) if !opened.dir.copied() => proto::id::Epoch::new(epoch),
         _ => outgoing::new_epoch().map_err(|error| StartError::Database(error.to_string()))?,
     };
+    let relays = own_relays(config, loaded.relays)?;
+    let addresses: Vec<RelayAddress> = relays.iter().map(|relay| relay.address.clone()).collect();
+    let version = profile.signed().version();
+    let state = profile.state().at_relays(addresses, &identity, now_ms);
+    profile.replace(state.map_err(|error| StartError::Config { field: "relay", message: error.to_string() })?);
+    let new = new || profile.signed().version() != version;
     if new || loaded.epoch != Some(epoch.get()) {
         let state = profile.state();
         let first_time = loaded.epoch.is_none();
@@ -143,6 +154,7 @@ async fn run(config: &Config, opened: &Opened, spawner: &Spawner) -> Result<(Arc
         people: loaded.people,
         profile,
         files: Files::new(opened.dir.files(), config.downloads.clone().unwrap_or_else(|| opened.dir.downloads())),
+        relays: Relays::new(relays),
         kept: loaded.kept,
         epoch,
         outgoing,
@@ -162,6 +174,9 @@ async fn run(config: &Config, opened: &Opened, spawner: &Spawner) -> Result<(Arc
     core.set_link(link);
     spawner.spawn("outgoing", outgoing::run(core.clone(), orders));
     spawner.spawn("neighbours", neighbours::run(core.clone(), events, config.timings.redigest));
+    until_stopped(spawner, "relays", relays::run(core.clone()));
+    until_stopped(spawner, "opening mail", mailbox::open(core.clone()));
+    until_stopped(spawner, "posting", mailbox::post(core.clone()));
     until_stopped(spawner, "files", files::run(core.clone()));
     until_stopped(spawner, "publishing", publishing::run(core.clone()));
     until_stopped(spawner, "indexing", indexing::run(core.clone()));
@@ -195,7 +210,26 @@ fn load(reader: &Reader<'_>, identity: &Identity) -> Result<Loaded, StoreError> 
         people,
         addresses: store::addresses::all_recent(reader, REMEMBERED)?,
         typed: store::addresses::typed(reader)?,
+        relays: store::relays::list(reader)?,
     })
+}
+
+/// The relays that are stored, and those of the configuration, which count for this run.
+fn own_relays(config: &Config, mut relays: Vec<OwnRelay>) -> Result<Vec<OwnRelay>, StartError> {
+    for text in &config.relays {
+        let address: RelayAddress = text.trim().parse().map_err(|error| StartError::Config {
+            field: "relay",
+            message: format!("the address \"{text}\" {error}"),
+        })?;
+        if !relays.iter().any(|relay| relay.address == address) {
+            relays.push(OwnRelay { address, membership: None });
+        }
+    }
+    if relays.len() > limits::RELAYS {
+        let message = format!("there can be {} relays, and this makes {}", limits::RELAYS, relays.len());
+        return Err(StartError::Config { field: "relay", message });
+    }
+    Ok(relays)
 }
 
 fn link_config(config: &Config, core: &Arc<Core>, stored: Vec<String>) -> Result<LinkConfig, StartError> {

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 mod message;
 mod notification;
+mod relay;
 mod settings;
 mod transfer;
 
@@ -16,6 +17,7 @@ pub use message::{Message, MessageState, MessageType, Quote, Reaction, Receipt, 
 pub use notification::{
     DayCount, FilesNotice, FilesOutcome, Notice, Notification, NotificationKind, NotificationStats,
 };
+pub use relay::{Relay, RelayFault, RelayState};
 pub use settings::{Preview, Settings, Sound, Theme, Visibility};
 pub use transfer::{Attachment, AttachmentKind, Direction, Transfer, TransferState, Upload, UploadState};
 
@@ -101,6 +103,12 @@ pub struct User {
     pub trust: Trust,
     /// The way to it.
     pub path: Path,
+    /// Origin of the relay through which it is linked, when it is.
+    pub via: Option<String>,
+    /// Whether a relay says that it is there, also while no link stands yet.
+    pub relayed: bool,
+    /// Origins of the relays at which it is to be reached when it is not near.
+    pub relays: Vec<String>,
     /// Whether it is on this network now (discovered or linked).
     pub nearby: bool,
     /// Whether another known machine carries the same name with another key.
@@ -129,6 +137,8 @@ pub struct Me {
     pub key_storage: String,
     /// Whether the person has been through the first-run screen.
     pub welcomed: bool,
+    /// Addresses of the relays where it is to be reached, as contacts learn them.
+    pub relays: Vec<String>,
 }
 
 /// What kind of session.
@@ -356,6 +366,11 @@ pub enum Change {
     NetworkChanged {
         /// Its state.
         network: Network,
+    },
+    /// Relays were added, removed, reached or lost.
+    RelaysChanged {
+        /// All of them.
+        relays: Vec<Relay>,
     },
     /// The system should show (or replace) one notification for a session.
     NoticeRaised {

@@ -74,6 +74,7 @@ impl Sides {
             timestamp: times::text(message.shown_ms),
             state,
             failure,
+            held_by: message.held_by.clone().filter(|_| state == MessageState::Queued),
             temp_id: temp_id.map(|(_, temp_id)| temp_id.to_owned()),
             delivered_at: message.delivered_ms.map(times::text),
             order: message.order.to_string(),

@@ -16,7 +16,7 @@ use crate::config::{Config, Limits, Transport};
 use crate::descriptors;
 use crate::hub::Hub;
 use crate::listener::{self, Door};
-use crate::mailboxes::{MailboxError, Mailboxes, Quotas};
+use crate::mailboxes::{Counts, MailboxError, Mailboxes, Quotas};
 use crate::members::{Members, MembersError};
 use crate::metrics::Figures;
 use crate::rates::Rates;
@@ -217,6 +217,14 @@ impl Relay {
         };
         let addresses = hosts.iter().filter_map(|host| format!("{scheme}://{host}:{}", self.addr.port()).parse().ok());
         addresses.map(|address: RelayAddress| key.map_or(address.clone(), |key| address.with_key(key))).collect()
+    }
+
+    /// How much lies here.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn counts(&self) -> Result<Counts, MailboxError> {
+        self.inner.mailboxes.count().await
     }
 
     /// Says goodbye to all clients and ends, after what was begun is on the disk.

@@ -2,7 +2,7 @@
 
 use proto::{InvitationToken, MachineId};
 
-use crate::columns::{Fixed, time};
+use crate::columns::{Fixed, machine_id, time, unsigned};
 use crate::{Reader, StoreError, Tx, machines};
 
 pub(crate) const DDL: &str = "\
@@ -38,14 +38,14 @@ pub fn add(tx: &Tx<'_>, token: &InvitationToken, expires_ms: u64) -> Result<(), 
     Ok(())
 }
 
-/// Invitations made here that count, or counted for somebody and are not yet forgotten.
+/// Invitations made here that count, or counted for somebody and are not yet forgotten, and until when.
 ///
 /// # Errors
 ///
 /// As any read.
-pub fn made(reader: &Reader<'_>, wall_ms: u64) -> Result<Vec<InvitationToken>, StoreError> {
-    let sql = "SELECT token FROM invitations WHERE expires_ms > ?1";
-    reader.all(sql, [time(wall_ms)], |row| Ok(InvitationToken::from_bytes(row.get::<_, Fixed<16>>(0)?.0)))
+pub fn made(reader: &Reader<'_>, wall_ms: u64) -> Result<Vec<(InvitationToken, u64)>, StoreError> {
+    let sql = "SELECT token, expires_ms FROM invitations WHERE expires_ms > ?1";
+    reader.all(sql, [time(wall_ms)], |row| Ok((token(row, 0)?, unsigned(row, 1)?)))
 }
 
 /// Uses an invitation up for a machine. True when it counts: it is there, fresh, and no other machine has used it. The
@@ -90,8 +90,22 @@ pub fn follow(
 pub fn followed(reader: &Reader<'_>, inviter: &MachineId, wall_ms: u64) -> Result<Option<InvitationToken>, StoreError> {
     let sql = "SELECT token FROM followed_invitations JOIN machines ON machines.key = followed_invitations.machine
                WHERE machines.id = ?1 AND expires_ms > ?2";
-    let token = |row: &rusqlite::Row<'_>| Ok(InvitationToken::from_bytes(row.get::<_, Fixed<16>>(0)?.0));
-    reader.one(sql, (inviter.as_bytes(), time(wall_ms)), token)
+    reader.one(sql, (inviter.as_bytes(), time(wall_ms)), |row| token(row, 0))
+}
+
+/// All tokens that are still to be proved, with who invited.
+///
+/// # Errors
+///
+/// As any read.
+pub fn all_followed(reader: &Reader<'_>, wall_ms: u64) -> Result<Vec<(MachineId, InvitationToken)>, StoreError> {
+    let sql = "SELECT machines.id, token FROM followed_invitations
+               JOIN machines ON machines.key = followed_invitations.machine WHERE expires_ms > ?1";
+    reader.all(sql, [time(wall_ms)], |row| Ok((machine_id(row, 0)?, token(row, 1)?)))
+}
+
+fn token(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<InvitationToken> {
+    row.get::<_, Fixed<16>>(index).map(|bytes| InvitationToken::from_bytes(bytes.0))
 }
 
 /// Forgets the invitation of a machine that was followed: the inviter has said that it counts. False when there was none.

@@ -17,7 +17,7 @@ mod pages;
 
 #[cfg(test)]
 pub(crate) use changes::MARK_READ;
-pub use changes::{fail, mark_delivered, mark_read, retry, set_text};
+pub use changes::{fail, mark_delivered, mark_held, mark_read, retry, set_text};
 pub use pages::{Cursor, PAGE, Page, at_time, page};
 #[cfg(test)]
 pub(crate) use pages::{PAGE_BEFORE, PAGE_FROM};
@@ -59,6 +59,9 @@ ALTER TABLE messages ADD COLUMN expires_ms INTEGER;
 CREATE INDEX messages_expiry ON messages (expires_ms) WHERE expires_ms IS NOT NULL;
 CREATE INDEX messages_timed ON messages (session, lamport, author_rank, epoch, seq)
     WHERE timer IS NOT NULL AND expires_ms IS NULL;";
+
+/// What came with relays.
+pub(crate) const HELD_DDL: &str = "ALTER TABLE messages ADD COLUMN held_by TEXT;";
 
 pub(crate) const UNREAD_DDL: &str = "\
 CREATE TABLE unread (
@@ -150,6 +153,8 @@ pub struct Message {
     pub state: SendState,
     /// When the other side's disk had it, as noted here.
     pub delivered_ms: Option<u64>,
+    /// While it is queued: origin of the relay where it lies in the other's mailbox.
+    pub held_by: Option<String>,
     /// Its files and folders.
     pub attachments: Vec<Stored>,
     /// What it is.
@@ -238,13 +243,13 @@ macro_rules! message_columns {
     () => {
         "m.key, m.id, m.session, m.lamport, a.id, m.epoch, m.seq, m.text, m.wall_ms, m.shown_ms, m.arrived_ms,
          m.temp_id, m.state, m.failure, m.delivered_ms, m.kind, m.flags, m.reply_to, m.mentions, m.edited_ms,
-         m.deleted_ms, m.read_ms, m.timer, m.expires_ms"
+         m.deleted_ms, m.read_ms, m.timer, m.expires_ms, m.held_by"
     };
 }
 pub(crate) use message_columns;
 
 /// How many columns that are.
-const MESSAGE_COLUMNS: usize = 24;
+const MESSAGE_COLUMNS: usize = 25;
 
 pub(crate) const FIRST_UNREAD: &str = concat!(
     "SELECT ",
@@ -471,6 +476,7 @@ pub(crate) fn message(row: &Row<'_>, at: usize, session_id: SessionId) -> rusqli
         read_ms: optional_unsigned(row, at + 21)?,
         timer_seconds: optional_unsigned(row, at + 22)?,
         expires_ms: optional_unsigned(row, at + 23)?,
+        held_by: row.get(at + 24)?,
     })
 }
 

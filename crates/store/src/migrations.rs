@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::inspect::APPLICATION_ID;
 use crate::{
     addresses, attachments, drafts, events, invitations, logs, machines, messages, meta, notifications, operations,
-    outbox, registers, removal, search, sessions, settings, sources, tokens, uploads,
+    outbox, prekeys, reach, registers, relays, removal, search, sessions, settings, sources, tokens, uploads,
 };
 
 /// One step. Steps are never changed once released, only added.
@@ -71,6 +71,16 @@ const MIGRATIONS: &[Migration] = &[
     Migration { adds: &[("notifications", notifications::ABOUT_DDL)], readable_by: 1 },
     Migration {
         adds: &[("invitations", invitations::DDL), ("followed_invitations", invitations::FOLLOWED_DDL)],
+        readable_by: 1,
+    },
+    Migration {
+        adds: &[
+            ("relays", relays::DDL),
+            ("prekeys", prekeys::DDL),
+            ("reach", reach::DDL),
+            ("outbox", outbox::HELD_DDL),
+            ("messages", messages::HELD_DDL),
+        ],
         readable_by: 1,
     },
 ];

@@ -2,8 +2,10 @@
 
 use proto::{Epoch, MachineId, SessionId, VersionVector};
 
-use crate::columns::{LogKey, MachineKey, exact, machine_id, session_id, time, unsigned};
-use crate::{EventKey, Reader, SessionKey, StoreError, Tx, machines};
+use crate::columns::{
+    LogKey, MachineKey, event_key_list, exact, machine_id, optional_unsigned, session_id, time, unsigned,
+};
+use crate::{EventKey, Reader, SessionKey, StoreError, Tx, logs, machines};
 
 pub(crate) const DDL: &str = "\
 CREATE TABLE outbox (
@@ -16,6 +18,9 @@ CREATE TABLE outbox (
     failed_reason TEXT,
     PRIMARY KEY (peer, session, log, seq)
 ) STRICT, WITHOUT ROWID;";
+
+/// What came with relays.
+pub(crate) const HELD_DDL: &str = "ALTER TABLE outbox ADD COLUMN held_ms INTEGER;";
 
 /// An event that a machine has not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,4 +180,82 @@ pub fn set_failed(
         update.execute((peer, session, event, reason))?;
     }
     Ok(())
+}
+
+/// From where on the own logs of a session are to be put into a machine's mailbox: for each log that has something in the
+/// outbox that never lay there, or was put there before `before_ms`, the place of the first such event. Logs in which the
+/// machine refused something are left out.
+///
+/// # Errors
+///
+/// As any read.
+pub fn unheld(
+    reader: &Reader<'_>,
+    peer: &MachineId,
+    session: SessionKey,
+    before_ms: u64,
+) -> Result<Vec<(MachineId, Epoch, u64)>, StoreError> {
+    let Some(peer) = machines::key(reader, peer)? else { return Ok(Vec::new()) };
+    let mut due = Vec::new();
+    let mut log = LogKey(0);
+    while let Some((next, author, epoch)) = next_log(reader, peer, session, log)? {
+        log = next;
+        let first =
+            reader.one(UNHELD, (peer, session, log, time(before_ms)), |row| Ok((unsigned(row, 0)?, row.get(1)?)))?;
+        if let Some((seq, false)) = first {
+            due.push((author, epoch, seq));
+        }
+    }
+    Ok(due)
+}
+
+const UNHELD: &str = "SELECT seq, failed_reason IS NOT NULL FROM outbox
+     WHERE peer = ?1 AND session = ?2 AND log = ?3 AND (held_ms IS NULL OR held_ms < ?4) ORDER BY seq LIMIT 1";
+
+/// When the first event was put into a machine's mailbox that waits there, of all sessions; milliseconds since 1970.
+///
+/// # Errors
+///
+/// As any read.
+pub fn held_since(reader: &Reader<'_>, peer: &MachineId) -> Result<Option<u64>, StoreError> {
+    let Some(peer) = machines::key(reader, peer)? else { return Ok(None) };
+    let sql = "SELECT min(held_ms) FROM outbox WHERE peer = ?1";
+    Ok(reader.one(sql, [peer], |row| optional_unsigned(row, 0))?.flatten())
+}
+
+/// Notes that events of a log, up to a place, lie in a machine's mailbox. Gives the local numbers of those that the machine
+/// has not acknowledged.
+///
+/// # Errors
+///
+/// As any write.
+pub fn hold(
+    tx: &Tx<'_>,
+    peer: &MachineId,
+    session: SessionKey,
+    (author, epoch): (&MachineId, Epoch),
+    seqs: std::ops::RangeInclusive<u64>,
+    wall_ms: u64,
+) -> Result<Vec<EventKey>, StoreError> {
+    let (Some(peer), Some(head)) = (machines::key(tx, peer)?, logs::head(tx, session, author, epoch)?) else {
+        return Ok(Vec::new());
+    };
+    tx.all(
+        "UPDATE outbox SET held_ms = ?6 WHERE peer = ?1 AND session = ?2 AND log = ?3 AND seq BETWEEN ?4 AND ?5
+         RETURNING event",
+        (peer, session, head.key, exact(*seqs.start(), "seq")?, exact(*seqs.end(), "seq")?, time(wall_ms)),
+        event_key_list,
+    )
+}
+
+/// Notes that nothing that was put into a machine's mailbox up to a time lies there any more: its owner came by and does
+/// not have it. How many events that were.
+///
+/// # Errors
+///
+/// As any write.
+pub fn unhold(tx: &Tx<'_>, peer: &MachineId, session: SessionKey, until_ms: u64) -> Result<usize, StoreError> {
+    let Some(peer) = machines::key(tx, peer)? else { return Ok(0) };
+    let sql = "UPDATE outbox SET held_ms = NULL WHERE peer = ?1 AND session = ?2 AND held_ms <= ?3";
+    tx.execute(sql, (peer, session, time(until_ms)))
 }

@@ -161,7 +161,8 @@ CREATE TABLE messages (
     deleted_ms INTEGER,                          -- for everyone: the text is empty
     read_ms INTEGER,                             -- of an own one, by the other's clock
     timer INTEGER,                               -- seconds
-    expires_ms INTEGER                           -- NULL: never, or not known yet
+    expires_ms INTEGER,                          -- NULL: never, or not known yet
+    held_by TEXT                                 -- while queued: origin of the relay where it lies in the recipient's mailbox
 ) STRICT;
 
 CREATE UNIQUE INDEX messages_id ON messages (id);
@@ -244,7 +245,7 @@ CREATE TABLE outbox (
     seq INTEGER NOT NULL,
     event INTEGER NOT NULL,                      -- events.key
     enqueued_ms INTEGER NOT NULL,
-    failed_reason TEXT,
+    failed_reason TEXT, held_ms INTEGER,         -- when it was put into the recipient's mailbox at a relay; NULL: it lies in none
     PRIMARY KEY (peer, session, log, seq)
 ) STRICT, WITHOUT ROWID;
 
@@ -388,4 +389,33 @@ CREATE TABLE followed_invitations (
     machine INTEGER PRIMARY KEY REFERENCES machines (key),   -- who invited
     token BLOB NOT NULL CHECK (length(token) = 16),
     expires_ms INTEGER NOT NULL                  -- the latest that it can count until
+) STRICT;
+
+-- Relays at which this machine is to be reached.
+CREATE TABLE relays (
+    address TEXT PRIMARY KEY,
+    membership TEXT,                             -- shows that this machine is a member; NULL: it does not ask
+    added_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Own prekeys, until their secrets are destroyed.
+CREATE TABLE prekeys (
+    version INTEGER PRIMARY KEY,
+    secret BLOB NOT NULL CHECK (length(secret) = 32),
+    register BLOB NOT NULL,                      -- as it was signed
+    signature BLOB NOT NULL CHECK (length(signature) = 64),
+    destroy_s INTEGER NOT NULL                   -- seconds since 1970
+) STRICT;
+
+-- How machines are reached through relays, and by what they reach this one.
+CREATE TABLE reach (
+    machine INTEGER PRIMARY KEY REFERENCES machines (key),
+    given BLOB CHECK (length(given) = 32),       -- secret that it was given; NULL: none, or taken back
+    given_version INTEGER NOT NULL DEFAULT 0,    -- of the last grant that was made for it
+    held BLOB,                                   -- its grant for this machine, as it was signed
+    held_signature BLOB CHECK (length(held_signature) = 64),
+    prekey BLOB,                                 -- its newest prekey, as it was signed
+    prekey_signature BLOB CHECK (length(prekey_signature) = 64),
+    invited_to TEXT NOT NULL DEFAULT '',         -- relays that its invitation named, one a line
+    owed INTEGER NOT NULL DEFAULT 0              -- counts what it is to be told in its mailbox; 0: nothing
 ) STRICT;

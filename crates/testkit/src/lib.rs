@@ -31,6 +31,7 @@ mod logs;
 mod net;
 mod person;
 mod proxy;
+mod relay;
 mod stranger;
 mod transcript;
 
@@ -39,4 +40,5 @@ pub use golden::assert_golden;
 pub use net::{Net, Setup, friends};
 pub use person::{PATIENCE, Person};
 pub use proxy::Proxy;
+pub use relay::Relay;
 pub use stranger::{History, Stranger};

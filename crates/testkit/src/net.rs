@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::logs;
 use crate::person::Person;
 use crate::proxy::Proxy;
+use crate::relay::Relay;
 use crate::transcript::Transcript;
 
 /// People on one loopback network, each with a node and a directory, and cables between them.
@@ -43,6 +44,8 @@ pub struct Setup {
     pub clock: Option<Arc<dyn Clock>>,
     /// Another interval of digests.
     pub redigest: Option<Duration>,
+    /// Addresses of relays where it is to be reached.
+    pub relays: Vec<String>,
 }
 
 impl std::fmt::Debug for Setup {
@@ -99,6 +102,7 @@ impl Net {
         if let Some(clock) = setup.clock {
             config.clock = clock;
         }
+        config.relays = setup.relays;
         config.timings = quick();
         if let Some(redigest) = setup.redigest {
             config.timings.redigest = redigest;
@@ -113,6 +117,22 @@ impl Net {
         other.sees_session(&session.session_id, "opened", |_| true).await;
         other.node().accept(&one.id()).await.expect("a machine that opened a session can be accepted");
         session
+    }
+
+    /// A relay for everybody, with limits that no test meets.
+    pub async fn relay(&self) -> Relay {
+        let limits = relay::Limits {
+            puts_per_minute: 100_000,
+            puts_burst: 10_000,
+            opens_per_minute: 100_000,
+            requests_per_minute: 100_000,
+            prekeys_per_minute: 100_000,
+            connections_per_minute: 100_000,
+            // More than a test makes, and fewer than any system allows.
+            connections: 500,
+            ..relay::Limits::default()
+        };
+        Relay::start(self.dir.path().join("relay"), limits, self.transcript.clone()).await
     }
 
     /// Says what comes next, in the transcript.
@@ -148,10 +168,15 @@ impl Net {
 
     /// Cuts the cable, and returns when both have noticed.
     pub async fn cut(&self, a: &Person, b: &Person) {
-        self.transcript.add(&format!("## the cable between {} and {} is cut", a.name(), b.name()));
-        self.cable(a, b).cut();
+        self.sever(a, b);
         a.sees_offline(b).await;
         b.sees_offline(a).await;
+    }
+
+    /// Cuts the cable and does not wait.
+    pub fn sever(&self, a: &Person, b: &Person) {
+        self.transcript.add(&format!("## the cable between {} and {} is cut", a.name(), b.name()));
+        self.cable(a, b).cut();
     }
 
     /// Mends the cable, and returns when both see each other online.
@@ -198,6 +223,7 @@ fn quick() -> Timings {
     timings.link.backoff_first = Duration::from_millis(20);
     timings.link.backoff_longest = Duration::from_millis(100);
     timings.link.yield_to_smaller = Duration::from_millis(10);
+    timings.link.direct_first = Duration::from_millis(100);
     timings.link.penalty = Duration::from_millis(100);
     timings
 }

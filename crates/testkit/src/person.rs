@@ -347,6 +347,9 @@ fn nobody(id: &str) -> User {
         last_seen: None,
         trust: node::view::Trust::Unknown,
         path: node::view::Path::None,
+        via: None,
+        relayed: false,
+        relays: Vec::new(),
         nearby: false,
         name_clash: false,
         clock_skew_seconds: None,
@@ -360,8 +363,9 @@ fn summary(change: &Change) -> String {
             let text: String = message.message.chars().take(40).collect();
             let reactions: Vec<&str> = message.reactions.iter().map(|reaction| reaction.emoji.as_str()).collect();
             format!(
-                "message {text:?} {:?}{}{}{}{}{}",
+                "message {text:?} {:?}{}{}{}{}{}{}",
                 message.state,
+                if message.held_by.is_some() { ", held by a relay" } else { "" },
                 if *incoming { ", incoming" } else { "" },
                 if message.edited_at.is_some() { ", edited" } else { "" },
                 if message.deleted_at.is_some() { ", deleted" } else { "" },
@@ -379,12 +383,21 @@ fn summary(change: &Change) -> String {
             if session.held { ", held" } else { "" },
         ),
         Change::UserChanged { user } => {
-            format!("{} is {:?}, {:?}{}", user.name, user.status, user.trust, if user.nearby { ", nearby" } else { "" })
+            let way = match user.path {
+                node::view::Path::Relay => ", by relay",
+                _ if user.nearby => ", nearby",
+                _ => "",
+            };
+            format!("{} is {:?}, {:?}{way}", user.name, user.status, user.trust)
         }
         Change::MeChanged { me } => format!("own profile: {}", me.name),
         Change::SettingsChanged { .. } => "settings".to_owned(),
         Change::UnreadChanged { total } => format!("{total} unread"),
         Change::NetworkChanged { .. } => "network".to_owned(),
+        Change::RelaysChanged { relays } => {
+            let states: Vec<String> = relays.iter().map(|relay| format!("{:?}", relay.state)).collect();
+            format!("relays: {}", states.join(", "))
+        }
         Change::NoticeRaised { notice } => format!(
             "notice {:?} {:?}, {} unread{}",
             notice.title,

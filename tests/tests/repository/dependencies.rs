@@ -17,7 +17,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("landline-cli", &["landline-api", "landline-node", "landline-relay", "landline-proto"]),
     ("landline-desktop", &["landline-api", "landline-node"]),
     // Programs for those who work on Landline; nothing depends on them.
-    ("landline-testkit", &["landline-proto", "landline-store", "landline-link", "landline-node", "landline-api"]),
+    (
+        "landline-testkit",
+        &["landline-proto", "landline-store", "landline-link", "landline-node", "landline-api", "landline-relay"],
+    ),
     ("landline-tests", &[]),
     ("landline-fuzz", &["landline-proto", "landline-link"]),
     ("landline-bench", &["landline-node", "landline-proto", "landline-store"]),

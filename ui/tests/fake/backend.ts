@@ -26,6 +26,9 @@ export function person(id: string, name: string, more: Partial<User> = {}): User
     lastSeen: null,
     trust: "accepted",
     path: "direct",
+    via: null,
+    relayed: false,
+    relays: [],
     nearby: true,
     nameClash: false,
     clockSkewSeconds: null,
@@ -57,6 +60,7 @@ export class FakeBackend implements Backend {
     keyTag: "m3x9",
     keyStorage: "keyring",
     welcomed: true,
+    relays: [],
   };
   settings: Settings = { ...defaults, language: "en" };
   network: Network = {
@@ -302,6 +306,7 @@ export class FakeBackend implements Backend {
       timestamp: new Date(this.now).toISOString(),
       state: "delivered",
       failure: null,
+      heldBy: null,
       tempId: null,
       deliveredAt: new Date(this.now).toISOString(),
       order: String(n).padStart(10, "0"),

@@ -103,6 +103,22 @@ async fn every_path_does_what_it_says() {
     let both = walk.call("POST", "/contacts", &[], Some(json!({ "link": link, "address": address }))).await;
     assert_eq!(both.status, StatusCode::UNPROCESSABLE_ENTITY, "because only one of them can be meant");
 
+    net.section("Alice is at a relay for a while");
+    let relay = net.relay().await;
+    assert_eq!(walk.get("/relays", &[]).await["items"], json!([]));
+    let add = Some(json!({ "address": relay.address(), "membership": "lrm_1" }));
+    let added = walk.ok("POST", "/relays", &[], add, StatusCode::CREATED).await;
+    assert_eq!((added["state"].as_str(), added["member"].as_bool()), (Some("connected"), Some(true)));
+    let listed = walk.get("/relays", &[]).await;
+    assert_eq!((&listed["items"][0], listed["items"][0].get("membership")), (&added, None), "because it is a secret");
+    assert_eq!(walk.get("/me", &[]).await["relays"], json!([relay.address()]));
+    let wrong = walk.call("POST", "/relays", &[], Some(json!({ "address": "relay.example.org" }))).await;
+    assert_eq!((wrong.status, &wrong.json()["error"]["field"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("address")));
+    let path = format!("/relays?address={}", relay.address());
+    assert_eq!(walk.ok("DELETE", &path, &[], None, StatusCode::OK).await["ok"], true);
+    assert_eq!(walk.call("DELETE", &path, &[], None).await.status, StatusCode::NOT_FOUND);
+    relay.stop().await;
+
     net.section("They talk");
     let open = Some(json!({ "receiverUserId": b }));
     let session = walk.ok("POST", "/sessions", &[], open.clone(), StatusCode::CREATED).await;

@@ -11,7 +11,7 @@ use proto::relay::{FromRelay, RelayAddress, RelayBye, ToRelay, Token};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::program::{Follower, Ran, landline};
+use crate::program::{Follower, Node, Ran, landline};
 use crate::wire::Wire;
 
 /// A relay without limits that a test could meet.
@@ -185,4 +185,31 @@ async fn what_was_acknowledged_outlives_a_kill() {
     let put = sender.put(anna().machine_id(), Some(&token), &items[0].envelope);
     sender.done(put).await;
     assert_eq!(annas.fetch(0).await.len(), items.len() - half.len(), "because it is remembered as well");
+}
+
+#[tokio::test]
+async fn machines_meet_at_it_by_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let relay = Relay::start(dir.path(), &[]);
+    let address = relay.address().to_string();
+    let (anna, ben) = (Node::new("Anna"), Node::new("Ben"));
+    assert!(anna.run(&["relays"]).ok().starts_with("No relay."));
+    let added = anna.run(&["relays", "add", &address]).ok();
+    assert!(added.contains("contacts reach this machine there"), "{added}");
+    let table = anna.run(&["relays"]).ok();
+    assert!(table.contains(&address) && table.contains("connected"), "{table}");
+    ben.run(&["relays", "add", &address]).ok();
+
+    let link = anna.run(&["invite"]).ok();
+    // As it serves who cannot reach the addresses in it.
+    let link: Vec<&str> = link.trim().split('&').filter(|field| !field.starts_with("addr=")).collect();
+    let added = ben.run(&["add", &link.join("&")]).ok();
+    assert!(added.contains("you are contacts of each other"), "{added}");
+    assert!(ben.run(&["peers"]).ok().contains("online, by relay"));
+
+    assert!(anna.run(&["relays", "remove", &address]).ok().contains("Removed"));
+    let unknown = anna.run(&["relays", "remove", &address]).failed();
+    assert!(unknown.contains("is not one of this machine's"), "{unknown}");
+    let wrong = anna.run(&["relays", "add", "http://127.0.0.1"]).failed();
+    assert!(wrong.contains("does not begin with wss:// or ws://"), "{wrong}");
 }

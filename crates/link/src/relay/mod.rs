@@ -1,39 +1,53 @@
 //! Relays, seen from a machine: where it can be reached, whom it finds there, and the tunnels to them.
 //!
-//! At a relay of its own a machine logs in, says by which tokens it may be found, and is told when somebody comes. At a
-//! contact's relay it shows the contact's token, and not who it is: on a second connection, without a login, so that
-//! the relay does not learn who knows whom. A tunnel is a stream like a TCP connection; the same handshake, the same
-//! link and the same blobs go through it.
+//! At a relay of its own a machine logs in, says by which tokens it may be found, is told when somebody comes, and
+//! fetches what was left for it. At a contact's relay it shows the contact's token, and not who it is: on a second
+//! connection, without a login, so that the relay does not learn who knows whom. A tunnel is a stream like a TCP
+//! connection; the same handshake, the same link and the same blobs go through it.
 
 mod circuit;
 mod client;
 mod connect;
 mod detours;
+mod home;
+mod mail;
+mod requests;
+mod session;
+mod stations;
 mod trust;
+mod visitor;
+mod wire;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use proto::{
     id::MachineId,
     identity::Identity,
-    relay::{RefusalCode, RelayAddress, RelayBye, Ticket, Token, TokenHash},
+    prekey::SignedPrekey,
+    relay::{RefusalCode, RelayAddress, RelayBye, Token, TokenHash},
 };
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::detours::Detours;
-use self::{circuit::Circuit, client::Client, connect::Connector};
-use crate::{error::DialError, listener::Reception, registry::Input, tasks::Spawner, timing::Timings};
+use self::{
+    client::Client,
+    stations::{Asks, Station},
+};
+pub(crate) use self::{detours::Detours, stations::Stations};
+pub use self::{
+    mail::Mail,
+    stations::{PutAs, PutError},
+};
+use crate::{listener::Reception, registry::Input, tasks::Spawner};
 
 /// Relays that are used at once, own ones and contacts'.
 const RELAYS: usize = 64;
 
-/// Tunnels that wait to be asked for at one relay.
-const ASKS: usize = 64;
+/// Longest pause that a relay may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// What this machine does at one relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +56,9 @@ pub struct RelayPlan {
     pub address: RelayAddress,
     /// Present where this machine is to be reached.
     pub home: Option<Home>,
-    /// Contacts that are reached there, each with its token for this relay.
-    pub contacts: BTreeMap<MachineId, Token>,
+    /// Machines that are reached there, each with its token for this relay. One without a token is not watched and not
+    /// dialled; it counts as a reason to be connected, for its prekey and its request slot need none.
+    pub contacts: BTreeMap<MachineId, Option<Token>>,
 }
 
 /// How this machine is reached at a relay of its own.
@@ -51,8 +66,20 @@ pub struct RelayPlan {
 pub struct Home {
     /// Shows a relay for members that this machine is one.
     pub membership: Option<Vec<u8>>,
-    /// Those who know one of these may ask for it.
-    pub tokens: Vec<TokenHash>,
+    /// Those who know one of these may ask for it and leave envelopes; at most [`proto::limits::RELAY_TOKENS`] count.
+    pub tokens: Vec<HomeToken>,
+    /// What others may seal to; laid down there unless this connection has done so.
+    pub prekey: Option<SignedPrekey>,
+}
+
+/// A token that opens this machine's mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HomeToken {
+    /// What the relay keeps of it.
+    pub hash: TokenHash,
+    /// Until when it counts; none: for as long as the plan names it. The relay is told how long that is from when it is
+    /// told, at least a second.
+    pub until: Option<Instant>,
 }
 
 impl fmt::Debug for Home {
@@ -125,59 +152,10 @@ pub enum RelayError {
     Protocol(String),
 }
 
-/// Opens tunnels at the relays that are in use.
-#[derive(Debug, Clone)]
-pub(crate) struct Tunnels {
-    stations: Arc<Mutex<BTreeMap<RelayAddress, Station>>>,
-    connector: Arc<Connector>,
-}
-
-#[derive(Debug)]
-struct Station {
-    plan: watch::Sender<RelayPlan>,
-    asks: mpsc::Sender<Ask>,
-    _stop: DropGuard,
-}
-
-/// Somebody wants a tunnel.
-#[derive(Debug)]
-struct Ask {
-    machine: MachineId,
-    ticket: oneshot::Sender<Result<Ticket, String>>,
-}
-
-impl Tunnels {
-    pub(crate) fn new(timings: &Timings) -> Self {
-        Self { stations: Arc::default(), connector: Arc::new(Connector::new(timings.clone())) }
-    }
-
-    /// A tunnel to a machine. What is at its other end has still to prove that it is this machine.
-    pub(crate) async fn open(&self, relay: &RelayAddress, to: Option<MachineId>) -> Result<Circuit, DialError> {
-        let failed = |detail: String| DialError::NoTunnel { relay: Box::new(relay.clone()), detail };
-        let machine = to.ok_or_else(|| failed("nobody is asked for".into()))?;
-        let asks = self.lock().get(relay).map(|station| station.asks.clone());
-        let asks = asks.ok_or_else(|| failed("it is not in use".into()))?;
-        let (ticket, answer) = oneshot::channel();
-        asks.try_send(Ask { machine, ticket }).map_err(|_| failed("it is not connected".into()))?;
-        let answer = tokio::time::timeout(self.connector.timings.relay_answer, answer).await;
-        let ticket = match answer {
-            Ok(Ok(Ok(ticket))) => ticket,
-            Ok(Ok(Err(refused))) => return Err(failed(refused)),
-            Ok(Err(_)) => return Err(failed("it is not connected".into())),
-            Err(_) => return Err(failed("it does not answer".into())),
-        };
-        self.connector.circuit(relay, &ticket).await.map_err(|error| failed(error.to_string()))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<RelayAddress, Station>> {
-        self.stations.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Keeps the relays that are to be used, and no others.
 pub(crate) struct Relays {
     pub(crate) identity: Arc<Identity>,
-    pub(crate) tunnels: Tunnels,
+    pub(crate) stations: Stations,
     pub(crate) reception: Reception,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) spawner: Spawner,
@@ -189,7 +167,7 @@ impl Relays {
     /// Uses these relays from now on, at most [`RELAYS`]. One that is in use already stays connected.
     pub(crate) fn set(&self, plans: Vec<RelayPlan>) {
         let plans: BTreeMap<_, _> = plans.into_iter().take(RELAYS).map(|plan| (plan.address.clone(), plan)).collect();
-        let mut stations = self.tunnels.lock();
+        let mut stations = self.stations.lock();
         stations.retain(|address, _| plans.contains_key(address));
         for (address, plan) in plans {
             match stations.get(&address) {
@@ -209,20 +187,20 @@ impl Relays {
 
     fn begin(&self, plan: RelayPlan) -> Station {
         let stop = CancellationToken::new();
-        let (asks, asked) = mpsc::channel(ASKS);
         let address = plan.address.clone();
-        let (plan, planned) = watch::channel(plan);
-        let client = |asked: Option<mpsc::Receiver<Ask>>| Client {
+        let (station, planned, asks) = Station::new(plan, stop.clone().drop_guard());
+        let client = |asks: Option<Asks>| Client {
             address: address.clone(),
             identity: self.identity.clone(),
-            connector: self.tunnels.connector.clone(),
+            connector: self.stations.connector.clone(),
             reception: self.reception.clone(),
             inputs: self.inputs.clone(),
             plan: planned.clone(),
             stirs: self.stirs.clone(),
-            asked,
+            again: station.again.clone(),
+            asks,
         };
-        for (name, client) in [("home at", client(None)), ("visitor at", client(Some(asked)))] {
+        for (name, client) in [("home at", client(None)), ("visitor at", client(Some(asks)))] {
             let (ended, stopping) = (stop.clone(), self.spawner.stop_token());
             self.spawner.spawn(format!("{name} {}", address.origin()), async move {
                 tokio::select! {
@@ -231,6 +209,6 @@ impl Relays {
                 }
             });
         }
-        Station { plan, asks, _stop: stop.drop_guard() }
+        station
     }
 }

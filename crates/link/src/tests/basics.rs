@@ -13,7 +13,7 @@ use super::{
     wires::Stranger,
 };
 use crate::{
-    DialError, DownReason, Gate, InterfaceScope, LinkError, SendError, dial::Ways, relay::Tunnels, tasks::Tasks,
+    DialError, DownReason, Gate, InterfaceScope, LinkError, SendError, dial::Ways, relay::Stations, tasks::Tasks,
     tls::Tls,
 };
 
@@ -98,7 +98,7 @@ async fn another_key_at_a_known_address_is_refused() {
     let tls = Tls::new(&anna).unwrap();
     let address = bob.link.listen_addr();
     let timings = super::machine::quick();
-    let ways = Ways { tls, tunnels: Tunnels::new(&timings), timings };
+    let ways = Ways { tls, stations: Stations::new(&timings), timings };
     let error = ways.reach(&[address.into()], Some(expected)).await.map(|_| ()).unwrap_err();
     assert_eq!(error, DialError::OtherKey { address: address.into(), found: Box::new(bob.id) });
 

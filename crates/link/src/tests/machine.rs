@@ -18,8 +18,8 @@ use proto::{
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
-    Conn, ConnId, DiscoveryConfig, DownReason, Gate, Hint, InterfaceScope, Link, LinkConfig, LinkEvent, NetworkState,
-    Path, RelayState, Timings, Visibility, blob::BlobDesk,
+    Conn, ConnId, DiscoveryConfig, DownReason, Gate, Hint, InterfaceScope, Link, LinkConfig, LinkEvent, Mail,
+    NetworkState, Path, RelayState, RelayStatus, Timings, Visibility, blob::BlobDesk,
 };
 
 /// How long an expectation waits before the test fails. Far more than anything takes on an idle machine.
@@ -252,12 +252,35 @@ impl Machine {
         }
     }
 
+    /// Waits until a relay has taken what it was told.
+    pub(super) async fn connected(&mut self, address: &RelayAddress) {
+        while self.relay_at(address).await != RelayState::Connected {}
+    }
+
+    /// The next page of a mailbox.
+    pub(super) async fn mail(&mut self) -> Mail {
+        match self.next("mail", |event| matches!(event, LinkEvent::Mail(_))).await {
+            LinkEvent::Mail(mail) => mail,
+            other => panic!("no mail: {other:?}"),
+        }
+    }
+
     /// The next machine of which a relay speaks, and the relays where it is.
     pub(super) async fn present(&mut self) -> (MachineId, Vec<RelayAddress>) {
         match self.next("a machine at a relay", |event| matches!(event, LinkEvent::Present { .. })).await {
             LinkEvent::Present { machine, relays } => (machine, relays),
             other => panic!("nobody at a relay: {other:?}"),
         }
+    }
+
+    /// Fails if a relay was given up that the test did not ask about.
+    pub(super) fn no_relay_was_lost(&mut self) {
+        while let Ok(event) = self.events.try_recv() {
+            self.passed.push_back(event);
+        }
+        let lost =
+            |event: &LinkEvent| matches!(event, LinkEvent::Relay(RelayStatus { state: RelayState::Failed(_), .. }));
+        assert!(!self.passed.iter().any(lost), "{:?}", self.passed);
     }
 
     /// Fails if a relay's word about a machine was passed on.

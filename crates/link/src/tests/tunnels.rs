@@ -1,25 +1,13 @@
 //! Links through a relay, the real one in this process.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use proto::{
-    clock::ManualClock,
     frame::ByeReason,
     id::MachineId,
-    identity::Identity,
-    relay::{FromRelay, GrantSecret, Limits, RelayAddress, SUBPROTOCOL, Ticket, Token},
+    relay::{FromRelay, RelayAddress, Ticket},
 };
-use relay::{Config, Relay, Transport};
-use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio_tungstenite::{
-    accept_hdr_async,
-    tungstenite::{
-        Message,
-        handshake::server::{ErrorResponse, Request, Response},
-    },
-};
+use relay::Transport;
 
 use super::{
     blobs,
@@ -27,68 +15,10 @@ use super::{
     machine::{
         Machine, Setup, Standing, converse, expect, identity, large, number_of, numbered, quick, two_identities,
     },
+    relays::{Fake, Place, challenge, hurried, machine, no_limits, plan},
     wires::Cable,
 };
-use crate::{
-    DialError, DownReason, Gate, Home, Path, RelayError, RelayPlan, RelayState, Timings, dial::Ways, tasks::Tasks,
-    tls::Tls,
-};
-
-/// A relay with a folder that outlives it.
-struct Place {
-    relay: Relay,
-    folder: TempDir,
-    address: RelayAddress,
-}
-
-impl Place {
-    /// A relay without TLS.
-    async fn plain() -> Self {
-        Self::start(tempfile::tempdir().unwrap(), Transport::Plain, 0).await
-    }
-
-    /// A relay with a certificate of its own.
-    async fn encrypted() -> Self {
-        Self::start(tempfile::tempdir().unwrap(), Transport::OwnCertificate, 0).await
-    }
-
-    async fn start(folder: TempDir, transport: Transport, port: u16) -> Self {
-        let mut config = Config::new(folder.path());
-        config.listen = ([127, 0, 0, 1], port).into();
-        config.transport = transport;
-        let relay = Relay::start(config, Arc::new(ManualClock::new(1_800_000_000_000))).await.unwrap();
-        let address = relay.addresses()[0].clone();
-        Self { relay, folder, address }
-    }
-
-    /// Ends it, and gives what a new one at the same place needs.
-    async fn stop(self) -> (TempDir, u16) {
-        self.relay.shutdown().await.unwrap();
-        (self.folder, self.address.port())
-    }
-}
-
-/// What a machine gives all its contacts in these tests.
-fn token_of(machine: &MachineId, relay: &RelayAddress) -> Token {
-    GrantSecret::from_bytes(*machine.as_bytes()).at(relay)
-}
-
-/// At home at the relay, with these contacts there.
-fn plan(me: &MachineId, relay: &RelayAddress, contacts: &[MachineId]) -> RelayPlan {
-    let contacts = contacts.iter().map(|contact| (*contact, token_of(contact, relay))).collect();
-    let home = Home { membership: None, tokens: vec![token_of(me, relay).hash()] };
-    RelayPlan { address: relay.clone(), home: Some(home), contacts }
-}
-
-fn hurried() -> Timings {
-    Timings { direct_first: Duration::from_millis(100), ..quick() }
-}
-
-async fn machine(identity: Arc<Identity>) -> Machine {
-    let mut setup = Setup::new(identity);
-    setup.timings = hurried();
-    setup.start().await
-}
+use crate::{DialError, DownReason, Gate, Path, RelayError, RelayPlan, RelayState, Timings, dial::Ways, tls::Tls};
 
 /// Two machines that have no way to each other but the relay; the first has the smaller ID.
 async fn two_at(relay: &RelayAddress) -> (Machine, Machine) {
@@ -194,9 +124,7 @@ async fn the_wrong_machine_at_the_far_end_is_refused() {
     // Carol's relay says that Bob is there, and leads to Carol: her token stands for his.
     let place = Place::plain().await;
     let (bob, carol) = (identity(), machine(identity()).await);
-    let mut home = plan(&carol.id, &place.address, &[]);
-    home.home = Some(Home { membership: None, tokens: vec![token_of(&carol.id, &place.address).hash()] });
-    carol.link.set_relays(vec![home]);
+    carol.link.set_relays(vec![plan(&carol.id, &place.address, &[])]);
     let anna = identity();
     let mut setup = Setup::new(anna.clone());
     setup.timings = hurried();
@@ -206,7 +134,7 @@ async fn the_wrong_machine_at_the_far_end_is_refused() {
 
     // The same tunnel, but Bob is expected at its end.
     let ways = anna_machine.link.ways();
-    let stream = ways.tunnels.open(&place.address, Some(carol.id)).await.unwrap();
+    let stream = ways.stations.open(&place.address, Some(carol.id)).await.unwrap();
     let path = Path::Relay(place.address.clone());
     let tls = Tls::new(&anna).unwrap();
     let ways = Ways { tls, ..ways };
@@ -358,7 +286,7 @@ async fn who_does_not_read_holds_the_other_back_through_the_relay() {
 
 #[tokio::test]
 async fn a_hostile_relay_gets_nowhere_and_harms_nobody() {
-    let challenge = FromRelay::Challenge { version: 1, nonce: [1; 32] }.encode();
+    let challenge = challenge();
     let welcome = FromRelay::Welcome { limits: no_limits(), wall_ms: 0 }.encode();
     let incoming = FromRelay::Incoming { ticket: Ticket::from_bytes([2; 32]) }.encode();
     let stranger = FromRelay::Presence { items: vec![(MachineId::from_bytes([3; 32]), true)] }.encode();
@@ -370,7 +298,7 @@ async fn a_hostile_relay_gets_nowhere_and_harms_nobody() {
         (false, [vec![challenge], vec![stranger; 2_000]].concat(), "machines that nobody asked about"),
     ] {
         let (mut anna, mut bob) = (machine(identity()).await, machine(identity()).await);
-        let hostile = Hostile::says(said).await;
+        let hostile = Fake::says(said).await;
         let mut plan = plan(&anna.id, &hostile.address, &[bob.id]);
         plan.home.take_if(|_| !at_home);
         anna.link.set_relays(vec![plan]);
@@ -386,59 +314,4 @@ async fn a_hostile_relay_gets_nowhere_and_harms_nobody() {
         converse(&mut to_bob, &mut to_anna, 1).await;
         anna.nobody_was_present();
     }
-}
-
-fn no_limits() -> Limits {
-    Limits {
-        items: 0,
-        bytes: 0,
-        ttl_s: 0,
-        envelope_bytes: 0,
-        puts_per_minute: 0,
-        puts_burst: 0,
-        request_items: 0,
-        request_bytes: 0,
-        request_ttl_s: 0,
-        tokens: 0,
-        watches: 0,
-        circuits: 0,
-        circuit_bytes_per_s: 0,
-    }
-}
-
-/// A relay that says what it likes.
-struct Hostile {
-    address: RelayAddress,
-    _tasks: Tasks,
-}
-
-impl Hostile {
-    async fn says(messages: Vec<Vec<u8>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("ws://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let tasks = Tasks::new();
-        let spawner = tasks.spawner();
-        tasks.spawn("hostile relay", async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let messages = messages.clone();
-                spawner.spawn("hostile connection", async move {
-                    let mut socket = accept_hdr_async(stream, choose).await.unwrap();
-                    for message in messages {
-                        // The other side may have had enough.
-                        if socket.send(Message::Binary(message.into())).await.is_err() {
-                            return;
-                        }
-                    }
-                    while let Some(Ok(_)) = socket.next().await {}
-                });
-            }
-        });
-        Self { address, _tasks: tasks }
-    }
-}
-
-#[expect(clippy::result_large_err, reason = "the library's signature")]
-fn choose(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
-    response.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().unwrap());
-    Ok(response)
 }

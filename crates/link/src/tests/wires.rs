@@ -18,7 +18,7 @@ use super::machine::{expect, hello};
 use crate::{
     Timings,
     dial::Ways,
-    relay::Tunnels,
+    relay::Stations,
     socket::{Incoming, Socket, SocketError},
     tasks::{Task, Tasks},
     tls::Tls,
@@ -109,7 +109,7 @@ impl Stranger {
     pub(super) async fn dial(identity: Arc<Identity>, address: SocketAddr) -> Self {
         let tls = Tls::new(&identity).unwrap();
         let timings = Timings::default();
-        let ways = Ways { tls, tunnels: Tunnels::new(&timings), timings: timings.clone() };
+        let ways = Ways { tls, stations: Stations::new(&timings), timings: timings.clone() };
         let reached = ways.reach(&[address.into()], None).await.unwrap();
         let mut socket = reached.upgrade(&timings).await.unwrap();
         socket.set_limit(limits::FRAME_BYTES);

@@ -56,6 +56,8 @@ pub struct Message {
     pub state: MessageState,
     /// Why it failed, in words.
     pub failure: Option<String>,
+    /// While it is queued: origin of the relay that holds it for the other machine, which does not have it yet.
+    pub held_by: Option<String>,
     /// The sender's own handle, echoed.
     pub temp_id: Option<String>,
     /// When the other side's disk had it.

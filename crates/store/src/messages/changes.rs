@@ -81,6 +81,25 @@ pub fn retry(tx: &Tx<'_>, keys: &[EventKey]) -> Result<Vec<EventKey>, StoreError
     change_state(tx, keys, |from| from == FAILED, QUEUED, None, None)
 }
 
+/// Notes that queued messages lie in the other's mailbox at a relay, of which the origin is given; those of which that was
+/// not known.
+///
+/// # Errors
+///
+/// As any write.
+pub fn mark_held(tx: &Tx<'_>, keys: &[EventKey], origin: &str) -> Result<Vec<EventKey>, StoreError> {
+    let mut update = tx.prepare(
+        "UPDATE messages SET held_by = ?2 WHERE key = ?1 AND state = ?3 AND (held_by IS NULL OR held_by <> ?2)",
+    )?;
+    let mut changed = Vec::new();
+    for key in keys {
+        if update.execute((key, origin, QUEUED))? > 0 {
+            changed.push(*key);
+        }
+    }
+    Ok(changed)
+}
+
 fn change_state(
     tx: &Tx<'_>,
     keys: &[EventKey],
@@ -90,7 +109,8 @@ fn change_state(
     delivered_ms: Option<i64>,
 ) -> Result<Vec<EventKey>, StoreError> {
     let mut look = tx.prepare("SELECT session, state, timer FROM messages WHERE key = ?1")?;
-    let mut update = tx.prepare("UPDATE messages SET state = ?2, failure = ?3, delivered_ms = ?4 WHERE key = ?1")?;
+    let mut update =
+        tx.prepare("UPDATE messages SET state = ?2, failure = ?3, delivered_ms = ?4, held_by = NULL WHERE key = ?1")?;
     let mut changed = Vec::with_capacity(keys.len());
     let mut waiting: BTreeMap<SessionKey, i64> = BTreeMap::new();
     for key in keys {

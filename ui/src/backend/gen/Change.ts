@@ -4,6 +4,7 @@ import type { Message } from "./Message";
 import type { Network } from "./Network";
 import type { Notice } from "./Notice";
 import type { Notification } from "./Notification";
+import type { Relay } from "./Relay";
 import type { Session } from "./Session";
 import type { Settings } from "./Settings";
 import type { Transfer } from "./Transfer";
@@ -48,7 +49,11 @@ total: number, } | { "type": "networkChanged",
 /**
  * Its state.
  */
-network: Network, } | { "type": "noticeRaised", 
+network: Network, } | { "type": "relaysChanged", 
+/**
+ * All of them.
+ */
+relays: Array<Relay>, } | { "type": "noticeRaised", 
 /**
  * What to show.
  */

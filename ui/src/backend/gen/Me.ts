@@ -35,4 +35,8 @@ keyStorage: string,
 /**
  * Whether the person has been through the first-run screen.
  */
-welcomed: boolean, };
+welcomed: boolean, 
+/**
+ * Addresses of the relays where it is to be reached, as contacts learn them.
+ */
+relays: Array<string>, };

@@ -48,6 +48,10 @@ state: MessageState,
  */
 failure: string | null, 
 /**
+ * While it is queued: origin of the relay that holds it for the other machine, which does not have it yet.
+ */
+heldBy: string | null, 
+/**
  * The sender's own handle, echoed.
  */
 tempId: string | null, 

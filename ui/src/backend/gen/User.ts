@@ -52,6 +52,18 @@ trust: Trust,
  */
 path: Path, 
 /**
+ * Origin of the relay through which it is linked, when it is.
+ */
+via: string | null, 
+/**
+ * Whether a relay says that it is there, also while no link stands yet.
+ */
+relayed: boolean, 
+/**
+ * Origins of the relays at which it is to be reached when it is not near.
+ */
+relays: Array<string>, 
+/**
  * Whether it is on this network now (discovered or linked).
  */
 nearby: boolean, 

@@ -3,6 +3,7 @@
 import type { AcceptAttachmentArgs } from "./AcceptAttachmentArgs";
 import type { AddContactArgs } from "./AddContactArgs";
 import type { AddFileArgs } from "./AddFileArgs";
+import type { AddRelayArgs } from "./AddRelayArgs";
 import type { Attachment } from "./Attachment";
 import type { CleanupArgs } from "./CleanupArgs";
 import type { Counted } from "./Counted";
@@ -36,6 +37,8 @@ import type { NotificationsArgs } from "./NotificationsArgs";
 import type { Page } from "./Page";
 import type { PinMessageArgs } from "./PinMessageArgs";
 import type { ReactArgs } from "./ReactArgs";
+import type { Relay } from "./Relay";
+import type { RelayArgs } from "./RelayArgs";
 import type { SearchArgs } from "./SearchArgs";
 import type { SearchPage } from "./SearchPage";
 import type { SendMessageArgs } from "./SendMessageArgs";
@@ -75,6 +78,9 @@ export interface Args {
   unblock_user: UserArgs;
   add_contact: AddContactArgs;
   create_invitation: NoArgs;
+  relays: NoArgs;
+  add_relay: AddRelayArgs;
+  remove_relay: RelayArgs;
   sessions: NoArgs;
   create_session: CreateSessionArgs;
   session: SessionArgs;
@@ -149,6 +155,12 @@ export interface Result {
   add_contact: User;
   /** Makes a link by which one other machine adds this one, within ten minutes. */
   create_invitation: Invitation;
+  /** The relays where this machine is to be reached, and how it stands with each. */
+  relays: Page<Relay>;
+  /** Adds a relay where this machine is to be reached; answers when it has, or soon. */
+  add_relay: Relay;
+  /** Removes a relay. */
+  remove_relay: Done;
   /** All sessions, pinned ones first, then the newest. */
   sessions: Page<Session>;
   /** Opens the direct session with a machine, or finds it. */

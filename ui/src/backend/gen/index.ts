@@ -3,6 +3,7 @@
 export type * from "./AcceptAttachmentArgs";
 export type * from "./AddContactArgs";
 export type * from "./AddFileArgs";
+export type * from "./AddRelayArgs";
 export type * from "./Attachment";
 export type * from "./AttachmentKind";
 export type * from "./Availability";
@@ -60,6 +61,10 @@ export type * from "./ReactArgs";
 export type * from "./Reaction";
 export type * from "./Receipt";
 export type * from "./Receipts";
+export type * from "./Relay";
+export type * from "./RelayArgs";
+export type * from "./RelayFault";
+export type * from "./RelayState";
 export type * from "./Scope";
 export type * from "./SearchArgs";
 export type * from "./SearchHit";

@@ -1,0 +1,141 @@
+//! Relays: those where this machine is to be reached, and those where its contacts are. Off until the person adds one.
+//!
+//! One task keeps the link's plan of them: whenever a relay, a contact, an invitation or a key changes it is woken, sees
+//! that every contact has a grant and that the prekey is fresh, and tells the link the whole plan anew.
+
+mod commands;
+mod exchange;
+mod keys;
+mod plan;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use link::{RelayError, RelayState, RelayStatus};
+use proto::SignedPrekey;
+use proto::relay::{RefusalCode, RelayAddress, RelayBye};
+use store::relays::OwnRelay;
+use tokio::sync::Notify;
+
+pub(crate) use self::exchange::{heard, registers};
+pub(crate) use self::plan::{relays_of, run};
+use crate::core::Core;
+use crate::view::{self, Change, RelayFault};
+
+/// How often the plan is looked at when nothing woke its task: prekeys count in days.
+const LOOK: Duration = Duration::from_secs(60 * 60);
+
+/// What is known of relays now.
+#[derive(Debug, Default)]
+pub(crate) struct Relays {
+    own: Mutex<Vec<OwnRelay>>,
+    /// How it stands with those that are in use, the contacts' too.
+    states: Mutex<BTreeMap<RelayAddress, RelayState>>,
+    /// The prekey that others are to seal to; none as long as there is no relay.
+    prekey: Mutex<Option<SignedPrekey>>,
+    wake: Notify,
+}
+
+impl Relays {
+    pub(crate) fn new(own: Vec<OwnRelay>) -> Self {
+        Self { own: Mutex::new(own), ..Self::default() }
+    }
+
+    /// The relays where this machine is to be reached.
+    pub(crate) fn own(&self) -> Vec<OwnRelay> {
+        lock(&self.own).clone()
+    }
+
+    /// Their addresses.
+    pub(crate) fn addresses(&self) -> Vec<RelayAddress> {
+        lock(&self.own).iter().map(|relay| relay.address.clone()).collect()
+    }
+
+    /// The plan is to be made anew.
+    pub(crate) fn stir(&self) {
+        self.wake.notify_one();
+    }
+
+    /// The prekey that others are to seal to.
+    pub(crate) fn prekey(&self) -> Option<SignedPrekey> {
+        lock(&self.prekey).clone()
+    }
+
+    fn state(&self, address: &RelayAddress) -> RelayState {
+        lock(&self.states).get(address).cloned().unwrap_or(RelayState::Reaching)
+    }
+
+    /// Those of the own relays as they are shown.
+    pub(crate) fn view(&self) -> Vec<view::Relay> {
+        self.own().iter().map(|relay| shown(relay, &self.state(&relay.address))).collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each is replaced as a whole, so a panic elsewhere leaves it whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How it stands with a relay has changed.
+pub(crate) fn changed(core: &Core, status: RelayStatus) {
+    let RelayStatus { address, state } = status;
+    let before = lock(&core.relays.states).insert(address.clone(), state.clone());
+    if before.as_ref() == Some(&state) || !core.relays.addresses().contains(&address) {
+        return;
+    }
+    if let RelayState::Failed(error) = &state {
+        tracing::info!(relay = address.origin(), %error, "a relay is not connected");
+    }
+    publish(core);
+}
+
+fn publish(core: &Core) {
+    core.hub.publish(Change::RelaysChanged { relays: core.relays.view() });
+}
+
+fn shown(relay: &OwnRelay, state: &RelayState) -> view::Relay {
+    let (state, error) = match state {
+        RelayState::Reaching => (view::RelayState::Connecting, None),
+        RelayState::Connected => (view::RelayState::Connected, None),
+        RelayState::Failed(error) => (view::RelayState::Failed, Some(fault(error))),
+    };
+    view::Relay {
+        address: relay.address.to_string(),
+        origin: relay.address.origin(),
+        state,
+        error,
+        member: relay.membership.is_some(),
+        key_pinned: relay.address.key().is_some(),
+    }
+}
+
+/// Why a relay is not connected, with what the person can do.
+fn fault(error: &RelayError) -> RelayFault {
+    let (code, action) = match error {
+        RelayError::Unreachable(_) => ("unreachable", "See that it runs and that its address is right."),
+        RelayError::OtherKey => ("other_key", "Ask whoever runs it for its present address."),
+        RelayError::Untrusted(_) => ("untrusted", "Ask whoever runs it for the address with its key (behind #)."),
+        RelayError::NotRelay(_) => ("not_relay", "See that its address is right."),
+        RelayError::Refused { code: RefusalCode::NotMember, .. } => {
+            ("not_member", "Ask whoever runs it for a membership token, and add it with that.")
+        }
+        RelayError::Refused { code: RefusalCode::BadProof, .. } => {
+            ("bad_proof", "Use the address that the relay itself prints, not another way to it.")
+        }
+        RelayError::Refused { code: RefusalCode::Full, .. } => ("full", "It is tried again by itself."),
+        RelayError::Refused { .. } => ("refused", "It is tried again by itself."),
+        RelayError::Bye { code: RelayBye::Replaced, .. } => {
+            ("replaced", "Another program uses this machine's identity there: end one of the two.")
+        }
+        RelayError::Bye { .. } => ("closed", "It is tried again by itself."),
+        RelayError::Silent => ("silent", "It is tried again by itself."),
+        RelayError::Broken(_) => ("broken", "It is tried again by itself."),
+        RelayError::Protocol(_) => ("protocol", "See that it is a Landline relay of a current version."),
+    };
+    let mut words = error.to_string();
+    if let Some(first) = words.get(..1).map(str::to_uppercase) {
+        words.replace_range(..1, &first);
+    }
+    RelayFault { code: code.to_owned(), message: format!("{words}. {action}") }
+}

@@ -1,0 +1,114 @@
+//! A relay in the test's own process.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use proto::clock::Clock;
+use relay::{Config, Limits, Transport};
+
+use crate::clocks::ShiftedClock;
+use crate::person::PATIENCE;
+use crate::transcript::Transcript;
+
+/// Between two looks at the mailboxes.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A real relay on loopback, which can be ended, started again and made to forget. Its clock can be set.
+#[derive(Debug)]
+pub struct Relay {
+    config: Mutex<Config>,
+    clock: Arc<ShiftedClock>,
+    running: tokio::sync::Mutex<Option<relay::Relay>>,
+    transcript: Transcript,
+}
+
+impl Relay {
+    pub(crate) async fn start(dir: PathBuf, limits: Limits, transcript: Transcript) -> Self {
+        let mut config = Config::new(dir);
+        config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        config.transport = Transport::Plain;
+        config.limits = limits;
+        let relay = Self {
+            config: Mutex::new(config),
+            clock: Arc::default(),
+            running: tokio::sync::Mutex::new(None),
+            transcript,
+        };
+        relay.start_again().await;
+        relay
+    }
+
+    /// Its address, the same for as long as it is started again.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("ws://{}", self.config().listen)
+    }
+
+    /// Its clock.
+    #[must_use]
+    pub fn clock(&self) -> &ShiftedClock {
+        &self.clock
+    }
+
+    /// Ends it, as its operator would.
+    ///
+    /// # Panics
+    /// When it does not end cleanly.
+    pub async fn stop(&self) {
+        if let Some(relay) = self.running.lock().await.take() {
+            self.transcript.add("the relay stops");
+            relay.shutdown().await.expect("a relay ends");
+        }
+    }
+
+    /// Starts it, at the same address when it ran before.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_again(&self) {
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let relay = relay::Relay::start(self.config(), clock).await.expect("a relay starts");
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).listen = relay.addr();
+        *self.running.lock().await = Some(relay);
+        self.transcript.add("the relay starts");
+    }
+
+    /// Takes away all that it keeps. It must not run.
+    ///
+    /// # Panics
+    /// When the folder cannot be removed.
+    pub fn forget_all(&self) {
+        std::fs::remove_dir_all(self.config().data_dir).expect("the relay's folder can be removed");
+        self.transcript.add("the relay's disk is wiped");
+    }
+
+    /// Waits until so many items lie in its mailboxes. It tells nobody, so it is looked at again and again.
+    ///
+    /// # Panics
+    /// When it does not run, or that does not come.
+    pub async fn until_items(&self, what: &str, fits: impl Fn(u64) -> bool) {
+        let looking = async {
+            while !fits(self.items().await) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, looking).await;
+        assert!(waited.is_ok(), "waited {} s for {what}\n{}", PATIENCE.as_secs(), self.transcript.text());
+    }
+
+    /// How many items lie in its mailboxes.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub async fn items(&self) -> u64 {
+        let running = self.running.lock().await;
+        let relay = running.as_ref().expect("the relay runs");
+        relay.counts().await.expect("it counts").items
+    }
+
+    fn config(&self) -> Config {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
