@@ -396,6 +396,54 @@ const screens: readonly Screen[] = [
       await page.getByTestId("code-used").waitFor();
     },
   },
+  { name: "relays", query: "world=far", viewport: { width: 1180, height: 1200 }, go: settings("relay") },
+  { name: "no-relays", query: "world=busy", go: settings("relay") },
+  { name: "small-relays", query: "world=far", viewport: small, go: settings("relay") },
+  { name: "pseudo-relays", query: "world=far&language=en-XA", viewport: { width: 1180, height: 1200 }, go: settings("relay") },
+  {
+    name: "relay-refused",
+    query: "world=busy",
+    go: async (page) => {
+      await settings("relay")(page);
+      await page.getByTestId("relay-address").fill("https://relay.example.org");
+      await page.getByTestId("relay-add").click();
+      await page.getByRole("alert").waitFor();
+    },
+  },
+  {
+    name: "relay-remove",
+    query: "world=far",
+    go: async (page) => {
+      await settings("relay")(page);
+      await page.getByTestId("relay-remove").first().click();
+      await page.getByTestId("relay-dialog").waitFor();
+    },
+  },
+  ...(["far", "far-held", "far-seen"] as const).map((name, index): Screen => ({
+    name,
+    query: "world=far",
+    go: async (page) => {
+      await page.locator(`[data-session=session-landline1${["anna", "omar", "kim2"][index] ?? ""}]`).click();
+      await page.locator(".scroller.placed").waitFor();
+      await page.getByTestId("details-open").click();
+      await page.getByTestId("details").waitFor();
+    },
+  })),
+  { name: "small-far-held", query: "world=far", viewport: small, go: async (page) => {
+    await page.locator("[data-session=session-landline1omar]").click();
+    await page.locator(".scroller.placed").waitFor();
+  } },
+  {
+    name: "far-why",
+    query: "world=far",
+    viewport: { width: 1180, height: 1200 },
+    go: async (page) => {
+      await page.locator("[data-session=session-landline1omar]").click();
+      await page.getByTestId("details-open").click();
+      await page.getByTestId("details").getByTestId("why-open").click();
+      await page.getByTestId("why").waitFor();
+    },
+  },
   {
     name: "block",
     query: "world=busy",

@@ -10,7 +10,7 @@ import { invitationId } from "../../tests/fake/invitations";
 import { attachment, picture } from "../../tests/fake/files";
 import { types } from "../../tests/fake/operations";
 import { richWorld } from "../../tests/fake/rich";
-import { busyWorld, filesWorld, freshWorld, hostileWorld, longWorld } from "../../tests/fake/world";
+import { busyWorld, farWorld, filesWorld, freshWorld, hostileWorld, longWorld } from "../../tests/fake/world";
 
 declare global {
   interface Window {
@@ -29,6 +29,7 @@ declare global {
 const query = new URLSearchParams(location.search);
 const worlds: Record<string, () => FakeBackend> = {
   busy: () => busyWorld(),
+  far: () => farWorld(),
   files: () => filesWorld(),
   fresh: freshWorld,
   rich: () => richWorld(),

@@ -4,6 +4,7 @@ import { FakeFiles } from "./files";
 import { FakeInvitations } from "./invitations";
 import { FakeNotifications } from "./notifications";
 import { operate, quote } from "./operations";
+import { FakeRelays } from "./relays";
 import { searchIn } from "./search";
 import type { Args, CommandName, Message, Network, Page, Result, Session, Settings, User, Version } from "../../src/backend/gen";
 
@@ -47,6 +48,7 @@ export class FakeBackend implements Backend {
   readonly notifications = new FakeNotifications(this);
   readonly files = new FakeFiles(this);
   readonly invitations = new FakeInvitations(this);
+  readonly relays = new FakeRelays(this);
   /** What edited messages said, by message. */
   readonly versions = new Map<string, Version[]>();
   /** What the next call of a name is refused with. */
@@ -173,6 +175,12 @@ export class FakeBackend implements Backend {
         return this.invitations.add(given as unknown as Args["add_contact"]);
       case "create_invitation":
         return this.invitations.make();
+      case "relays":
+        return page(this.relays.items);
+      case "add_relay":
+        return this.relays.add(given as unknown as Args["add_relay"]);
+      case "remove_relay":
+        return this.relays.remove(given as unknown as Args["remove_relay"]);
       case "messages":
         return this.page(given as unknown as Args["messages"]);
       case "send_message": {

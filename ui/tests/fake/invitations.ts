@@ -74,5 +74,8 @@ function stranger(userId: string, name: string, keyTag: string): User {
     nearby: false,
     nameClash: false,
     clockSkewSeconds: null,
+    via: null,
+    relayed: false,
+    relays: [],
   };
 }

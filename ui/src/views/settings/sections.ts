@@ -3,6 +3,7 @@ import Folder from "@lucide/svelte/icons/folder";
 import Keyboard from "@lucide/svelte/icons/keyboard";
 import Lock from "@lucide/svelte/icons/lock";
 import Network from "@lucide/svelte/icons/network";
+import RadioTower from "@lucide/svelte/icons/radio-tower";
 import Palette from "@lucide/svelte/icons/palette";
 import UserRound from "@lucide/svelte/icons/user-round";
 import type { SettingsSection } from "../../domain/places";
@@ -26,6 +27,7 @@ export const sections = [
   },
   { id: "files", title: m.settings_files, icon: Folder, holds: [m.files_accept, m.files_folder] },
   { id: "network", title: m.settings_network, icon: Network, holds: [m.network_mdns, m.network_beacon, m.add_title, m.why_title] },
+  { id: "relay", title: m.settings_relay, icon: RadioTower, holds: [m.relay_address, m.relay_membership, m.relay_in_use] },
   {
     id: "appearance",
     title: m.settings_appearance,
