@@ -1,6 +1,6 @@
 // What people do, over real nodes.
 import { expect, test } from "vitest";
-import { bubble, end, fresh, isAccessible, link, node, openPage, pair, useNodes, welcome, write } from "./nodes";
+import { bubble, end, fresh, isAccessible, link, node, openPage, pair, relay, useNodes, welcome, write } from "./nodes";
 
 useNodes();
 
@@ -100,6 +100,37 @@ test("a code shown by one and pasted by the other makes them contacts that know 
   expect(await a.page.getByTestId("add-outcome").count()).toBe(0);
   expect([...a.errors, ...b.errors]).toEqual([]);
 }, 120_000);
+
+test("a relay is added and lost on the page, and keeps what is written to somebody who is away", async () => {
+  const { process: server, address } = await relay();
+  const { a, b, bea, errors } = await pair();
+  await b.getByTestId("settings-open").click();
+  await b.locator("[data-testid=settings-tab][data-section=relay]").click();
+  await b.getByTestId("relay-address").fill(address);
+  await b.keyboard.press("Enter");
+  await b.locator("[data-testid=relay][data-state=connected]").waitFor();
+  await isAccessible(b, "relay");
+  // Anna learns of it while they are linked, and adds none herself.
+  await write(a, "Are you going?");
+  await b.getByTestId("session-item").click();
+  await bubble(b, "Are you going?").waitFor();
+  await end(bea.process);
+  await a.getByTestId("composer-hint").filter({ hasText: "relay" }).waitFor();
+  await write(a, "Take the keys along");
+  await bubble(a, "Take the keys along").and(a.locator("[data-shown=relay]")).waitFor();
+  await isAccessible(a, "held");
+  await node(bea.dir, "Bea", ["--listen", bea.listen], new URL(bea.api).host);
+  await bubble(b, "Take the keys along").waitFor();
+  await a.locator("[data-testid=message][data-shown=relay]").waitFor({ state: "detached" });
+  await end(server);
+  await b.getByTestId("relay-failed").click();
+  await b.locator("[data-testid=relay][data-state=failed]").waitFor();
+  await isAccessible(b, "relay-lost");
+  await b.getByTestId("relay-remove").click();
+  await b.getByTestId("relay-confirm").click();
+  await b.getByText("No relay is set up").waitFor();
+  expect(errors()).toEqual([]);
+}, 180_000);
 
 test("what was written is found, in all conversations and in one, and the way to a day", async () => {
   const { a, b, errors } = await pair();
