@@ -87,7 +87,8 @@ impl Client {
         let write = |writer: usize| async move {
             for number in 0..each {
                 let text = format!("{prefix} {writer}.{number}");
-                let body = json!({ "message": text, "tempId": text });
+                let id = format!("{}-{writer}.{number}", std::process::id());
+                let body = json!({ "message": text, "tempId": id });
                 let request = self.http.post(url).header("content-type", "application/json").body(body.to_string());
                 self.answer(request).await.with_context(|| format!("message {writer}.{number}"))?;
             }
