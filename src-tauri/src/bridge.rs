@@ -10,6 +10,7 @@ use serde_json::Value;
 use tauri::State;
 use tauri::ipc::Channel;
 
+use crate::destination::Destination;
 use crate::shell::Shell;
 
 /// What the page hears without having asked.
@@ -28,6 +29,11 @@ pub(crate) enum PageMessage {
         /// The session to show.
         session_id: String,
     },
+    /// A link asks to add somebody. The person is asked.
+    OpenInvitation {
+        /// The link, which may be none that can be read.
+        link: String,
+    },
     /// Files are dragged over the window, or no longer.
     FilesDragged {
         /// Whether they are.
@@ -40,6 +46,15 @@ pub(crate) enum PageMessage {
     },
     /// The window is about to close where there is no tray, and nobody has said yet what that should do.
     CloseRequested,
+}
+
+impl From<Destination> for PageMessage {
+    fn from(destination: Destination) -> Self {
+        match destination {
+            Destination::Session(session_id) => Self::OpenSession { session_id },
+            Destination::Invitation(link) => Self::OpenInvitation { link },
+        }
+    }
 }
 
 /// Whether the parts of the desktop work that the page tells about.
@@ -145,6 +160,9 @@ mod tests {
     fn the_page_reads_these_shapes() {
         let text = serde_json::to_value(PageMessage::OpenSession { session_id: "x".into() }).unwrap();
         assert_eq!(text, serde_json::json!({"type": "openSession", "sessionId": "x"}));
+        let link = "landline://add/x";
+        let asked = PageMessage::from(Destination::Invitation(link.to_owned()));
+        assert_eq!(serde_json::to_value(asked).unwrap(), serde_json::json!({"type": "openInvitation", "link": link}));
         assert_eq!(
             serde_json::to_value(PageMessage::CloseRequested).unwrap(),
             serde_json::json!({"type": "closeRequested"})

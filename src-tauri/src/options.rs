@@ -9,7 +9,7 @@ use clap::Parser;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "landline-desktop", version)]
 pub struct Options {
-    /// A link such as landline://session/ID: shows that session.
+    /// A link: landline://session/ID shows that session, landline://add/… asks whether to add whose invitation it is.
     #[arg(value_name = "LINK")]
     pub link: Option<String>,
     /// Uses another profile: own identity, own sessions.

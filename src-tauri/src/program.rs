@@ -175,6 +175,7 @@ fn event_loop(shell: &Arc<Shell>, options: &Options, wish: Wish, first: First) -
             files::open_attachment,
             files::show_attachment,
             files::paste_files,
+            files::read_picture,
             dialogs::choose_files,
             dialogs::choose_folder,
             uploads::begin_upload,

@@ -220,7 +220,7 @@ impl Shell {
         while let Some(wish) = wishes.recv().await {
             match wish.read {
                 Some(Destination::Session(session)) => self.heed_response(Response::Read { session }),
-                None => self.raise(wish.destination, wish.activation_token),
+                Some(Destination::Invitation(_)) | None => self.raise(wish.destination, wish.activation_token),
             }
         }
     }
@@ -323,13 +323,10 @@ impl Shell {
 
     fn go_to(&self, destination: Destination) {
         let mut page = self.page();
-        match (&page.channel, destination) {
-            (Some(channel), Destination::Session(session_id)) => {
-                if channel.send(PageMessage::OpenSession { session_id }).is_err() {
-                    page.channel = None;
-                }
-            }
-            (None, destination) => page.pending = Some(destination),
+        let told = page.channel.as_ref().is_some_and(|channel| channel.send(destination.clone().into()).is_ok());
+        if !told {
+            page.channel = None;
+            page.pending = Some(destination);
         }
     }
 
@@ -337,8 +334,8 @@ impl Shell {
     pub(crate) fn page_opened(&self, channel: Channel<PageMessage>) {
         tracing::debug!("the page listens");
         let mut page = self.page();
-        if let Some(Destination::Session(session_id)) = page.pending.take() {
-            let _ = channel.send(PageMessage::OpenSession { session_id });
+        if let Some(destination) = page.pending.take() {
+            let _ = channel.send(destination.into());
         }
         page.channel = Some(channel);
     }

@@ -6,32 +6,52 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::capture::Capture;
 use crate::follow::Follow;
 use crate::lab::{Door, Namespace};
 use crate::node::Node;
 use crate::until::{SOON, until};
 
-/// A machine: a host name, a cable, a disk of its own.
+/// A cable from a machine to a switch.
+#[derive(Debug)]
+pub(crate) struct Cable {
+    pub(crate) switch: Door,
+    /// Where it ends at the switch.
+    pub(crate) port: String,
+    /// What it is at the machine: `eth0` on a LAN, `eth1` on the internet.
+    pub(crate) interface: &'static str,
+    /// The first three numbers of the machine's address on it.
+    pub(crate) net: &'static str,
+}
+
+impl Cable {
+    fn set(&self, state: &str) {
+        self.switch.ip(&format!("link set {} {state}", self.port));
+    }
+}
+
+/// A machine: a host name, a cable or two, a disk of its own.
 #[derive(Debug)]
 pub struct Host {
     name: String,
     namespace: Namespace,
-    switch: Door,
-    port: String,
+    cables: Vec<Cable>,
     address: u8,
     disk: TempDir,
 }
 
 impl Host {
-    pub(crate) fn new(name: &str, namespace: Namespace, switch: Door, port: String, number: u8) -> Self {
+    pub(crate) fn new(name: &str, namespace: Namespace, cables: Vec<Cable>, number: u8) -> Self {
         let disk = tempfile::Builder::new().prefix(&format!("landline-{name}-")).tempdir().unwrap();
         for dir in ["data", "home", "run"] {
             std::fs::create_dir(disk.path().join(dir)).unwrap();
         }
-        let host = Self { name: name.to_owned(), namespace, switch, port, address: number, disk };
-        // Addresses are usable at once: nobody else is here to have the same, so nothing needs to be probed.
-        host.namespace.ip("link set eth0 addrgenmode none");
-        host.plug();
+        let host = Self { name: name.to_owned(), namespace, cables, address: number, disk };
+        for cable in &host.cables {
+            // Addresses are usable at once: nobody else is here to have the same, so nothing needs to be probed.
+            host.namespace.ip(&format!("link set {} addrgenmode none", cable.interface));
+            host.plug(cable);
+        }
         host
     }
 
@@ -68,37 +88,58 @@ impl Host {
         self.disk.path().join("data")
     }
 
-    /// Its IPv4 address.
+    /// Its IPv4 address: on its LAN, or on the internet when it is on no LAN.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("10.77.0.{}", self.address)
+        format!("{}.{}", self.cables[0].net, self.address)
+    }
+
+    /// The cable that leads to the internet.
+    pub(crate) fn uplink(&self) -> &Cable {
+        self.cables.iter().find(|cable| cable.interface == "eth1").expect("the machine is on the internet")
     }
 
     pub(crate) fn door(&self) -> Door {
         self.namespace.door()
     }
 
-    fn plug(&self) {
-        self.namespace.ip("link set eth0 up");
-        self.namespace.ip(&format!("addr add {}/24 dev eth0 broadcast +", self.address()));
-        self.namespace.ip(&format!("addr add fe80::{:x}/64 dev eth0 nodad", self.address));
+    fn plug(&self, Cable { interface, net, .. }: &Cable) {
+        self.namespace.ip(&format!("link set {interface} up"));
+        self.namespace.ip(&format!("addr add {net}.{}/24 dev {interface} broadcast +", self.address));
+        self.namespace.ip(&format!("addr add fe80::{:x}/64 dev {interface} nodad", self.address));
     }
 
-    /// Pulls the cable: the machine sees that it has none.
+    /// Pulls the cable to the LAN: the machine sees that it has none.
     pub fn cut(&self) {
-        self.switch.ip(&format!("link set {} down", self.port));
+        self.cables[0].set("down");
     }
 
-    /// Plugs the cable in again.
+    /// Plugs the cable to the LAN in again.
     pub fn heal(&self) {
-        self.switch.ip(&format!("link set {} up", self.port));
+        self.cables[0].set("up");
+    }
+
+    /// Pulls the cable to the internet.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn cut_uplink(&self) {
+        self.uplink().set("down");
+    }
+
+    /// Plugs the cable to the internet in again.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn heal_uplink(&self) {
+        self.uplink().set("up");
     }
 
     /// Gives it other addresses, as a network does when a lease ends.
     pub fn change_address(&mut self) {
         self.namespace.ip("addr flush dev eth0");
         self.address += 100;
-        self.plug();
+        self.plug(&self.cables[0]);
     }
 
     /// Lets nothing through, while the cable looks sound, as a switch or an access point that has hung up.
@@ -133,33 +174,48 @@ impl Host {
         self.filter(&format!("add rule inet firewall input iifname eth0 {rule}"));
     }
 
-    /// Loses this share of all packets, in both directions.
+    /// Loses this share of all packets on each of its cables, in both directions.
     pub fn lose(&self, percent: u8) {
         self.filter("add table inet loss");
         for hook in ["input", "output"] {
             self.filter(&format!(
                 "add chain inet loss {hook} {{ type filter hook {hook} priority 0; policy accept; }}"
             ));
-            let rule = format!("meta {} eth0 numgen random mod 100 < {percent} drop", direction(hook));
+            let rule = format!("meta {} \"eth*\" numgen random mod 100 < {percent} drop", direction(hook));
             self.filter(&format!("add rule inet loss {hook} {rule}"));
         }
     }
 
-    /// Lets it send no more than this, as an ordinary network would.
+    /// Lets it send no more than this on each of its cables, as an ordinary network would. What was said before ends.
     pub fn narrow(&self, megabits: u32) {
         let rate = format!("{megabits}mbit");
-        let words = ["qdisc", "add", "dev", "eth0", "root", "tbf", "rate", &rate, "burst", "64kb", "latency", "50ms"];
-        self.namespace.run("tc", &words);
+        for Cable { interface, .. } in &self.cables {
+            let words = ["qdisc", "replace", "dev", interface, "root", "tbf", "rate", &rate];
+            self.namespace.run("tc", &[&words[..], &["burst", "64kb", "latency", "50ms"]].concat());
+        }
     }
 
-    /// How many bytes it has sent so far, with everything that belongs to a frame.
+    /// How many bytes it has sent so far on all its cables, with everything that belongs to a frame.
     ///
     /// # Panics
     /// When the system does not say.
     #[must_use]
     pub fn sent_bytes(&self) -> u64 {
-        let said: Value = serde_json::from_str(&self.namespace.ip("-json -statistics link show dev eth0")).unwrap();
-        said[0]["stats64"]["tx"]["bytes"].as_u64().expect("the interface counts")
+        let sent = |Cable { interface, .. }: &Cable| {
+            let said = self.namespace.ip(&format!("-json -statistics link show dev {interface}"));
+            let said: Value = serde_json::from_str(&said).unwrap();
+            said[0]["stats64"]["tx"]["bytes"].as_u64().expect("the interface counts")
+        };
+        self.cables.iter().map(sent).sum()
+    }
+
+    /// Writes down every packet that comes or goes at this machine, until the value ends.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    #[must_use]
+    pub fn capture(&self) -> Capture {
+        Capture::start(self)
     }
 
     fn filter(&self, command: &str) {
@@ -210,6 +266,17 @@ impl Host {
             return Ok(Value::Null);
         }
         Ok(serde_json::from_str(&text).unwrap_or_else(|error| panic!("landline {args:?} printed {text:?}: {error}")))
+    }
+
+    /// Runs `landline` with these arguments, and gives what it printed for people.
+    ///
+    /// # Panics
+    /// When it failed.
+    #[must_use]
+    pub fn told(&self, args: &[&str]) -> String {
+        let output = self.command(&landline()).args(args).output().unwrap();
+        assert!(output.status.success(), "landline {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Asks the desktop application to end, as the system does at the end of a session, and waits until it has.

@@ -1,11 +1,20 @@
-//! A network of its own: a switch, and cables to hosts.
+//! Networks of their own: a switch, cables to hosts, and where a test needs more, another LAN and an internet.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use crate::host::Host;
+use crate::host::{Cable, Host};
+
+/// The bridges, all in one namespace: the LAN, another one, and what lies between them.
+const LAN: &str = "switch";
+const FAR_LAN: &str = "annex";
+const INTERNET: &str = "internet";
 
 /// A network that nothing outside can see. As root it is a network namespace, else one in a user namespace.
+///
+/// There are two LANs in it and an internet. The LANs can be joined by a trunk, then they are one: both use 10.77.0.0/24,
+/// with no address twice. On the internet (10.88.0.0/24) machines reach relays and nothing of each other, as behind
+/// routers that let nothing in.
 #[derive(Debug)]
 pub struct Lab {
     switch: Namespace,
@@ -34,9 +43,14 @@ impl Lab {
         command.args(&way[1..]);
         let switch = Namespace::start(command, "switch", in_user_namespace);
         switch.ip("link set lo up");
-        // An ordinary switch floods multicast and forwards at once.
-        switch.ip("link add switch type bridge forward_delay 0 mcast_snooping 0");
-        switch.ip("link set switch up");
+        for bridge in [LAN, FAR_LAN, INTERNET] {
+            // An ordinary switch floods multicast and forwards at once.
+            switch.ip(&format!("link add {bridge} type bridge forward_delay 0 mcast_snooping 0"));
+            switch.ip(&format!("link set {bridge} up"));
+        }
+        switch.ip("link add trunk type veth peer name far-trunk");
+        switch.ip(&format!("link set trunk master {LAN}"));
+        switch.ip(&format!("link set far-trunk master {FAR_LAN}"));
         Some(Self { switch, hosts: 0 })
     }
 
@@ -45,16 +59,68 @@ impl Lab {
     /// # Panics
     /// When it can't be made.
     pub fn host(&mut self, name: &str) -> Host {
+        self.machine(name, &[LAN])
+    }
+
+    /// A machine with a cable to the switch, and one to the internet.
+    ///
+    /// # Panics
+    /// When it can't be made.
+    pub fn online_host(&mut self, name: &str) -> Host {
+        self.machine(name, &[LAN, INTERNET])
+    }
+
+    /// A machine on the other LAN, with a cable to the internet.
+    ///
+    /// # Panics
+    /// When it can't be made.
+    pub fn far_host(&mut self, name: &str) -> Host {
+        self.machine(name, &[FAR_LAN, INTERNET])
+    }
+
+    /// A machine that all on the internet reach: `10.88.0.N/24` and nothing else.
+    ///
+    /// # Panics
+    /// When it can't be made.
+    pub fn relay_host(&mut self, name: &str) -> Host {
+        let host = self.machine(name, &[INTERNET]);
+        self.switch.ip(&format!("link set {} type bridge_slave isolated off", host.uplink().port));
+        host
+    }
+
+    /// Joins the two LANs.
+    pub fn merge(&self) {
+        for end in ["trunk", "far-trunk"] {
+            self.switch.ip(&format!("link set {end} up"));
+        }
+    }
+
+    /// Parts them. No machine sees its own cable go.
+    pub fn part(&self) {
+        self.switch.ip("link set trunk down");
+        self.switch.ip("link set far-trunk down");
+    }
+
+    /// A machine with cables to these bridges.
+    fn machine(&mut self, name: &str, bridges: &[&str]) -> Host {
         self.hosts += 1;
         let mut command = self.switch.enter("unshare");
         command.args(["--net", "--uts", "--mount"]);
         let namespace = Namespace::start(command, name, self.switch.in_user_namespace);
         namespace.run("hostname", &[name]);
         namespace.ip("link set lo up");
-        let port = format!("port{}", self.hosts);
-        self.switch.ip(&format!("link add {port} type veth peer name eth0 netns {}", namespace.pid()));
-        self.switch.ip(&format!("link set {port} master switch up"));
-        Host::new(name, namespace, self.switch.door(), port, self.hosts)
+        let lay = |bridge: &&str| {
+            let (interface, net) = if *bridge == INTERNET { ("eth1", "10.88.0") } else { ("eth0", "10.77.0") };
+            let port = format!("port{}-{interface}", self.hosts);
+            self.switch.ip(&format!("link add {port} type veth peer name {interface} netns {}", namespace.pid()));
+            self.switch.ip(&format!("link set {port} master {bridge} up"));
+            if *bridge == INTERNET {
+                self.switch.ip(&format!("link set {port} type bridge_slave isolated on"));
+            }
+            Cable { switch: self.switch.door(), port, interface, net }
+        };
+        let cables = bridges.iter().map(lay).collect();
+        Host::new(name, namespace, cables, self.hosts)
     }
 }
 

@@ -107,6 +107,33 @@ impl Person {
         });
     }
 
+    /// Waits until the link with the other goes this way: `direct`, `relay` or `none`.
+    pub fn is_linked(&self, other: &Self, way: &str, limit: Duration) {
+        until(&format!("the way from {} to {} is {way}", self.name(), other.name()), limit, || {
+            self.knows(other).filter(|peer| peer["path"] == way)
+        });
+    }
+
+    /// Waits until its relay has it.
+    ///
+    /// # Panics
+    /// When it has no relay, too.
+    pub fn is_at_its_relay(&self) {
+        until(&format!("{} is at its relay", self.name()), SOON, || {
+            let relays = items(self.cli(&["relays"]));
+            assert!(!relays.is_empty(), "{} has a relay", self.name());
+            relays.iter().all(|relay| relay["state"] == "connected").then_some(())
+        });
+    }
+
+    /// Waits until a relay has everything of this node's own that waits.
+    pub fn has_left_all(&self, to: &Self, limit: Duration) {
+        until(&format!("a relay holds all that {} wrote", self.name()), limit, || {
+            let history = self.history(to);
+            history.iter().all(|message| message["state"] != "queued" || message["heldBy"].is_string()).then_some(())
+        });
+    }
+
     /// Sends a text.
     pub fn says(&self, to: &Self, text: &str) -> Value {
         let message = self.cli(&["send", to.id(), text]);
@@ -264,6 +291,27 @@ pub fn get_acquainted(anna: &Person, ben: &Person) {
     ben.meets(anna);
     anna.says(ben, "Hello, it's me");
     ben.accepts(anna);
+    ben.says(anna, "Hello to you");
+    anna.hears(ben, "Hello to you");
+    anna.has_delivered_all(SOON);
+    ben.has_delivered_all(SOON);
+}
+
+/// Two people get to know each other by an invitation, with no way between them but a relay.
+///
+/// # Panics
+/// When the invitation does not make each verified for the other.
+pub fn meet_by_relay(anna: &Person, ben: &Person) {
+    anna.is_at_its_relay();
+    ben.is_at_its_relay();
+    let link = anna.cli(&["invite"])["link"].as_str().expect("an invitation is a link").to_owned();
+    let found = ben.cli(&["add", &link]);
+    assert_eq!(found["trust"], "verified", "because the invitation counted");
+    ben.is_linked(anna, "relay", SOON);
+    anna.is_linked(ben, "relay", SOON);
+    assert_eq!(anna.knows(ben).unwrap()["trust"], "verified", "because who shows the invitation was invited");
+    anna.says(ben, "Hello, it's me");
+    ben.hears(anna, "Hello, it's me");
     ben.says(anna, "Hello to you");
     anna.hears(ben, "Hello to you");
     anna.has_delivered_all(SOON);

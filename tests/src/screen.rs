@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::host::Host;
+use crate::host::{Host, program};
 use crate::lab::Door;
 use crate::until::{SOON, until};
 
@@ -151,6 +151,16 @@ impl Screen {
     /// Gives Landline's window the keyboard.
     pub fn activate_window(&self, host: &Host) {
         self.xdotool(host, &["search", "--onlyvisible", "--name", "^Landline$", "windowactivate", "--sync"]);
+    }
+
+    /// Opens a link as the desktop does: with the program, which hands it to the one that runs.
+    ///
+    /// # Panics
+    /// When none runs that takes it.
+    pub fn open_link(&self, host: &Host, link: &str) {
+        let mut start = self.command(host, &program("landline-desktop"));
+        let status = start.arg("--data-dir").arg(host.data_dir()).arg(link).status().unwrap();
+        assert!(status.success(), "the link is handed to the program that runs");
     }
 
     /// Waits until a window with this title has the keyboard.

@@ -9,7 +9,13 @@ mod disks;
 mod files;
 #[path = "network/lab.rs"]
 mod lab;
+#[path = "network/mailboxes.rs"]
+mod mailboxes;
 #[path = "network/meeting.rs"]
 mod meeting;
+#[path = "network/relays.rs"]
+mod relays;
 #[path = "network/restarts.rs"]
 mod restarts;
+#[path = "network/wiretap.rs"]
+mod wiretap;

@@ -1,6 +1,6 @@
 // What people do, over real nodes.
 import { expect, test } from "vitest";
-import { bubble, end, fresh, isAccessible, link, node, openPage, pair, useNodes, welcome, write } from "./nodes";
+import { bubble, end, fresh, isAccessible, link, node, openPage, pair, relay, useNodes, welcome, write } from "./nodes";
 
 useNodes();
 
@@ -69,6 +69,68 @@ test("a page without a link is told how to get one, and a link works once", asyn
   await first.page.reload();
   await first.page.getByTestId("welcome").waitFor();
 });
+
+test("a code shown by one and pasted by the other makes them contacts that know each other's key", async () => {
+  const [bea, anna] = [await node(fresh(), "Bea", ["--listen", "127.0.0.1:0"]), await node(fresh(), "Anna", ["--listen", "127.0.0.1:0"])];
+  const [a, b] = [await openPage(await link(anna)), await openPage(await link(bea))];
+  await welcome(a.page, "Anna Sjöberg");
+  await welcome(b.page, "Bea");
+  await b.page.getByTestId("code-open").click();
+  await b.page.getByTestId("code").waitFor();
+  await isAccessible(b.page, "code");
+  const invitation = await b.page.getByTestId("code-link").inputValue();
+  const follow = async (text: string) => {
+    await a.page.getByTestId("add-open").first().click();
+    await a.page.getByTestId("add-input").fill(text);
+    await a.page.getByTestId("invitation").filter({ hasText: "Bea" }).waitFor();
+    await a.page.getByTestId("add-submit").click();
+  };
+  await follow(invitation);
+  await a.page.locator("[data-testid=add-outcome][data-outcome=verified]").waitFor();
+  await isAccessible(a.page, "added");
+  await b.page.getByTestId("code-used").filter({ hasText: "Anna Sjöberg" }).waitFor();
+  await a.page.getByTestId("add-write").click();
+  await write(a.page, "Hello Bea");
+  await a.page.locator("[data-testid=message][data-state=delivered], [data-testid=message][data-state=read]").waitFor();
+  // One that cannot be read is the node's to refuse, in its words.
+  await a.page.getByTestId("add-open").first().click();
+  await a.page.getByTestId("add-input").fill(invitation.replace(/landline1../u, "landline1qq"));
+  await a.page.getByTestId("add-submit").click();
+  await a.page.getByRole("alert").filter({ hasText: "machine ID" }).waitFor();
+  expect(await a.page.getByTestId("add-outcome").count()).toBe(0);
+  expect([...a.errors, ...b.errors]).toEqual([]);
+}, 120_000);
+
+test("a relay is added and lost on the page, and keeps what is written to somebody who is away", async () => {
+  const { process: server, address } = await relay();
+  const { a, b, bea, errors } = await pair();
+  await b.getByTestId("settings-open").click();
+  await b.locator("[data-testid=settings-tab][data-section=relay]").click();
+  await b.getByTestId("relay-address").fill(address);
+  await b.keyboard.press("Enter");
+  await b.locator("[data-testid=relay][data-state=connected]").waitFor();
+  await isAccessible(b, "relay");
+  // Anna learns of it while they are linked, and adds none herself.
+  await write(a, "Are you going?");
+  await b.getByTestId("session-item").click();
+  await bubble(b, "Are you going?").waitFor();
+  await end(bea.process);
+  await a.getByTestId("composer-hint").filter({ hasText: "relay" }).waitFor();
+  await write(a, "Take the keys along");
+  await bubble(a, "Take the keys along").and(a.locator("[data-shown=relay]")).waitFor();
+  await isAccessible(a, "held");
+  await node(bea.dir, "Bea", ["--listen", bea.listen], new URL(bea.api).host);
+  await bubble(b, "Take the keys along").waitFor();
+  await a.locator("[data-testid=message][data-shown=relay]").waitFor({ state: "detached" });
+  await end(server);
+  await b.getByTestId("relay-failed").click();
+  await b.locator("[data-testid=relay][data-state=failed]").waitFor();
+  await isAccessible(b, "relay-lost");
+  await b.getByTestId("relay-remove").click();
+  await b.getByTestId("relay-confirm").click();
+  await b.getByText("No relay is set up").waitFor();
+  expect(errors()).toEqual([]);
+}, 180_000);
 
 test("what was written is found, in all conversations and in one, and the way to a day", async () => {
   const { a, b, errors } = await pair();

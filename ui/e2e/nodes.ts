@@ -75,6 +75,19 @@ export async function node(dir: string, name: string, more: string[] = [], api =
   throw new Error("the node ended before it was ready");
 }
 
+/** Starts a relay on loopback; gives the address that it prints. */
+export async function relay(): Promise<{ process: ChildProcess; address: string }> {
+  const child = spawn(program, ["relay", "--json", "--data-dir", fresh(), "--listen", "127.0.0.1:0", "--host", "127.0.0.1"], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  running.add(child);
+  for await (const line of createInterface({ input: child.stdout })) {
+    const ready = JSON.parse(line) as { ready: boolean; address: string };
+    if (ready.ready) return { process: child, address: ready.address };
+  }
+  throw new Error("the relay ended before it was ready");
+}
+
 /** A one-time link, as `landline open` makes it. */
 export async function link(of: Pick<Running, "api" | "dir">): Promise<string> {
   const { token } = JSON.parse(readFileSync(join(of.dir, "api.json"), "utf8")) as { token: string };

@@ -56,10 +56,11 @@ describe("rows", () => {
       at(3, ME, { state: "failed" }),
       at(4, ME, { state: "queued" }),
       at(5, ME, { state: "queued" }),
-      at(6, anna.userId),
+      at(6, ME, { state: "queued", heldBy: "wss://relay.example.org:4282" }),
+      at(7, anna.userId),
     ];
     const words = buildRows(list, options).map((row) => row.kind === "message" && row.words);
-    expect(words.slice(1)).toEqual([false, true, true, true, false, true, false]);
+    expect(words.slice(1)).toEqual([false, true, true, true, false, true, true, false]);
   });
 
   test("keys of rows are unique, or the list would mix them up", () => {

@@ -1,12 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Announcer } from "../src/domain/announce.svelte";
-import { checks } from "../src/domain/checks";
+import { checks, type Seen } from "../src/domain/checks";
 import { DRAFT_SAVE_MS, Drafts } from "../src/domain/drafts";
+import { App } from "../src/domain/app.svelte";
+import { relayName } from "../src/domain/relays.svelte";
 import { heldOrder } from "../src/domain/held-order";
 import { READ_AFTER_MS, ReadRule } from "../src/domain/read-rule";
 import { shownState } from "../src/domain/send-state";
 import { Sessions, isMuted } from "../src/domain/sessions.svelte";
 import { FakeBackend, ME, START, person } from "./fake/backend";
+import { FakeRelays } from "./fake/relays";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -229,6 +232,10 @@ describe("what is said of a message", () => {
     expect(shownState(message, { ...session, held: true })).toBe("held");
     expect(shownState(message, { ...session, peer: { ...anna, trust: "blocked" } })).toBe("blocked");
     expect(shownState({ ...message, state: "delivered" }, { ...session, held: true })).toBe("delivered");
+    const away = { ...session, peer: { ...anna, status: "offline" as const } };
+    const atRelay = { ...message, heldBy: "wss://relay.example.org:4282" };
+    expect([shownState(atRelay, away), shownState(atRelay, { ...away, held: true })], "because it has left this machine").toEqual(["relay", "relay"]);
+    expect(shownState({ ...atRelay, state: "delivered" }, away), "because a relay's word is not the other's").toBe("delivered");
     expect(shownState({ ...message, state: "failed" }, session)).toBe("failed");
   });
 });
@@ -245,9 +252,46 @@ test("a burst of messages is announced as a count", () => {
 
 test("the page about the search says only what was seen", () => {
   const { network } = new FakeBackend();
-  expect(checks(network, "everyone").filter((one) => !one.ok).map((one) => one.kind)).toEqual(["heard"]);
+  const wrong = (seen: Partial<Seen>) =>
+    checks({ network, visibility: "everyone", relays: [], ...seen }).filter((one) => !one.ok).map((one) => one.kind);
+  expect(wrong({}), "because nobody needs a relay").toEqual(["heard"]);
   const cut = { ...network, interfaces: [], mdns: { ok: false, reason: "taken" }, beacon: { ok: false, reason: null } };
-  expect(checks(cut, "hidden").filter((one) => !one.ok).map((one) => one.kind)).toEqual([
-    "interface", "mdns", "beacon", "visible", "heard",
-  ]);
+  expect(wrong({ network: cut, visibility: "hidden" })).toEqual(["interface", "mdns", "beacon", "visible", "heard"]);
+});
+
+describe("relays", () => {
+  const relay = new FakeRelays(new FakeBackend()).of("wss://relay.example.org");
+  const failed = { ...relay, state: "failed" as const, error: { code: "unreachable", message: "It cannot be reached." } };
+
+  test("one that works is enough; one that does not is said, and whether somebody is seen there", () => {
+    const { network } = new FakeBackend();
+    const last = (relays: Seen["relays"]) => checks({ network, visibility: "everyone", relays }).at(-1);
+    expect(last([])).toMatchObject({ kind: "relay", ok: true, state: "none" });
+    expect(last([failed, relay])).toMatchObject({ ok: true, state: "connected", relay: "relay.example.org" });
+    expect(last([failed])).toMatchObject({ ok: false, state: "failed", reason: "It cannot be reached." });
+    const anna = person("anna", "Anna", { path: "none", status: "offline" });
+    const first = (more: Partial<typeof anna>) => checks({ network, visibility: "everyone", relays: [], person: { ...anna, ...more } })[0];
+    expect(first({ path: "relay" })).toMatchObject({ kind: "person", ok: true, found: "linked" });
+    expect(first({})).toMatchObject({ ok: false, found: "noRelay" });
+    const relays = ["wss://relay.example.org:4282", "wss://b.example:443"];
+    expect(first({ relays })).toMatchObject({ ok: false, found: "notThere", relay: "relay.example.org, b.example:443" });
+    expect(first({ relays, relayed: true })).toMatchObject({ ok: true, found: "atRelay" });
+  });
+
+  test("are called by their host", () => {
+    expect(["wss://relay.example.org:4282", "ws://[::1]:4300", "wss://10.0.0.1:443"].map(relayName)).toEqual(["relay.example.org", "[::1]:4300", "10.0.0.1:443"]);
+  });
+
+  test("follow the stream", async () => {
+    const fake = new FakeBackend();
+    const app = new App(fake);
+    await app.start();
+    await fake.call("add_relay", { address: "wss://relay.example.org" });
+    expect(app.relays.items.map((one) => one.state)).toEqual(["connecting"]);
+    fake.relays.set("wss://relay.example.org", { state: "failed", error: failed.error });
+    expect(app.relays.failed).toHaveLength(1);
+    await fake.call("remove_relay", { address: "wss://relay.example.org" });
+    expect(app.relays.items).toEqual([]);
+    await app.stop();
+  });
 });

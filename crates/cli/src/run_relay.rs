@@ -108,7 +108,7 @@ struct LimitOptions {
     #[arg(long, value_name = "N", default_value_t = 10)]
     puts_burst: u32,
     /// Tunnels that one token opens in a minute
-    #[arg(long, value_name = "N", default_value_t = 30)]
+    #[arg(long, value_name = "N", default_value_t = 120)]
     opens_per_minute: u32,
     /// Prekeys that one source asks for in a minute
     #[arg(long, value_name = "N", default_value_t = 120)]

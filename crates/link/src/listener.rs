@@ -84,6 +84,10 @@ pub(crate) fn bind(listen: SocketAddr) -> Result<TcpListener, LinkError> {
     let mut last = io::Error::from(io::ErrorKind::AddrInUse);
     for offset in 0..tried {
         let Some(port) = listen.port().checked_add(offset) else { break };
+        if offset > 0 && port == proto::relay::DEFAULT_PORT {
+            // A relay on this machine would find its port taken.
+            continue;
+        }
         let mut address = listen;
         address.set_port(port);
         match bind_one(address) {

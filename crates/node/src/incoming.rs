@@ -192,10 +192,10 @@ async fn batch(
     if let Some(proof) = arrived.invited {
         invitations::heard(core, peer, proof).await;
     }
-    if arrived.prekey.is_some() || arrived.grant.is_some() {
-        if let Err(error) = relays::heard(core, peer, arrived.prekey, arrived.grant).await {
-            tracing::error!(%error, "how a contact is reached could not be stored");
-        }
+    if let (Some(_), _) | (_, Some(_)) = (&arrived.prekey, &arrived.grant)
+        && let Err(error) = relays::heard(core, peer, arrived.prekey, arrived.grant).await
+    {
+        tracing::error!(%error, "how a contact is reached could not be stored");
     }
     if arrived.runs.is_empty() && arrived.receipts.is_empty() {
         return Ok(());

@@ -156,7 +156,7 @@ impl State {
     /// With these relays as those where the machine is to be reached.
     pub(crate) fn at_relays(
         &self,
-        relays: Vec<RelayAddress>,
+        relays: &[RelayAddress],
         identity: &Identity,
         now_ms: u64,
     ) -> Result<Self, NodeError> {

@@ -123,7 +123,7 @@ async fn run(config: &Config, opened: &Opened, spawner: &Spawner) -> Result<(Arc
     let relays = own_relays(config, loaded.relays)?;
     let addresses: Vec<RelayAddress> = relays.iter().map(|relay| relay.address.clone()).collect();
     let version = profile.signed().version();
-    let state = profile.state().at_relays(addresses, &identity, now_ms);
+    let state = profile.state().at_relays(&addresses, &identity, now_ms);
     profile.replace(state.map_err(|error| StartError::Config { field: "relay", message: error.to_string() })?);
     let new = new || profile.signed().version() != version;
     if new || loaded.epoch != Some(epoch.get()) {

@@ -107,7 +107,7 @@ pub struct Limits {
     pub puts_per_minute: u32,
     /// Items that one token may put at once.
     pub puts_burst: u32,
-    /// Tunnels that one token may open in a minute.
+    /// Tunnels that one token may open in a minute: each file takes one, and a message carries up to 32.
     pub opens_per_minute: u32,
     /// Prekeys that one source may ask for in a minute.
     pub prekeys_per_minute: u32,
@@ -175,7 +175,7 @@ impl Default for Limits {
             tokens: 4_096,
             puts_per_minute: 60,
             puts_burst: 10,
-            opens_per_minute: 30,
+            opens_per_minute: 120,
             prekeys_per_minute: 120,
             // A site behind one address has some hundred machines, which all come back when the relay restarts.
             connections_per_minute: 600,

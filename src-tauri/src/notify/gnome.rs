@@ -44,7 +44,7 @@ pub(super) async fn add(connection: &Connection, notification: &Notification) ->
             content.insert("default-action", Value::from(format!("app.{OPEN_SESSION}")));
             content.insert("default-action-target", Value::from(id.as_str()));
         }
-        None => {
+        Some(Destination::Invitation(_)) | None => {
             content.insert("default-action", Value::from(format!("app.{ACTIVATE}")));
         }
     }

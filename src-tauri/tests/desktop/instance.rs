@@ -92,11 +92,28 @@ async fn a_click_on_a_kept_notification_opens_its_session() {
 }
 
 #[tokio::test]
+async fn an_invitation_goes_to_the_running_program_whole_and_only_as_a_wish() {
+    let bus = Bus::start();
+    let (_connection, mut wishes) = first(&bus).await;
+    let link = "landline://add/landline1abc?name=Anna%20M&addr=%5Bfd00::7%5D:4281&token=x";
+    let invitation = Wish { destination: link.parse().ok(), activation_token: Some("t".to_owned()), read: None };
+    assert_eq!(invitation.destination, Some(Destination::Invitation(link.to_owned())));
+    let (_second, claim) = claim(bus.builder(), APPLICATION_ID, &invitation).await.unwrap();
+    assert!(matches!(claim, Claim::HandedOver), "because one runs already");
+    assert_eq!(wished(&mut wishes).await, invitation);
+    let browser = bus.connect().await;
+    let platform = HashMap::from([("activation-token", Value::from("t"))]);
+    let links = vec![link];
+    browser.call_method(Some(APPLICATION_ID), PATH, Some(INTERFACE), "Open", &(links, platform)).await.unwrap();
+    assert_eq!(wished(&mut wishes).await, invitation);
+}
+
+#[tokio::test]
 async fn links_that_are_not_ours_only_raise() {
     let bus = Bus::start();
     let (_connection, mut wishes) = first(&bus).await;
     let browser = bus.connect().await;
-    let links = vec!["https://example.org", "landline://accept/everyone"];
+    let links = vec!["https://example.org", "landline://accept/everyone", "landline://add"];
     let platform: HashMap<&str, Value<'_>> = HashMap::new();
     browser.call_method(Some(APPLICATION_ID), PATH, Some(INTERFACE), "Open", &(links, platform)).await.unwrap();
     assert_eq!(wished(&mut wishes).await, Wish::default());

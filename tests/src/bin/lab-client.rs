@@ -1,5 +1,5 @@
 //! A client of the local API for whole-system tests: it runs on the machine whose node it speaks to, finds it as
-//! `landline` does, and does what would take too many command lines.
+//! `landline` does, and does what would take too many command lines. It also asks a relay for its figures.
 #![allow(clippy::print_stdout, reason = "its output is its result")]
 
 use std::time::Duration;
@@ -87,7 +87,8 @@ impl Client {
         let write = |writer: usize| async move {
             for number in 0..each {
                 let text = format!("{prefix} {writer}.{number}");
-                let body = json!({ "message": text, "tempId": text });
+                let id = format!("{}-{writer}.{number}", std::process::id());
+                let body = json!({ "message": text, "tempId": id });
                 let request = self.http.post(url).header("content-type", "application/json").body(body.to_string());
                 self.answer(request).await.with_context(|| format!("message {writer}.{number}"))?;
             }
@@ -98,13 +99,21 @@ impl Client {
     }
 }
 
+/// Prints what an address answers.
+async fn get(url: &str) -> Result<()> {
+    println!("{}", reqwest::get(url).await?.error_for_status()?.text().await?);
+    Ok(())
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let client = Client::new()?;
     let args: Vec<_> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["history", session] => client.history(session).await,
-        ["send", session, prefix, writers, each] => client.send(session, prefix, writers.parse()?, each.parse()?).await,
-        _ => bail!("usage: lab-client history SESSION | send SESSION PREFIX WRITERS EACH"),
+        ["history", session] => Client::new()?.history(session).await,
+        ["send", session, prefix, writers, each] => {
+            Client::new()?.send(session, prefix, writers.parse()?, each.parse()?).await
+        }
+        ["get", url] => get(url).await,
+        _ => bail!("usage: lab-client history SESSION | send SESSION PREFIX WRITERS EACH | get URL"),
     }
 }

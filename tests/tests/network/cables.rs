@@ -5,7 +5,7 @@ use std::time::Duration;
 use landline_tests::{Lab, Person, SOON, assert_same_history, get_acquainted};
 
 /// A silent link is given up after 45 s without a sign of life.
-const GIVEN_UP: Duration = Duration::from_secs(75);
+pub(crate) const GIVEN_UP: Duration = Duration::from_secs(75);
 
 #[test]
 fn both_write_while_the_cable_is_cut() {

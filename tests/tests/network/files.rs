@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use landline_tests::{Lab, Person, SOON, get_acquainted, until};
 
+use crate::cables::GIVEN_UP;
+
 /// For some hundred megabits over a network that carries that much in a second.
-const LARGE: Duration = Duration::from_secs(120);
+pub(crate) const LARGE: Duration = Duration::from_secs(120);
 
 /// Bytes of the large file: four seconds at 200 Mbit/s.
 const SIZE: usize = 100_000_000;
 
-/// A link that fell silent is given up after 45 s.
-const GIVEN_UP: Duration = Duration::from_secs(75);
-
 /// A file that does not compress and does not repeat.
-fn file(of: &Person, name: &str, size: usize) -> PathBuf {
+pub(crate) fn file(of: &Person, name: &str, size: usize) -> PathBuf {
     let mut state = 99_u64;
     let mut bytes = Vec::with_capacity(size + 8);
     while bytes.len() < size {
@@ -29,7 +28,7 @@ fn file(of: &Person, name: &str, size: usize) -> PathBuf {
     path
 }
 
-fn assert_same(one: &Path, other: &Path) {
+pub(crate) fn assert_same(one: &Path, other: &Path) {
     assert!(fs::read(one).unwrap() == fs::read(other).unwrap(), "{} is {}", one.display(), other.display());
 }
 

@@ -50,3 +50,26 @@ fn a_host_has_its_own_name() {
     let said = anna.command(Path::new("hostname")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "anna");
 }
+
+#[test]
+fn between_two_lans_only_a_relay_is_reached_until_they_are_one() {
+    let Some(mut lab) = Lab::new() else { return };
+    let (anna, ben, relay) = (lab.online_host("anna"), lab.far_host("ben"), lab.relay_host("relay"));
+    let parted = |because: &str| {
+        for (from, to) in [(&anna, &ben), (&ben, &anna)] {
+            reaches(from, &relay, "both are on the internet");
+            assert!(!answers(from, &to.address()), "because {because}");
+            assert!(!answers(from, &to.address().replace("77", "88")), "because the internet lets nothing in");
+        }
+    };
+    parted("they are on two LANs");
+    lab.merge();
+    reaches(&anna, &ben, "the LANs are one");
+    reaches(&ben, &anna, "the LANs are one");
+    lab.part();
+    parted("they are on two LANs again");
+    anna.cut_uplink();
+    assert!(!answers(&anna, &relay.address()), "because the cable to the internet is cut");
+    anna.heal_uplink();
+    reaches(&anna, &relay, "the cable is back");
+}

@@ -15,7 +15,8 @@ pub(crate) struct Someone {
 }
 
 impl Someone {
-    fn start(lab: &mut Lab, name: &str) -> Self {
+    /// Somebody who has been through the first-run screen.
+    pub(crate) fn start(lab: &mut Lab, name: &str) -> Self {
         let host = lab.host(&name.to_lowercase());
         let screen = Screen::start(&host);
         let window = Window::open(&host, &screen, &[]);

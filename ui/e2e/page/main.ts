@@ -6,10 +6,11 @@ import type { CommandName } from "../../src/backend/gen";
 import Root from "../../src/views/Root.svelte";
 import type { FakeBackend } from "../../tests/fake/backend";
 import { person } from "../../tests/fake/backend";
+import { invitationId } from "../../tests/fake/invitations";
 import { attachment, picture } from "../../tests/fake/files";
 import { types } from "../../tests/fake/operations";
 import { richWorld } from "../../tests/fake/rich";
-import { busyWorld, filesWorld, freshWorld, hostileWorld, longWorld } from "../../tests/fake/world";
+import { busyWorld, farWorld, filesWorld, freshWorld, hostileWorld, longWorld } from "../../tests/fake/world";
 
 declare global {
   interface Window {
@@ -17,6 +18,7 @@ declare global {
     person: typeof person;
     attachment: typeof attachment;
     picture: typeof picture;
+    invitationId: typeof invitationId;
     /** Somebody begins or ends to type. */
     types: (sessionId: string, userId: string, typing: boolean) => void;
     /** Lets the next call of a command fail. */
@@ -27,6 +29,7 @@ declare global {
 const query = new URLSearchParams(location.search);
 const worlds: Record<string, () => FakeBackend> = {
   busy: () => busyWorld(),
+  far: () => farWorld(),
   files: () => filesWorld(),
   fresh: freshWorld,
   rich: () => richWorld(),
@@ -39,6 +42,7 @@ window.fake = fake;
 window.person = person;
 window.attachment = attachment;
 window.picture = picture;
+window.invitationId = invitationId;
 window.types = (sessionId, userId, typing) => types(fake, sessionId, userId, typing);
 window.refuse = (name, message) => fake.refusals.set(name, new BackendError({ code: "refused", message }));
 const target = document.getElementById("app");

@@ -7,6 +7,8 @@ export type BackendMessage =
   | { type: "lagged" }
   /** A notification was clicked, or a link opened. */
   | { type: "openSession"; sessionId: string }
+  /** A link asks to add somebody, `landline://add/…`, perhaps one that cannot be read. The person is asked first. */
+  | { type: "openInvitation"; link: string }
   /** The window is about to close where there is no tray, and the person has not yet said what that should do. */
   | { type: "closeRequested" }
   /** Files are dragged over the window, or no longer. */
@@ -45,6 +47,8 @@ export interface Shell {
   chooseFolder(title: string): Promise<string | null>;
   /** What the clipboard holds: paths of files, an image that has been added, or text. */
   pasteFiles(): Promise<Pasted>;
+  /** The bytes of a picture on this computer: the one at a path, or without one what lies on the clipboard. `null` when that is none. */
+  readPicture(path?: string): Promise<Blob | null>;
   /** Opens the file of an attachment in the system's own program. Only ever because a person asked for it. */
   openAttachment(attachmentId: string): Promise<void>;
   /** Shows the file of an attachment in its folder. */

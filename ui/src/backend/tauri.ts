@@ -57,6 +57,10 @@ export function tauriBackend(): Backend {
       },
       chooseFiles: (title) => ask<string[]>("choose_files", { title }),
       pasteFiles: () => ask<Pasted>("paste_files"),
+      async readPicture(path) {
+        const bytes = await ask<ArrayBuffer>("read_picture", { path: path ?? null });
+        return bytes.byteLength === 0 ? null : new Blob([bytes]);
+      },
       openAttachment: async (attachmentId) => {
         await ask("open_attachment", { attachmentId });
       },

@@ -12,6 +12,7 @@ import { Operations } from "./operations";
 import { People, SEARCH_MS } from "./people.svelte";
 import { Pictures } from "./pictures";
 import type { Dialog, Route } from "./places";
+import { Relays } from "./relays.svelte";
 import { Search } from "./search.svelte";
 import { SessionOperations } from "./session-operations";
 import { Sessions, isMuted, isUnread } from "./sessions.svelte";
@@ -38,6 +39,7 @@ export class App {
   shell = $state.raw<ShellInfo | null>(null);
   readonly sessions = new Sessions();
   readonly people = new People();
+  readonly relays = new Relays();
   readonly drafts: Drafts;
   readonly emojis = new Emojis();
   readonly operations: Operations;
@@ -76,6 +78,8 @@ export class App {
   dragging = $state(false);
   /** Paths that were dropped, until the open conversation takes them. */
   dropped = $state.raw<readonly string[] | null>(null);
+  /** The path that was dropped on the dialog that adds somebody, until it takes it. */
+  droppedPicture = $state<string | null>(null);
 
   #trays = new Map<string, Tray>();
   #viewer: Viewer;
@@ -144,13 +148,14 @@ export class App {
     // What changes while this is read is kept and applied after it, so nothing old covers something new.
     this.#queue ??= [];
     const call = this.backend;
-    const [me, settings, sessions, users, network, info] = await Promise.all([
+    const [me, settings, sessions, users, network, info, relays] = await Promise.all([
       call.call("me", {}),
       call.call("settings", {}),
       call.call("sessions", {}),
       call.call("users", {}),
       call.call("network", {}),
       call.call("info", {}),
+      call.call("relays", {}),
       this.notifications.loadStats(),
       this.transfers.load(),
     ]);
@@ -160,6 +165,7 @@ export class App {
     this.people.reset(users.items);
     this.network = network;
     this.info = info;
+    this.relays.reset(relays.items);
     const waiting = this.#queue;
     this.#queue = null;
     for (const change of waiting) this.#apply(change);
@@ -173,11 +179,14 @@ export class App {
       if (this.phase === "ready") void this.#reload();
     } else if (message.type === "openSession") {
       this.openSession(message.sessionId);
+    } else if (message.type === "openInvitation") {
+      this.dialog = { kind: "add", text: message.link };
     } else if (message.type === "filesDragged") {
       this.dragging = message.over && this.route.page === "session" && this.dialog === null;
     } else if (message.type === "filesDropped") {
       this.dragging = false;
-      if (this.route.page === "session" && this.dialog === null) this.dropped = message.paths;
+      if (this.dialog?.kind === "add") this.droppedPicture = message.paths[0] ?? null;
+      else if (this.route.page === "session" && this.dialog === null) this.dropped = message.paths;
     } else if (message.type === "closeRequested") {
       this.dialog = { kind: "close" };
     } else if (message.type === "connection") {
@@ -234,6 +243,9 @@ export class App {
         break;
       case "networkChanged":
         this.network = change.network;
+        break;
+      case "relaysChanged":
+        this.relays.reset(change.relays);
         break;
       case "transferChanged":
         this.#moved(change.transfer);

@@ -69,8 +69,8 @@ export function together(earlier: Message, later: Message): boolean {
 }
 
 /**
- * The own messages whose state is said in words: every failed one, and the newest of each other state. The rest carry
- * the same state as an icon.
+ * The own messages whose state is said in words: every failed one, and the newest of each other state; what lies at a
+ * relay is one of its own. The rest carry the same state as an icon.
  */
 function spokenStates(messages: readonly Message[], me: string): Set<string> {
   const ids = new Set<string>();
@@ -78,7 +78,7 @@ function spokenStates(messages: readonly Message[], me: string): Set<string> {
   for (const message of messages) {
     if (message.senderUserId !== me || message.messageType === "system" || message.deletedAt !== null) continue;
     if (message.state === "failed") ids.add(message.id);
-    else newest.set(message.state, message.id);
+    else newest.set(`${message.state} ${message.heldBy ?? ""}`, message.id);
   }
   for (const id of newest.values()) ids.add(id);
   return ids;

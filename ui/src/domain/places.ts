@@ -1,4 +1,4 @@
-import type { Attachment, Message, User } from "../backend/gen";
+import type { Attachment, Message, Relay, User } from "../backend/gen";
 
 /** What the main part of the window shows. */
 export type Route =
@@ -8,15 +8,19 @@ export type Route =
   | { page: "notifications" }
   | { page: "transfers" }
   | { page: "settings"; section: SettingsSection }
-  | { page: "why" };
+  /** Why nobody is found, or somebody is not. */
+  | { page: "why"; userId?: string };
 
-export type SettingsSection = "profile" | "notifications" | "privacy" | "files" | "network" | "appearance" | "shortcuts";
+export type SettingsSection = "profile" | "notifications" | "privacy" | "files" | "network" | "relay" | "appearance" | "shortcuts";
 
 /** A dialog over the window. */
 export type Dialog =
   | { kind: "switcher" }
   | { kind: "shortcuts" }
-  | { kind: "address" }
+  /** Adding somebody; with what a link asks for, or what was pasted elsewhere. */
+  | { kind: "add"; text?: string }
+  | { kind: "code" }
+  | { kind: "removeRelay"; relay: Relay }
   | { kind: "close" }
   | { kind: "date" }
   | { kind: "pictures"; message: Message; pictures: readonly Attachment[]; at: number }

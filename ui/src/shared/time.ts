@@ -81,3 +81,10 @@ function relativeDay(days: number, locale: string): string {
   const text = new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(days, "day");
   return text.charAt(0).toLocaleUpperCase(locale) + text.slice(1);
 }
+
+/** A time that runs out, in minutes and seconds as a clock shows them: "9:41". */
+export function minutesLeft(ms: number, locale: string): string {
+  const seconds = Math.max(0, Math.ceil(ms / 1_000));
+  const two = new Intl.NumberFormat(locale, { minimumIntegerDigits: 2 }).format(seconds % 60);
+  return `${new Intl.NumberFormat(locale).format(Math.floor(seconds / 60))}:${two}`;
+}

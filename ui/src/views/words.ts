@@ -1,4 +1,5 @@
 import type { Message, MessageState, Presence, Trust, User } from "../backend/gen";
+import { relayName } from "../domain/relays.svelte";
 import type { Shown } from "../domain/send-state";
 import { language, m } from "../shared/i18n.svelte";
 import { isolate } from "../shared/platform";
@@ -19,7 +20,7 @@ export function presenceLine(user: User, now: Date): string {
 }
 
 /** What is known of an own message, in words. */
-export function stateWords(shown: Shown, name: string, { failure, readAt }: Pick<Message, "failure" | "readAt">, now: Date): string {
+export function stateWords(shown: Shown, name: string, { failure, heldBy, readAt }: Pick<Message, "failure" | "heldBy" | "readAt">, now: Date): string {
   const who = isolate(name);
   switch (shown) {
     case "sending":
@@ -28,6 +29,8 @@ export function stateWords(shown: Shown, name: string, { failure, readAt }: Pick
       return m.state_waiting({ name: who });
     case "held":
       return m.state_held({ name: who });
+    case "relay":
+      return m.state_relay({ relay: isolate(relayName(heldBy ?? "")) });
     case "blocked":
       return m.state_blocked({ name: who });
     case "delivered":
@@ -40,6 +43,28 @@ export function stateWords(shown: Shown, name: string, { failure, readAt }: Pick
     case "failed":
       return failure === null ? m.state_failed() : m.state_failed_because({ reason: failure });
   }
+}
+
+/** What a state means, where its words leave that open; empty elsewhere. */
+export function stateMeaning(shown: Shown, name: string, heldBy: string | null): string {
+  if (shown === "delivered") return m.details_delivered_means();
+  return shown === "relay" ? m.state_relay_means({ relay: isolate(relayName(heldBy ?? "")), name: isolate(name) }) : "";
+}
+
+/** The way to a machine, in short: beside its presence. Nothing while it is away, which says the same. */
+export function pathWord({ path, via, relayed }: User): string {
+  if (path === "direct") return m.path_direct_short();
+  if (path === "none") return relayed ? m.path_relayed_short() : "";
+  return via === null ? m.path_relay_short() : m.path_relay_named_short({ relay: isolate(relayName(via)) });
+}
+
+/** The way to a machine, for details. */
+export function pathLine({ path, via, relayed, relays }: User): string {
+  if (path === "direct") return m.path_direct();
+  if (path === "relay") return via === null ? m.path_relay() : m.path_relay_named({ relay: isolate(relayName(via)) });
+  if (relayed) return m.path_relayed();
+  const names = relays.map((one) => isolate(relayName(one))).join(", ");
+  return names === "" ? m.path_none() : m.path_none_relays({ relay: names });
 }
 
 /** The bare state, for details. */

@@ -1,8 +1,10 @@
 import { BackendError, type Backend, type BackendMessage, type ShellInfo } from "../../src/backend/backend";
 import { defaults } from "../../src/domain/defaults";
 import { FakeFiles } from "./files";
+import { FakeInvitations } from "./invitations";
 import { FakeNotifications } from "./notifications";
 import { operate, quote } from "./operations";
+import { FakeRelays } from "./relays";
 import { searchIn } from "./search";
 import type { Args, CommandName, Message, Network, Page, Result, Session, Settings, User, Version } from "../../src/backend/gen";
 
@@ -45,6 +47,8 @@ export class FakeBackend implements Backend {
   readonly users = new Map<string, User>();
   readonly notifications = new FakeNotifications(this);
   readonly files = new FakeFiles(this);
+  readonly invitations = new FakeInvitations(this);
+  readonly relays = new FakeRelays(this);
   /** What edited messages said, by message. */
   readonly versions = new Map<string, Version[]>();
   /** What the next call of a name is refused with. */
@@ -83,6 +87,7 @@ export class FakeBackend implements Backend {
     },
     chooseFiles: async () => this.files.chosen,
     pasteFiles: async () => this.files.pasted,
+    readPicture: async (path?: string) => this.files.pictures.get(path ?? "clipboard") ?? null,
     openAttachment: async (attachmentId: string) => void this.files.opened.push(attachmentId),
     showAttachment: async (attachmentId: string) => void this.files.opened.push(`folder of ${attachmentId}`),
     chooseFolder: async () => "/srv/bea/Downloads/Landline",
@@ -166,17 +171,16 @@ export class FakeBackend implements Backend {
         return this.trust(given["userId"] ?? "", "blocked");
       case "unblock_user":
         return this.trust(given["userId"] ?? "", "accepted");
-      case "add_contact": {
-        const user = [...this.users.values()].find((one) => one.device === given["address"]);
-        if (user === undefined) {
-          throw new BackendError({
-            code: "refused",
-            field: "address",
-            message: "Nothing answers there: the connection was refused. Is Landline open on that machine?",
-          });
-        }
-        return user;
-      }
+      case "add_contact":
+        return this.invitations.add(given as unknown as Args["add_contact"]);
+      case "create_invitation":
+        return this.invitations.make();
+      case "relays":
+        return page(this.relays.items);
+      case "add_relay":
+        return this.relays.add(given as unknown as Args["add_relay"]);
+      case "remove_relay":
+        return this.relays.remove(given as unknown as Args["remove_relay"]);
       case "messages":
         return this.page(given as unknown as Args["messages"]);
       case "send_message": {

@@ -38,6 +38,8 @@ export class FakeFiles {
   /** Paths that the dialogs and the clipboard of the desktop give. */
   chosen: string[] = ["/srv/bea/slides.pdf"];
   pasted: Pasted = { paths: [], image: null, text: null };
+  /** Pictures of this computer, by path; `clipboard` is the one that lies there. */
+  readonly pictures = new Map<string, Blob>();
   /** While set, uploads and images wait for it. */
   gate: Promise<void> | null = null;
   #fake: FakeBackend;

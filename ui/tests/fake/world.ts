@@ -166,3 +166,35 @@ export function filesWorld(now = Date.now()): FakeBackend {
   fake.now = now;
   return fake;
 }
+
+/** Machines at several sites: one linked through a relay, one away for whom it keeps something, one that it sees; and relays in every state. */
+export function farWorld(now = Date.now()): FakeBackend {
+  const fake = new FakeBackend();
+  const office = "wss://relay.example.org:4282";
+  const key = "aeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaq";
+  const refused = { code: "not_member", message: "It refuses this machine: only members may use it. Ask whoever runs it for a membership token, and add it with that." };
+  fake.relays.items = [
+    fake.relays.of(`wss://relay.example.org/#${key}`, { member: true }),
+    fake.relays.of("wss://relay.site-with-a-long-name.example.net:443", { state: "failed", error: refused }),
+    fake.relays.of("ws://127.0.0.1:4300", { state: "connecting" }),
+  ];
+  fake.me = { ...fake.me, relays: [office] };
+  const far = { nearby: false, relays: [office] };
+  const anna = person("anna", "Anna Sjöberg", { ...far, colour: 4, path: "relay", via: office, trust: "verified" });
+  const omar = person("omar", "Omar", { ...far, colour: 1, path: "none", status: "offline", lastSeen: new Date(now - 3 * HOUR).toISOString() });
+  const kim = person("kim2", "Kim", { ...far, colour: 5, path: "none", status: "offline", relayed: true, lastSeen: new Date(now - DAY).toISOString() });
+  fake.now = now - 3 * HOUR;
+  const o = fake.session(omar, { waitingCount: 2 }).sessionId;
+  fake.put(o, omar.userId, "I am off to the train.");
+  fake.put(o, ME, "Safe travels!");
+  fake.now = now - HOUR;
+  fake.put(o, ME, "The offer must go out today.", { state: "queued", deliveredAt: null, heldBy: office });
+  fake.now = now - 20 * MINUTE;
+  fake.put(o, ME, "And call me when you are there.", { state: "queued", deliveredAt: null });
+  fake.put(fake.session(kim).sessionId, kim.userId, "See you on Monday.");
+  fake.now = now - 2 * MINUTE;
+  fake.put(fake.session(anna).sessionId, anna.userId, "Hello from the other site!");
+  fake.network = { ...fake.network, links: 1 };
+  fake.now = now;
+  return fake;
+}

@@ -88,8 +88,8 @@ impl Node {
     ) -> Result<(), NodeError> {
         let core = self.core();
         let now_ms = core.clock.wall_ms();
-        let addresses = own.iter().map(|relay| relay.address.clone()).collect();
-        let state = core.profile.state().at_relays(addresses, &core.identity, now_ms)?;
+        let addresses: Vec<_> = own.iter().map(|relay| relay.address.clone()).collect();
+        let state = core.profile.state().at_relays(&addresses, &core.identity, now_ms)?;
         let (kept, removed_address) = (state.clone(), removed.clone());
         core.store
             .write(move |tx| {

@@ -3,6 +3,7 @@ import Folder from "@lucide/svelte/icons/folder";
 import Keyboard from "@lucide/svelte/icons/keyboard";
 import Lock from "@lucide/svelte/icons/lock";
 import Network from "@lucide/svelte/icons/network";
+import RadioTower from "@lucide/svelte/icons/radio-tower";
 import Palette from "@lucide/svelte/icons/palette";
 import UserRound from "@lucide/svelte/icons/user-round";
 import type { SettingsSection } from "../../domain/places";
@@ -11,7 +12,7 @@ import { fold } from "../../shared/text";
 
 /** The parts of the settings, in the order they are offered; `holds` is what the search knows of each. */
 export const sections = [
-  { id: "profile", title: m.settings_profile, icon: UserRound, holds: [m.profile_name, m.profile_device, m.profile_status, m.machine_id_own] },
+  { id: "profile", title: m.settings_profile, icon: UserRound, holds: [m.profile_name, m.profile_device, m.profile_status, m.machine_id_own, m.code_title] },
   {
     id: "notifications",
     title: m.settings_notifications,
@@ -25,7 +26,8 @@ export const sections = [
     holds: [m.visibility_label, m.receipts_on, m.typing_on, m.presence_on, m.away_after, m.blocked_title],
   },
   { id: "files", title: m.settings_files, icon: Folder, holds: [m.files_accept, m.files_folder] },
-  { id: "network", title: m.settings_network, icon: Network, holds: [m.network_mdns, m.network_beacon, m.address_title, m.why_title] },
+  { id: "network", title: m.settings_network, icon: Network, holds: [m.network_mdns, m.network_beacon, m.add_title, m.why_title] },
+  { id: "relay", title: m.settings_relay, icon: RadioTower, holds: [m.relay_address, m.relay_membership, m.relay_in_use] },
   {
     id: "appearance",
     title: m.settings_appearance,

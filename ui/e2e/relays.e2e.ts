@@ -1,0 +1,103 @@
+// Relays: added and removed, and what is said of machines and messages that go through them.
+import { expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { focusedId, start, usePages } from "./pages";
+
+usePages();
+
+const address = "wss://relay.example.org/#aeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaq";
+const row = (page: Page) => page.getByTestId("relay");
+const asked = (page: Page, name: string) =>
+  page.evaluate((wanted) => window.fake.calls.filter((one) => one.name === wanted).map((one) => one.args), name);
+const open = (page: Page, who: string) => page.locator(`[data-testid=session-item][data-session=session-landline1${who}]`).click();
+const toRelays = async (page: Page) => {
+  await page.getByTestId("settings-open").click();
+  await page.getByTestId("settings-search").fill("relay");
+  await page.getByTestId("settings-found").getByRole("button").first().click();
+};
+
+test("a relay is added by its address, is seen to connect and to fail, and is removed after a question", async () => {
+  const page = await start("world=busy");
+  await toRelays(page);
+  await page.getByText("No relay is set up").waitFor();
+  await page.getByText("The relay sees your address, sizes and times. Not contents.").waitFor();
+  await page.getByTestId("relay-address").fill(address);
+  await page.getByTestId("relay-membership").fill("wrong");
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").filter({ hasText: "membership" }).waitFor();
+  expect(await page.getByTestId("relay-membership").getAttribute("aria-invalid")).toBe("true");
+  await page.getByTestId("relay-membership").fill("lrm_abc");
+  await page.keyboard.press("Enter");
+  await row(page).getByText("Connecting").waitFor();
+  expect((await asked(page, "add_relay")).at(-1)).toEqual({ address, membership: "lrm_abc" });
+  expect(await page.getByTestId("relay-address").inputValue()).toBe("");
+  await page.evaluate((which) => window.fake.relays.set(which, { state: "connected" }), address);
+  await row(page).getByText("Connected", { exact: true }).waitFor();
+  await page.evaluate(
+    (which) => window.fake.relays.set(which, { state: "failed", error: { code: "not_member", message: "It refuses this machine. Ask whoever runs it for a membership token." } }),
+    address,
+  );
+  await row(page).getByText("It refuses this machine. Ask whoever runs it").waitFor();
+  await row(page).getByRole("button", { name: "Enter a membership token" }).click();
+  expect(await focusedId(page)).toBe("relay-membership");
+  expect(await page.getByTestId("relay-address").inputValue()).toBe(address);
+  await page.getByTestId("nearby-open").click();
+  await page.getByTestId("relay-failed").filter({ hasText: "relay.example.org" }).click();
+  await page.getByTestId("relay-remove").click();
+  await page.keyboard.press("Escape");
+  expect(await asked(page, "remove_relay")).toEqual([]);
+  await page.getByTestId("relay-remove").click();
+  await page.getByTestId("relay-confirm").click();
+  await page.getByText("No relay is set up").waitFor();
+  await page.getByTestId("relay-failed").waitFor({ state: "detached" });
+});
+
+test("the way to a machine is said beside its presence, as it changes", async () => {
+  const page = await start("world=far");
+  await open(page, "anna");
+  const path = page.getByTestId("path");
+  await path.filter({ hasText: /through relay .?relay\.example\.org/u }).waitFor();
+  await page.evaluate(() => {
+    const { fake } = window;
+    const anna = fake.users.get("landline1anna");
+    if (anna !== undefined) fake.user({ ...anna, path: "direct", via: null });
+  });
+  await path.filter({ hasText: "direct" }).waitFor();
+  await open(page, "kim2");
+  await path.filter({ hasText: "seen at a relay" }).waitFor();
+  await open(page, "omar");
+  await path.waitFor({ state: "detached" });
+});
+
+test("a message at a relay says so, and not that it is delivered", async () => {
+  const page = await start("world=far");
+  await page.locator("[data-testid=session-filter][data-filter=waiting]").click();
+  await open(page, "omar");
+  const held = page.getByTestId("message").filter({ hasText: "The offer must go out" });
+  expect(await held.getAttribute("data-shown")).toBe("relay");
+  await held.getByTestId("message-state").filter({ hasText: /Held by relay .?relay\.example\.org/u }).waitFor();
+  await held.locator("[title*='is not on']").first().waitFor();
+  expect(await page.getByTestId("message").filter({ hasText: "And call me" }).getAttribute("data-shown")).toBe("waiting");
+  await page.getByTestId("composer-hint").filter({ hasText: "relay" }).waitFor();
+  await held.focus();
+  await page.keyboard.press("Enter");
+  await page.getByTestId("menu-info").click();
+  await page.getByTestId("message-info").getByText(/is not on .?Omar.?'s disk yet/u).waitFor();
+  await page.keyboard.press("Escape");
+  await page.evaluate(() => {
+    const { fake } = window;
+    const message = fake.messages.get("session-landline1omar")?.find((one) => one.heldBy !== null);
+    if (message !== undefined) fake.change({ ...message, heldBy: null, state: "delivered" });
+  });
+  await page.waitForFunction(() => document.querySelectorAll("[data-testid=message][data-shown=relay]").length === 0);
+});
+
+test("why somebody is not found is looked at for them", async () => {
+  const page = await start("world=far");
+  await open(page, "omar");
+  await page.getByTestId("details-open").click();
+  await page.getByTestId("details").getByTestId("why-open").click();
+  await page.getByRole("heading", { name: /find .?Omar/u }).waitFor();
+  await page.getByText(/is not seen at .?relay\.example\.org/u).waitFor();
+  await page.getByText(/Connected to the relay .?relay\.example\.org/u).waitFor();
+});
