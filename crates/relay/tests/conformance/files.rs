@@ -1,6 +1,7 @@
 //! What every store of files must do. A store gets a module that makes one for these rules, as for those of mailboxes.
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use landline_relay::files::{Begin, FileCounts, FileError, FileQuotas, Files, Upload, Whole};
 use landline_relay::mailboxes::Mailboxes;
 use proto::FileId;
@@ -95,13 +96,15 @@ pub(crate) async fn pieces_follow_each_other(maker: impl FilesMaker) {
     let long = files.append(file(1), 100, bytes(SIZE), NOW).await;
     assert_eq!(long, Err(FileError::OtherSize), "because it is longer than it was begun");
     assert_eq!(files.begin(begin(1, anna, SIZE + 1)).await, Err(FileError::OtherSize));
-    let piece = || files.append(file(1), 100, bytes(SIZE - 100), NOW);
-    let outcomes = [tokio::join!(piece(), piece())].map(|(a, b)| [a, b]).concat();
-    assert!(
-        outcomes.iter().any(|outcome| outcome.as_ref().is_ok_and(|upload| upload.received == SIZE)),
-        "{outcomes:?}"
-    );
-    assert!(outcomes.contains(&Err(FileError::Offset(SIZE))), "because only one of them came first: {outcomes:?}");
+    // Of several that go on from one place only one does.
+    for at in 100..110 {
+        let pieces = (0..8).map(|_| files.append(file(1), at, bytes(1), NOW));
+        let outcomes = join_all(pieces).await;
+        let went_on = outcomes.iter().filter(|outcome| outcome.as_ref().is_ok_and(|upload| upload.received == at + 1));
+        assert_eq!(went_on.count(), 1, "at {at}: {outcomes:?}");
+        let told = outcomes.iter().filter(|outcome| **outcome == Err(FileError::Offset(at + 1)));
+        assert_eq!(told.count(), 7, "at {at}: {outcomes:?}");
+    }
 }
 
 pub(crate) async fn a_file_belongs_to_its_token(maker: impl FilesMaker) {
