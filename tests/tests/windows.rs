@@ -11,6 +11,8 @@
 mod attachments;
 #[path = "windows/centre.rs"]
 mod centre;
+#[path = "windows/relays.rs"]
+mod relays;
 #[path = "windows/someone.rs"]
 mod someone;
 #[path = "windows/transfers.rs"]

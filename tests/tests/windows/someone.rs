@@ -15,8 +15,8 @@ pub(crate) struct Someone {
 }
 
 impl Someone {
-    fn start(lab: &mut Lab, name: &str) -> Self {
-        let host = lab.host(&name.to_lowercase());
+    /// Starts the program for the first time on somebody's machine.
+    pub(crate) fn at(host: Host, name: &str) -> Self {
         let screen = Screen::start(&host);
         let window = Window::open(&host, &screen, &[]);
         welcome(&window, name);
@@ -91,7 +91,7 @@ impl Drop for Someone {
 
 /// Anna and Ben, who have accepted each other and have their session on screen.
 pub(crate) fn two(lab: &mut Lab) -> (Someone, Someone) {
-    let (anna, ben) = (Someone::start(lab, "Anna"), Someone::start(lab, "Ben"));
+    let (anna, ben) = (Someone::at(lab.host("anna"), "Anna"), Someone::at(lab.host("ben"), "Ben"));
     anna.window().see_text("[data-testid=nearby-item]", "Ben");
     anna.window().click("[data-testid=nearby-item]");
     anna.window().enter("[data-testid=composer]", "Hello Ben");
