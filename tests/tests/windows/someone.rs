@@ -15,9 +15,13 @@ pub(crate) struct Someone {
 }
 
 impl Someone {
-    /// Somebody who has been through the first-run screen.
+    /// Somebody who has been through the first-run screen, on a machine of this network.
     pub(crate) fn start(lab: &mut Lab, name: &str) -> Self {
-        let host = lab.host(&name.to_lowercase());
+        Self::at(lab.host(&name.to_lowercase()), name)
+    }
+
+    /// Somebody who has been through the first-run screen, on this machine.
+    pub(crate) fn at(host: Host, name: &str) -> Self {
         let screen = Screen::start(&host);
         let window = Window::open(&host, &screen, &[]);
         welcome(&window, name);
@@ -92,7 +96,7 @@ impl Drop for Someone {
 
 /// Anna and Ben, who have accepted each other and have their session on screen.
 pub(crate) fn two(lab: &mut Lab) -> (Someone, Someone) {
-    let (anna, ben) = (Someone::start(lab, "Anna"), Someone::start(lab, "Ben"));
+    let (anna, ben) = (Someone::start(&mut lab, "Anna"), Someone::start(&mut lab, "Ben"));
     anna.window().see_text("[data-testid=nearby-item]", "Ben");
     anna.window().click("[data-testid=nearby-item]");
     anna.window().enter("[data-testid=composer]", "Hello Ben");
