@@ -179,6 +179,13 @@ const TESTS: &[Need] = &[
         pacman: &["nftables"],
     },
     Need {
+        why: "what several nodes of a relay share",
+        probe: Probe::Program("nats-server"),
+        apt: &["nats-server"],
+        dnf: &["/usr/bin/nats-server"],
+        pacman: &["nats-server"],
+    },
+    Need {
         why: "makes and enters those networks",
         probe: Probe::Program("unshare"),
         apt: &["util-linux"],

@@ -11,9 +11,10 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use proto::relay::{CIRCUIT_PATH, PATH, SUBPROTOCOL};
 
-use crate::circuits::{MESSAGE_BYTES, Side};
+use crate::circuits::MESSAGE_BYTES;
 use crate::client;
 use crate::listener::{self, Place};
+use crate::mailboxes::MailboxError;
 use crate::metrics::Now;
 use crate::rates::source_of;
 use crate::relay::Inner;
@@ -92,13 +93,20 @@ async fn circuit(State(served): State<Served>, headers: HeaderMap, upgrade: WebS
     let relay = served.relay;
     upgrade.on_upgrade(move |socket| {
         let tasks = relay.tasks.clone();
-        tasks.watched("circuit", client::serve_circuit(relay, Side { socket, place }))
+        tasks.watched("circuit", client::serve_circuit(relay, socket, place))
     })
 }
 
 async fn health(State(served): State<Served>) -> Response {
     match served.relay.mailboxes.count().await {
         Ok(_) => ([(header::CONTENT_TYPE, "application/json")], r#"{"status":"ok"}"#).into_response(),
+        // The connection to it says what is wrong, once.
+        Err(MailboxError::Away(_)) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(header::CONTENT_TYPE, "application/json")],
+            r#"{"status":"failed","store":"away"}"#,
+        )
+            .into_response(),
         Err(error) => {
             tracing::error!(%error, "the store does not answer");
             (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "application/json")], r#"{"status":"failed"}"#)

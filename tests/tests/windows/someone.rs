@@ -96,7 +96,7 @@ impl Drop for Someone {
 
 /// Anna and Ben, who have accepted each other and have their session on screen.
 pub(crate) fn two(lab: &mut Lab) -> (Someone, Someone) {
-    let (anna, ben) = (Someone::start(&mut lab, "Anna"), Someone::start(&mut lab, "Ben"));
+    let (anna, ben) = (Someone::start(lab, "Anna"), Someone::start(lab, "Ben"));
     anna.window().see_text("[data-testid=nearby-item]", "Ben");
     anna.window().click("[data-testid=nearby-item]");
     anna.window().enter("[data-testid=composer]", "Hello Ben");

@@ -8,6 +8,11 @@
     reason = "a test that cannot go on ends with a panic that says why"
 )]
 
+#[cfg(target_os = "linux")]
+mod nats;
+#[cfg(target_os = "linux")]
+#[path = "../support/nats.rs"]
+mod nats_server;
 mod rules;
 mod scene;
 mod sqlite;

@@ -13,6 +13,11 @@ mod hostile;
 mod lifetime;
 mod login;
 mod mailbox;
+#[cfg(target_os = "linux")]
+#[path = "../support/nats.rs"]
+mod nats_server;
+#[cfg(target_os = "linux")]
+mod nodes;
 mod presence;
 mod scene;
 mod wire;
