@@ -74,8 +74,13 @@ enum RelayTask {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Store")]
 struct StoreOptions {
-    /// Where mailboxes are kept: sqlite, or nats://HOST[:PORT][,…] (tls:// with TLS), which many nodes may share
-    #[arg(long, value_name = "STORE", default_value = "sqlite")]
+    /// Where mailboxes are kept: SQLite, or NATS servers, which many nodes may share.
+    #[arg(
+        help = "Where mailboxes are kept: sqlite, or nats://HOST[:PORT][,…] (tls:// with TLS), which many nodes may share",
+        long,
+        value_name = "STORE",
+        default_value = "sqlite"
+    )]
     store: String,
     /// Name with which the relay logs in to NATS
     #[arg(long, env = "LANDLINE_NATS_USER", value_name = "NAME", requires = "nats_password")]
