@@ -13,6 +13,8 @@ mod attachments;
 mod centre;
 #[path = "windows/invitations.rs"]
 mod invitations;
+#[path = "windows/relays.rs"]
+mod relays;
 #[path = "windows/someone.rs"]
 mod someone;
 #[path = "windows/transfers.rs"]

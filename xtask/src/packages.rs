@@ -30,7 +30,7 @@ enum Probe {
     AnyProgram(&'static [&'static str]),
     /// pkg-config knows this library.
     Library(&'static str),
-    /// fontconfig finds any font, or there are font files.
+    /// fontconfig finds a font with emojis; where there is one, there are letters too.
     Fonts,
 }
 
@@ -40,7 +40,7 @@ impl Probe {
             Self::Program(name) => has_program(name),
             Self::AnyProgram(names) => names.iter().any(|name| has_program(name)),
             Self::Library(name) => Cmd::new("pkg-config").args(["--exists", name]).ask().is_some(),
-            Self::Fonts => Cmd::new("fc-list").ask().is_some_and(|list| !list.trim().is_empty()),
+            Self::Fonts => Cmd::new("fc-list").ask().is_some_and(|list| list.to_lowercase().contains("emoji")),
         }
     }
 }
@@ -177,6 +177,13 @@ const TESTS: &[Need] = &[
         apt: &["nftables"],
         dnf: &["nftables"],
         pacman: &["nftables"],
+    },
+    Need {
+        why: "what several nodes of a relay share",
+        probe: Probe::Program("nats-server"),
+        apt: &["nats-server"],
+        dnf: &["/usr/bin/nats-server"],
+        pacman: &["nats-server"],
     },
     Need {
         why: "makes and enters those networks",

@@ -328,7 +328,7 @@ pub(crate) struct NodeOptions {
     /// A machine to connect to: HOST:PORT (may be repeated)
     #[arg(long = "peer", value_name = "ADDR:PORT")]
     pub(crate) peers: Vec<String>,
-    /// A relay where contacts reach this machine, for this run: wss://HOST[:PORT][/#KEY] (may be repeated)
+    /// A relay where contacts reach this machine, for this run, by its address (may be repeated)
     #[arg(long = "relay", value_name = "URL")]
     pub(crate) relays: Vec<String>,
     /// Neither announce nor look for machines by multicast DNS

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use node::clock::SystemClock;
-use relay::{Access, Config, Limits, Relay, Transport};
+use relay::{Access, Config, Limits, NatsConfig, NatsLogin, Relay, Store, Transport};
 use serde_json::json;
 
 use crate::client::data_dir;
@@ -54,6 +55,8 @@ pub(crate) struct RelayOptions {
     #[arg(long)]
     start_anew: bool,
     #[command(flatten)]
+    store: StoreOptions,
+    #[command(flatten)]
     limits: LimitOptions,
 }
 
@@ -65,6 +68,56 @@ enum RelayTask {
         #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
         name: String,
     },
+}
+
+/// Where mailboxes are kept.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Store")]
+struct StoreOptions {
+    /// Where mailboxes are kept: SQLite, or NATS servers, which many nodes may share.
+    #[arg(
+        help = "Where mailboxes are kept: sqlite, or nats://HOST[:PORT][,…] (tls:// with TLS), which many nodes may share",
+        long,
+        value_name = "STORE",
+        default_value = "sqlite"
+    )]
+    store: String,
+    /// Name with which the relay logs in to NATS
+    #[arg(long, env = "LANDLINE_NATS_USER", value_name = "NAME", requires = "nats_password")]
+    nats_user: Option<String>,
+    /// The password for it. By the environment only, since others of this machine can read arguments.
+    #[arg(long, env = "LANDLINE_NATS_PASSWORD", hide = true, hide_env_values = true)]
+    nats_password: Option<String>,
+    /// Credentials file for NATS, as nsc writes it, in the place of name and password
+    #[arg(long, env = "LANDLINE_NATS_CREDS", value_name = "FILE", conflicts_with = "nats_user")]
+    nats_creds: Option<PathBuf>,
+    /// Certificate of the authority that NATS servers' certificates are from, in PEM, in the place of the system's
+    #[arg(long, value_name = "FILE")]
+    nats_ca: Option<PathBuf>,
+    /// How many NATS servers hold each mailbox [default: 3 of a cluster, else 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
+    replicas: Option<u8>,
+}
+
+impl StoreOptions {
+    fn store(self) -> anyhow::Result<Store> {
+        if self.store == "sqlite" {
+            let options = [self.nats_creds.is_some(), self.nats_ca.is_some(), self.replicas.is_some()];
+            anyhow::ensure!(
+                !options.contains(&true),
+                "--nats-creds, --nats-ca and --replicas need --store nats://HOST"
+            );
+            return Ok(Store::Sqlite);
+        }
+        let mut nats = NatsConfig::new(&self.store).context("--store is sqlite, or where NATS is")?;
+        nats.login = match (self.nats_user, self.nats_password, self.nats_creds) {
+            (_, _, Some(file)) => NatsLogin::Credentials(file),
+            (Some(user), Some(password), None) => NatsLogin::Password { user, password },
+            _ => NatsLogin::Nobody,
+        };
+        (nats.ca, nats.replicas) = (self.nats_ca, self.replicas);
+        Ok(Store::Nats(nats))
+    }
 }
 
 /// What clients may take. A test compares these with the library's own.
@@ -214,7 +267,7 @@ pub(crate) async fn run(place: &Place, options: RelayOptions) -> anyhow::Result<
         };
     }
     log_to_stderr();
-    let relay = Relay::start(config(folder, options), Arc::new(SystemClock::new())).await?;
+    let relay = Relay::start(config(folder, options)?, Arc::new(SystemClock::new())).await?;
     let announced = announce(&relay, place.json);
     if announced.is_ok() {
         ending.wait().await;
@@ -226,7 +279,7 @@ pub(crate) async fn run(place: &Place, options: RelayOptions) -> anyhow::Result<
     }
 }
 
-fn config(folder: PathBuf, options: RelayOptions) -> Config {
+fn config(folder: PathBuf, options: RelayOptions) -> anyhow::Result<Config> {
     let mut config = Config::new(folder);
     if let Some(listen) = options.listen {
         config.listen = listen;
@@ -246,7 +299,8 @@ fn config(folder: PathBuf, options: RelayOptions) -> Config {
     };
     config.start_anew = options.start_anew;
     config.limits = options.limits.into();
-    config
+    config.store = options.store.store()?;
+    Ok(config)
 }
 
 /// Says that the relay is ready, and its address.
@@ -280,24 +334,47 @@ mod tests {
         *options
     }
 
+    fn set(args: &[&str]) -> Config {
+        config(PathBuf::new(), options(args)).unwrap()
+    }
+
+    #[test]
+    fn options_say_where_mailboxes_are_kept() {
+        assert_eq!(set(&[]).store, Store::Sqlite);
+        let Store::Nats(nats) = set(&["--store", "nats://one,tls://two", "--replicas", "3"]).store else {
+            panic!("not NATS")
+        };
+        assert_eq!((nats.servers.len(), nats.replicas, nats.login), (2, Some(3), NatsLogin::Nobody));
+        let Store::Nats(nats) = set(&["--store", "nats://one", "--nats-creds", "file"]).store else {
+            panic!("not NATS")
+        };
+        assert_eq!(nats.login, NatsLogin::Credentials("file".into()));
+        for wrong in [["--store", "postgres"], ["--store", "nats://relay:secret@one"], ["--nats-ca", "file"]] {
+            assert!(config(PathBuf::new(), options(&wrong)).is_err(), "{wrong:?}");
+        }
+        for wrong in [["--replicas", "0"], ["--replicas", "6"], ["--nats-user", "relay"]] {
+            assert!(Options::try_parse_from([&["landline", "relay"], &wrong[..]].concat()).is_err(), "{wrong:?}");
+        }
+    }
+
     #[test]
     fn defaults_are_those_of_the_relay() {
         assert_eq!(Limits::from(options(&[]).limits), Limits::default());
-        let set = config(PathBuf::new(), options(&["--ttl", "3d", "--mailbox-mib", "5", "--request-kib", "1"]));
-        assert_eq!((set.limits.ttl, set.limits.bytes), (Duration::from_secs(3 * 24 * 60 * 60), 5 << 20));
-        assert_eq!(set.limits.request_bytes, 1024);
+        let few = set(&["--ttl", "3d", "--mailbox-mib", "5", "--request-kib", "1"]);
+        assert_eq!((few.limits.ttl, few.limits.bytes), (Duration::from_secs(3 * 24 * 60 * 60), 5 << 20));
+        assert_eq!(few.limits.request_bytes, 1024);
     }
 
     #[test]
     fn options_say_who_encrypts_and_who_may_come() {
-        assert_eq!(config(PathBuf::new(), options(&[])).transport, Transport::OwnCertificate);
-        assert_eq!(config(PathBuf::new(), options(&["--plain"])).transport, Transport::Plain);
-        let files = config(PathBuf::new(), options(&["--cert", "a", "--key", "b"])).transport;
+        assert_eq!(set(&[]).transport, Transport::OwnCertificate);
+        assert_eq!(set(&["--plain"]).transport, Transport::Plain);
+        let files = set(&["--cert", "a", "--key", "b"]).transport;
         assert_eq!(files, Transport::Files { cert: "a".into(), key: "b".into() });
-        assert_eq!(config(PathBuf::new(), options(&[])).access, Access::Open);
-        let invited = config(PathBuf::new(), options(&["--membership"])).access;
+        assert_eq!(set(&[]).access, Access::Open);
+        let invited = set(&["--membership"]).access;
         assert_eq!(invited, Access::Members { list: None, invitations: true });
-        let listed = config(PathBuf::new(), options(&["--members", "m"])).access;
+        let listed = set(&["--members", "m"]).access;
         assert_eq!(listed, Access::Members { list: Some("m".into()), invitations: false });
         for wrong in [["--cert", "a"], ["--origin", "wss://a"], ["--source-header", "X-Real-IP"]] {
             assert!(Options::try_parse_from([&["landline", "relay"], &wrong[..]].concat()).is_err(), "{wrong:?}");

@@ -1,5 +1,8 @@
 //! Tunnels: two connections that are joined, and what one says passed on to the other unread.
 //!
+//! Where several nodes are one relay, a tunnel is at home at the node that gave out its tickets, whose name they begin with. Who
+//! comes with one to another node is let in through a pipe between the two.
+//!
 //! Each way at most one message is in flight, besides what sockets buffer: it is read only when the one before has gone
 //! out. So a side that reads slowly slows the other, and takes no memory.
 
@@ -18,6 +21,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::fabric::{NodeId, Pipe};
 use crate::listener::Place;
 use crate::metrics::Figures;
 use crate::pace::Pace;
@@ -41,6 +45,7 @@ pub(crate) struct Bounds {
 /// All tunnels, and the tickets for those to come.
 #[derive(Debug)]
 pub(crate) struct Circuits {
+    node: NodeId,
     bounds: Bounds,
     figures: Arc<Figures>,
     state: Mutex<State>,
@@ -62,12 +67,12 @@ struct Admission {
 /// Why there is no tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoCircuit {
-    /// The machine has as many as it may have.
-    Machine,
+    /// Nobody is there for this token, or nobody who can take one more.
+    Unreachable,
+    /// Too many by this token: so many a minute, and how long to wait.
+    TooOften(u32, Duration),
     /// The relay has as many as it may have.
     Relay(u32),
-    /// The system gave no randomness.
-    Random,
 }
 
 /// One tunnel, from its tickets on. It is counted as long as this lives.
@@ -79,12 +84,83 @@ pub(crate) struct Circuit {
     meeting: Mutex<Option<oneshot::Sender<Side>>>,
 }
 
-/// One side's connection.
+/// One side of a tunnel.
 #[derive(Debug)]
 pub(crate) struct Side {
-    pub(crate) socket: WebSocket,
-    /// Its place among the connections, for as long as it lasts.
-    pub(crate) place: Place,
+    pub(crate) end: End,
+    /// Its place among this node's connections, for as long as it lasts.
+    pub(crate) place: Option<Place>,
+}
+
+/// Through what a side speaks.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// Its own connection.
+    Socket(Box<WebSocket>),
+    /// A pipe to the node to which it is connected, or in which its tunnel is at home.
+    Pipe(Pipe),
+}
+
+/// What an end sends through.
+enum Sink {
+    Socket(SplitSink<WebSocket, Message>),
+    Pipe(Arc<Pipe>),
+}
+
+/// What an end receives through.
+enum Source {
+    Socket(SplitStream<WebSocket>),
+    Pipe(Arc<Pipe>),
+}
+
+impl End {
+    fn split(self) -> (Sink, Source) {
+        match self {
+            Self::Socket(socket) => {
+                let (sink, source) = (*socket).split();
+                (Sink::Socket(sink), Source::Socket(source))
+            }
+            Self::Pipe(pipe) => {
+                let pipe = Arc::new(pipe);
+                (Sink::Pipe(pipe.clone()), Source::Pipe(pipe))
+            }
+        }
+    }
+}
+
+impl Sink {
+    /// Sends a message; false when it could not.
+    async fn send(&mut self, bytes: Bytes) -> bool {
+        match self {
+            Self::Socket(socket) => socket.send(Message::Binary(bytes)).await.is_ok(),
+            Self::Pipe(pipe) => pipe.send(bytes).await,
+        }
+    }
+
+    async fn close(&mut self) {
+        match self {
+            // Who does not take it finds the connection gone.
+            Self::Socket(socket) => drop(socket.close().await),
+            Self::Pipe(pipe) => pipe.close(),
+        }
+    }
+}
+
+impl Source {
+    /// The next message; none at the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Pipe(pipe) => pipe.receive().await,
+            Self::Socket(socket) => loop {
+                match socket.next().await?.ok()? {
+                    Message::Binary(bytes) => return Some(bytes),
+                    // Answered by the protocol machine.
+                    Message::Ping(_) | Message::Pong(_) => {}
+                    Message::Text(_) | Message::Close(_) => return None,
+                }
+            },
+        }
+    }
 }
 
 impl Drop for Circuit {
@@ -101,15 +177,17 @@ impl Drop for Circuit {
 }
 
 impl Circuits {
-    pub(crate) fn new(bounds: Bounds, figures: Arc<Figures>) -> Arc<Self> {
-        Arc::new(Self { bounds, figures, state: Mutex::default() })
+    pub(crate) fn new(node: NodeId, bounds: Bounds, figures: Arc<Figures>) -> Arc<Self> {
+        Arc::new(Self { node, bounds, figures, state: Mutex::default() })
     }
 
     /// A tunnel to a machine: a ticket for each side.
     pub(crate) fn open(self: &Arc<Self>, machine: MachineId) -> Result<(Ticket, Ticket), NoCircuit> {
         let mut tickets = [[0; 32]; 2];
         for ticket in &mut tickets {
-            getrandom::fill(ticket).map_err(|_| NoCircuit::Random)?;
+            let (home, secret) = ticket.split_at_mut(NodeId::BYTES);
+            home.copy_from_slice(&self.node.0);
+            getrandom::fill(secret).map_err(|_| NoCircuit::Unreachable)?;
         }
         let mut state = self.state();
         if state.total >= self.bounds.total {
@@ -117,7 +195,7 @@ impl Circuits {
         }
         let count = state.by_machine.entry(machine).or_default();
         if *count >= self.bounds.per_machine {
-            return Err(NoCircuit::Machine);
+            return Err(NoCircuit::Unreachable);
         }
         *count += 1;
         state.total += 1;
@@ -185,12 +263,29 @@ impl Circuit {
 
     async fn pass(&self, near: Side, far: Side, stop: CancellationToken) {
         let _places = (near.place, far.place);
-        let (mut to_near, from_near) = near.socket.split();
-        let (mut to_far, from_far) = far.socket.split();
-        let joined = || Message::Binary(Bytes::new());
-        if to_near.send(joined()).await.is_err() || to_far.send(joined()).await.is_err() {
+        let ((mut to_near, from_near), (mut to_far, from_far)) = (near.end.split(), far.end.split());
+        if !to_near.send(Bytes::new()).await || !to_far.send(Bytes::new()).await {
             return;
         }
+        self.circuits.join((to_near, from_near), (to_far, from_far), true, stop).await;
+    }
+}
+
+impl Circuits {
+    /// Passes on between a side that came to this node and the pipe to where its tunnel is at home. What goes through is counted
+    /// and paced there.
+    pub(crate) async fn carry(&self, side: Side, pipe: Pipe, stop: CancellationToken) {
+        let _place = side.place;
+        self.join(side.end.split(), End::Pipe(pipe).split(), false, stop).await;
+    }
+
+    async fn join(
+        &self,
+        (mut to_near, from_near): (Sink, Source),
+        (mut to_far, from_far): (Sink, Source),
+        is_home: bool,
+        stop: CancellationToken,
+    ) {
         let passed = AtomicU64::new(0);
         let idle = async {
             let mut before = u64::MAX;
@@ -200,12 +295,12 @@ impl Circuit {
                     return;
                 }
                 before = now;
-                sleep(self.circuits.bounds.dead).await;
+                sleep(self.bounds.dead).await;
             }
         };
         tokio::select! {
-            () = self.one_way(from_near, &mut to_far, &passed) => {}
-            () = self.one_way(from_far, &mut to_near, &passed) => {}
+            () = self.one_way(from_near, &mut to_far, &passed, is_home) => {}
+            () = self.one_way(from_far, &mut to_near, &passed, is_home) => {}
             () = idle => {}
             () = stop.cancelled() => {}
         }
@@ -214,29 +309,19 @@ impl Circuit {
         let _ = timeout(FAREWELL, farewell).await;
     }
 
-    async fn one_way(
-        &self,
-        mut from: SplitStream<WebSocket>,
-        to: &mut SplitSink<WebSocket, Message>,
-        passed: &AtomicU64,
-    ) {
-        let mut pace = Pace::new(self.circuits.bounds.bytes_per_second);
-        while let Some(Ok(message)) = from.next().await {
-            match message {
-                Message::Binary(bytes) => {
-                    let size = bytes.len() as u64;
-                    pace.pass(size).await;
-                    passed.fetch_add(1, Ordering::Relaxed);
-                    self.circuits.figures.passed_on(size);
-                    if to.send(Message::Binary(bytes)).await.is_err() {
-                        return;
-                    }
-                    passed.fetch_add(1, Ordering::Relaxed);
-                }
-                // Answered by the protocol machine.
-                Message::Ping(_) | Message::Pong(_) => {}
-                Message::Text(_) | Message::Close(_) => return,
+    async fn one_way(&self, mut from: Source, to: &mut Sink, passed: &AtomicU64, is_home: bool) {
+        let mut pace = Pace::new(if is_home { self.bounds.bytes_per_second } else { 0 });
+        while let Some(bytes) = from.next().await {
+            let size = bytes.len() as u64;
+            pace.pass(size).await;
+            passed.fetch_add(1, Ordering::Relaxed);
+            if is_home {
+                self.figures.passed_on(size);
             }
+            if !to.send(bytes).await {
+                return;
+            }
+            passed.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -247,7 +332,7 @@ mod tests {
 
     fn circuits(ticket: Duration) -> Arc<Circuits> {
         let bounds = Bounds { per_machine: 2, total: 3, ticket, dead: Duration::from_secs(90), bytes_per_second: 0 };
-        Circuits::new(bounds, Arc::default())
+        Circuits::new(NodeId([9; 16]), bounds, Arc::default())
     }
 
     fn machine(number: u8) -> MachineId {
@@ -273,7 +358,7 @@ mod tests {
         let circuits = circuits(Duration::from_secs(900));
         let first = circuits.open(machine(1)).unwrap();
         circuits.open(machine(1)).unwrap();
-        assert_eq!(circuits.open(machine(1)).unwrap_err(), NoCircuit::Machine);
+        assert_eq!(circuits.open(machine(1)).unwrap_err(), NoCircuit::Unreachable);
         let last = circuits.open(machine(2)).unwrap();
         assert_eq!(circuits.open(machine(3)).unwrap_err(), NoCircuit::Relay(3));
         let held = circuits.redeem(first.0.as_bytes()).unwrap();

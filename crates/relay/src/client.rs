@@ -20,7 +20,7 @@ use proto::relay::{FromRelay, RelayBye, ToRelay};
 use tokio::task::{Unconstrained, unconstrained};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::circuits::Side;
+use crate::circuits::{End as Way, Side};
 use crate::hub::Line;
 use crate::listener::Place;
 use crate::pace::Pace;
@@ -217,18 +217,28 @@ fn binary(frame: &FromRelay) -> Message {
 }
 
 /// Serves one side of a tunnel.
-pub(crate) async fn serve_circuit(relay: Arc<Inner>, mut side: Side) {
+pub(crate) async fn serve_circuit(relay: Arc<Inner>, mut socket: WebSocket, place: Place) {
     let stop = relay.tasks.stopping().clone();
     let first = tokio::select! {
-        first = timeout(relay.limits.ticket, side.socket.recv()) => first,
+        first = timeout(relay.limits.ticket, socket.recv()) => first,
         () = stop.cancelled() => return,
     };
     let ticket = match first {
         Ok(Some(Ok(Message::Binary(bytes)))) => <[u8; 32]>::try_from(bytes.as_ref()).ok(),
         _ => None,
     };
-    match ticket.and_then(|ticket| relay.circuits.redeem(&ticket)) {
-        Some(circuit) => circuit.join(side, stop).await,
-        None => drop(timeout(FAREWELL, side.socket.close()).await),
+    let Some(ticket) = ticket else { return drop(timeout(FAREWELL, socket.close()).await) };
+    if let Some(circuit) = relay.circuits.redeem(&ticket) {
+        return circuit.join(Side { end: Way::Socket(Box::new(socket)), place: Some(place) }, stop).await;
+    }
+    let pipe = match &relay.fabric {
+        Some(fabric) => fabric.enter(&ticket).await,
+        None => None,
+    };
+    match pipe {
+        Some(pipe) => {
+            relay.circuits.carry(Side { end: Way::Socket(Box::new(socket)), place: Some(place) }, pipe, stop).await
+        }
+        None => drop(timeout(FAREWELL, socket.close()).await),
     }
 }

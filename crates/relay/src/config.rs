@@ -4,6 +4,8 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::nats::NatsConfig;
+
 /// Port on which a relay listens unless told otherwise.
 pub const PORT: u16 = 4282;
 
@@ -18,6 +20,8 @@ pub struct Config {
     pub host: Option<String>,
     /// Who encrypts.
     pub transport: Transport,
+    /// Where mailboxes are kept.
+    pub store: Store,
     /// Origins (`wss://relay.example.org:443`) under which clients reach a relay that does not encrypt itself. Needed
     /// unless it listens on loopback only.
     pub origins: Vec<String>,
@@ -40,6 +44,7 @@ impl Config {
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT)),
             host: None,
             transport: Transport::OwnCertificate,
+            store: Store::Sqlite,
             origins: Vec::new(),
             source_header: None,
             access: Access::Open,
@@ -63,6 +68,15 @@ pub enum Transport {
     },
     /// Nobody (on loopback), or a proxy in front.
     Plain,
+}
+
+/// Where mailboxes are kept, and with it whether the relay can have more than one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Store {
+    /// In the data folder: one node.
+    Sqlite,
+    /// In NATS JetStream. All nodes that use the same are one relay: any client may be at any of them.
+    Nats(NatsConfig),
 }
 
 /// Who may log in.
@@ -151,6 +165,8 @@ pub struct Limits {
     pub ping: Duration,
     /// After so much silence a client is taken for gone; a tunnel through which nothing goes, too.
     pub dead: Duration,
+    /// After so much silence another node of the same relay is taken for gone, with all machines that are there.
+    pub lease: Duration,
     /// How long a ticket for a tunnel counts.
     pub ticket: Duration,
     /// How often what has expired is removed, and files are looked at for changes.
@@ -202,6 +218,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(10),
             ping: Duration::from_secs(30),
             dead: Duration::from_secs(90),
+            lease: Duration::from_secs(15),
             ticket: Duration::from_secs(15),
             sweep: Duration::from_secs(5),
         }

@@ -12,10 +12,11 @@ use axum::routing::get;
 use proto::relay::{CIRCUIT_PATH, FILES_PATH, PATH, SUBPROTOCOL};
 use tokio_util::sync::CancellationToken;
 
-use crate::circuits::{MESSAGE_BYTES, Side};
+use crate::circuits::MESSAGE_BYTES;
 use crate::client;
 use crate::http_files;
 use crate::listener::{self, Place};
+use crate::mailboxes::MailboxError;
 use crate::metrics::Now;
 use crate::rates::source_of;
 use crate::relay::Inner;
@@ -102,13 +103,20 @@ async fn circuit(State(served): State<Served>, headers: HeaderMap, upgrade: WebS
     let relay = served.relay;
     upgrade.on_upgrade(move |socket| {
         let tasks = relay.tasks.clone();
-        tasks.watched("circuit", client::serve_circuit(relay, Side { socket, place }))
+        tasks.watched("circuit", client::serve_circuit(relay, socket, place))
     })
 }
 
 async fn health(State(served): State<Served>) -> Response {
     match served.relay.mailboxes.count().await {
         Ok(_) => ([(header::CONTENT_TYPE, "application/json")], r#"{"status":"ok"}"#).into_response(),
+        // The connection to it says what is wrong, once.
+        Err(MailboxError::Away(_)) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(header::CONTENT_TYPE, "application/json")],
+            r#"{"status":"failed","store":"away"}"#,
+        )
+            .into_response(),
         Err(error) => {
             tracing::error!(%error, "the store does not answer");
             (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "application/json")], r#"{"status":"failed"}"#)
@@ -125,7 +133,11 @@ async fn metrics(State(served): State<Served>) -> Response {
         circuits: relay.circuits.count().into(),
         uptime_s: relay.started.elapsed().as_secs(),
     };
-    let text = relay.figures.text(&now, relay.mailboxes.count().await.ok(), relay.files.count().await.ok());
+    let files = match &relay.files {
+        Some(files) => files.count().await.ok(),
+        None => None,
+    };
+    let text = relay.figures.text(&now, relay.mailboxes.count().await.ok(), files);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 

@@ -21,7 +21,7 @@ use proto::sealed_file::sealed_size;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::files::{Begin, FileError, Upload, Whole};
+use crate::files::{Begin, FileError, Files, Upload, Whole};
 use crate::http::Served;
 use crate::listener::Place;
 use crate::mailboxes::TokenHash;
@@ -86,7 +86,7 @@ async fn give(State(served): State<Served>, Path(id): Path<String>, headers: Hea
     let given = async {
         let (_, place) = admit(&served, &headers)?;
         let id: FileId = id.parse().map_err(|_| No::from(FileError::NoFile))?;
-        let file = served.relay.files.find(id, served.relay.now_s()).await?.ok_or(FileError::NoFile)?;
+        let file = kept(&served.relay)?.find(id, served.relay.now_s()).await?.ok_or(FileError::NoFile)?;
         let from = range(&headers, &file)?;
         Ok(download(&served, place, id, file, from))
     };
@@ -124,10 +124,15 @@ async fn remove(State(served): State<Served>, Path(id): Path<String>, headers: H
         let (_, _place) = admit(&served, &headers)?;
         let id: FileId = id.parse().map_err(|_| No::from(FileError::NoFile))?;
         let (pass, hash) = pass(&served.relay, &headers)?;
-        served.relay.files.remove(id, pass.mailbox, hash, served.relay.now_s()).await?;
+        kept(&served.relay)?.remove(id, pass.mailbox, hash, served.relay.now_s()).await?;
         Ok(closing(StatusCode::NO_CONTENT.into_response()))
     };
     removed.await.unwrap_or_else(|no| answer(&served, no))
+}
+
+/// Where files are kept.
+fn kept(relay: &Inner) -> Result<&dyn Files, FileError> {
+    relay.files.as_deref().ok_or(FileError::TooLarge(0))
 }
 
 /// A place among the connections, and one among the transfers.
@@ -180,14 +185,15 @@ async fn upload(
     let offset = number(headers, UPLOAD_OFFSET);
     let offset = offset.ok_or_else(|| refused(RefusalCode::Invalid, "where it goes on is not said"))?;
     let begin = Begin { id, mailbox: pass.mailbox, token, size, now_s: relay.now_s() };
-    let begun = relay.files.begin(begin).await?;
+    let files = kept(relay)?;
+    let begun = files.begin(begin).await?;
     if asks_only {
         return Ok(begun);
     }
     if offset != begun.received {
         return Err(FileError::Offset(begun.received).into());
     }
-    let mut intake = Intake { relay, id, upload: begun, gathered: BytesMut::new() };
+    let mut intake = Intake { relay, files, id, upload: begun, gathered: BytesMut::new() };
     let ended = intake.take(body).await;
     // Also when it was broken off.
     intake.keep().await?;
@@ -201,6 +207,7 @@ async fn upload(
 /// What comes of a file, on its way to the disk.
 struct Intake<'a> {
     relay: &'a Inner,
+    files: &'a dyn Files,
     id: FileId,
     upload: Upload,
     gathered: BytesMut,
@@ -238,7 +245,7 @@ impl Intake<'_> {
         }
         let piece = std::mem::replace(&mut self.gathered, BytesMut::with_capacity(PIECE_BYTES)).freeze();
         let bytes = piece.len() as u64;
-        self.upload = self.relay.files.append(self.id, self.upload.received, piece, self.relay.now_s()).await?;
+        self.upload = self.files.append(self.id, self.upload.received, piece, self.relay.now_s()).await?;
         add(&self.relay.figures.file_bytes_in, bytes);
         Ok(())
     }
@@ -254,7 +261,10 @@ fn download(served: &Served, places: [Place; 2], id: FileId, file: Whole, from: 
         let mut at = from;
         while at < file.size {
             let step = usize::try_from(file.size - at).unwrap_or(usize::MAX).min(STEP_BYTES);
-            let piece = task.files.read(id, at, step).await;
+            let piece = match kept(&task) {
+                Ok(files) => files.read(id, at, step).await,
+                Err(error) => Err(error),
+            };
             let is_there = piece.is_ok();
             match timeout(task.limits.stall, to.send(piece)).await {
                 Ok(Ok(())) if is_there => {}

@@ -2,6 +2,9 @@
 //!
 //! Nothing queues up: of a machine's comings and goings only the last counts, and that something arrived is said once.
 //! So a client that reads slowly costs no more memory than one that does not.
+//!
+//! Where several nodes are one relay, the fabric (`crate::fabric`) tells this one which machines are at others, and reads
+//! from [`Outbox`] what it is to tell them.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -12,6 +15,7 @@ use proto::id::MachineId;
 use proto::relay::{RelayBye, Ticket};
 use tokio::sync::Notify;
 
+use crate::fabric::{NodeId, Outbox};
 use crate::mailboxes::{Token, TokenHash};
 
 /// Tunnels that may wait for a client to be told of them.
@@ -82,6 +86,8 @@ impl Line {
 pub(crate) struct Hub {
     last: AtomicU64,
     state: Mutex<State>,
+    /// What other nodes are to be told, where there are others.
+    outbox: Option<Arc<Outbox>>,
 }
 
 #[derive(Debug, Default)]
@@ -98,6 +104,10 @@ struct Here {
     tokens: HashMap<TokenHash, u64>,
     /// What it showed at its login.
     membership: Option<Vec<u8>>,
+    /// Where its login stands among the logins at all nodes; 0 until that is known.
+    announced: u64,
+    /// Where the last login of this machine at another node stands.
+    rival: u64,
 }
 
 impl Here {
@@ -112,9 +122,48 @@ struct Watcher {
     line: Arc<Line>,
     hash: TokenHash,
     told: bool,
+    /// The machine at another node, for this token.
+    elsewhere: Option<Elsewhere>,
+    /// Where what is known of other nodes stands among all logins.
+    as_of: u64,
+}
+
+/// A machine that is logged in at another node.
+#[derive(Debug, Clone, Copy)]
+struct Elsewhere {
+    node: NodeId,
+    /// When the token's validity ends; 0: never.
+    expires_s: u64,
+}
+
+/// What other nodes are told of a machine that is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Card {
+    /// Which of its logins at this node it is.
+    pub(crate) login: u64,
+    /// Its valid tokens.
+    pub(crate) tokens: Vec<Token>,
+}
+
+/// What another node says of a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// Where it stands among all that is said of machines: of two the greater counts.
+    pub(crate) at: u64,
+    /// Where the login of which it tells stands. A word about its tokens may come after a newer login elsewhere.
+    pub(crate) login: u64,
+    /// Whether it is this node's own word.
+    pub(crate) is_own: bool,
+    /// Which node it is at, and its tokens; none when it is at no other.
+    pub(crate) there: Option<(NodeId, Vec<Token>)>,
 }
 
 impl Hub {
+    /// A hub of a relay of several nodes.
+    pub(crate) fn with_others(outbox: Arc<Outbox>) -> Self {
+        Self { outbox: Some(outbox), ..Self::default() }
+    }
+
     /// A line for a new connection.
     pub(crate) fn line(&self) -> Arc<Line> {
         Arc::new(Line { id: self.last.fetch_add(1, Ordering::Relaxed), ..Line::default() })
@@ -130,11 +179,12 @@ impl Hub {
         now_s: u64,
     ) {
         let mut state = self.state();
-        let before = state.here.insert(machine, Here { line: line.clone(), tokens: table(tokens), membership });
-        if let Some(before) = before {
+        let here = Here { line: line.clone(), tokens: table(tokens), membership, announced: 0, rival: 0 };
+        if let Some(before) = state.here.insert(machine, here) {
             before.line.tell(|post| post.bye = Some(RelayBye::Replaced));
         }
         state.tell_watchers(&machine, now_s);
+        self.say(|outbox| outbox.changed(machine));
     }
 
     /// A connection has ended: what it watched, and the machine that it was, if any.
@@ -148,6 +198,7 @@ impl Hub {
         {
             state.here.remove(machine);
             state.tell_watchers(machine, now_s);
+            self.say(|outbox| outbox.changed(*machine));
         }
     }
 
@@ -159,6 +210,7 @@ impl Hub {
         {
             here.tokens = table(tokens);
             state.tell_watchers(machine, now_s);
+            self.say(|outbox| outbox.changed(*machine));
         }
     }
 
@@ -175,11 +227,13 @@ impl Hub {
         let mut present = Vec::with_capacity(items.len());
         for (machine, hash) in items {
             let told = state.is_here(machine, hash, now_s);
-            let watcher = Watcher { line: line.clone(), hash: *hash, told };
+            let watcher = Watcher { line: line.clone(), hash: *hash, told, elsewhere: None, as_of: 0 };
             state.watchers.entry(*machine).or_default().insert(line.id, watcher);
             watched.insert(*machine);
             present.push((*machine, told));
         }
+        // Who is at another node is told as one who comes a moment later.
+        self.say(|outbox| outbox.wanted(items.iter().map(|(machine, _)| *machine)));
         present
     }
 
@@ -221,8 +275,125 @@ impl Hub {
                 changed.push(*machine);
             }
         }
+        for (machine, watchers) in &mut state.watchers {
+            for watcher in watchers.values_mut() {
+                if watcher.elsewhere.is_some_and(|there| there.expires_s > 0 && there.expires_s <= now_s) {
+                    watcher.elsewhere = None;
+                    changed.push(*machine);
+                }
+            }
+        }
         for machine in changed {
             state.tell_watchers(&machine, now_s);
+        }
+    }
+
+    /// What other nodes are to know of a machine; none when it is not here.
+    pub(crate) fn card(&self, machine: &MachineId) -> Option<Card> {
+        let state = self.state();
+        let here = state.here.get(machine)?;
+        let tokens = here.tokens.iter().map(|(hash, expires_s)| Token { hash: *hash, expires_s: *expires_s }).collect();
+        Some(Card { login: here.line.id, tokens })
+    }
+
+    /// Where a login at this node stands among all logins. A later one at another node may have been seen already.
+    pub(crate) fn announced(&self, machine: &MachineId, login: u64, at: u64, now_s: u64) {
+        let mut state = self.state();
+        if let Some(here) = state.here.get_mut(machine)
+            && here.line.id == login
+        {
+            here.announced = at;
+            if state.yields(machine, now_s) {
+                self.say(|outbox| outbox.changed(*machine));
+            }
+        }
+    }
+
+    /// Where a login stands among all logins; none when that is not known.
+    pub(crate) fn is_announced(&self, machine: &MachineId, login: u64) -> Option<u64> {
+        let state = self.state();
+        let here = state.here.get(machine).filter(|here| here.line.id == login && here.announced > 0)?;
+        Some(here.announced)
+    }
+
+    /// What was announced of a machine is lost, and must be announced anew.
+    pub(crate) fn forget_announcement(&self, machine: &MachineId) {
+        if let Some(here) = self.state().here.get_mut(machine) {
+            here.announced = 0;
+        }
+    }
+
+    /// What other nodes say of a machine. Of two logins of one machine the newer counts, wherever it is.
+    pub(crate) fn report(&self, machine: &MachineId, report: &Report, now_s: u64) {
+        let mut state = self.state();
+        if let Some(here) = state.here.get_mut(machine)
+            && report.there.is_some()
+        {
+            here.rival = here.rival.max(report.login);
+        }
+        for watcher in state.watchers.get_mut(machine).into_iter().flat_map(HashMap::values_mut) {
+            if report.at >= watcher.as_of {
+                watcher.as_of = report.at;
+                watcher.elsewhere = report.there.as_ref().and_then(|(node, tokens)| {
+                    let token = tokens.iter().find(|token| token.hash == watcher.hash && token.is_valid(now_s))?;
+                    Some(Elsewhere { node: *node, expires_s: token.expires_s })
+                });
+            }
+        }
+        state.tell_watchers(machine, now_s);
+        // An older login's word, or its end, has come over what was said of the one here: it is said again.
+        let is_covered = state.here.get(machine).is_some_and(|here| {
+            here.announced > 0 && !report.is_own && report.at > here.announced && here.rival < here.announced
+        });
+        if state.yields(machine, now_s) || is_covered {
+            self.say(|outbox| outbox.changed(*machine));
+        }
+    }
+
+    /// A node has gone, and all machines that were there.
+    pub(crate) fn lost(&self, node: &NodeId, now_s: u64) {
+        let mut state = self.state();
+        let mut changed = Vec::new();
+        for (machine, watchers) in &mut state.watchers {
+            for watcher in watchers.values_mut() {
+                if watcher.elsewhere.is_some_and(|there| there.node == *node) {
+                    watcher.elsewhere = None;
+                    changed.push(*machine);
+                }
+            }
+        }
+        for machine in changed {
+            state.tell_watchers(&machine, now_s);
+        }
+    }
+
+    /// All machines that are here.
+    pub(crate) fn all_here(&self) -> Vec<MachineId> {
+        self.state().here.keys().copied().collect()
+    }
+
+    /// All machines that are watched from here.
+    pub(crate) fn all_watched(&self) -> Vec<MachineId> {
+        self.state().watchers.keys().copied().collect()
+    }
+
+    /// Something may have arrived for anybody.
+    pub(crate) fn arrived_for_all(&self) {
+        for here in self.state().here.values() {
+            here.line.tell(|post| post.arrived = post.wants_arrivals);
+        }
+    }
+
+    /// Ends the connections of all machines: they come back, and say again what is to be known of them.
+    pub(crate) fn send_away(&self) {
+        for here in self.state().here.values() {
+            here.line.tell(|post| post.bye = Some(RelayBye::ShuttingDown));
+        }
+    }
+
+    fn say(&self, say: impl FnOnce(&Outbox)) {
+        if let Some(outbox) = &self.outbox {
+            say(outbox);
         }
     }
 
@@ -245,12 +416,23 @@ impl State {
     fn tell_watchers(&mut self, machine: &MachineId, now_s: u64) {
         let here = self.here.get(machine);
         for watcher in self.watchers.get_mut(machine).into_iter().flat_map(HashMap::values_mut) {
-            let is_here = here.is_some_and(|here| here.knows(&watcher.hash, now_s));
+            let is_here = here.is_some_and(|here| here.knows(&watcher.hash, now_s)) || watcher.elsewhere.is_some();
             if is_here != watcher.told {
                 watcher.told = is_here;
                 watcher.line.tell(|post| post.presence.insert(*machine, is_here));
             }
         }
+    }
+
+    /// Ends a login than which there is a newer one at another node: whether there was one.
+    fn yields(&mut self, machine: &MachineId, now_s: u64) -> bool {
+        let Some(here) = self.here.get(machine).filter(|here| here.announced > 0 && here.rival > here.announced) else {
+            return false;
+        };
+        here.line.tell(|post| post.bye = Some(RelayBye::Replaced));
+        self.here.remove(machine);
+        self.tell_watchers(machine, now_s);
+        true
     }
 
     fn unwatch(&mut self, machine: &MachineId, line: &Line) {
@@ -338,5 +520,60 @@ mod tests {
         hub.arrived(&machine(1));
         assert!(anna.take().arrived);
         assert!(!anna.take().arrived, "because it is said once");
+    }
+
+    #[test]
+    fn the_newer_login_counts_over_all_nodes() {
+        let outbox = Arc::<Outbox>::default();
+        let hub = Hub::with_others(outbox);
+        let (anna, bob) = (hub.line(), hub.line());
+        let mut bobs = HashSet::new();
+        let there = |at| Report { at, login: at, is_own: false, there: Some((NodeId([2; 16]), vec![FOREVER])) };
+        let nowhere = |at| Report { at, login: at, is_own: false, there: None };
+        hub.watch(&bob, &mut bobs, &[(machine(1), KEY)], 5);
+        hub.report(&machine(1), &there(10), 5);
+        assert_eq!(bob.take().presence, BTreeMap::from([(machine(1), true)]), "because she is at another node");
+        hub.report(&machine(1), &nowhere(9), 5);
+        assert!(bob.take().presence.is_empty(), "because that was before");
+
+        hub.enter(machine(1), &anna, &[FOREVER], None, 5);
+        hub.report(&machine(1), &there(11), 5);
+        assert_eq!(anna.take().bye, None, "because where her login here stands is not known yet");
+        hub.announced(&machine(1), hub.card(&machine(1)).unwrap().login, 12, 5);
+        assert_eq!(anna.take().bye, None, "because hers is the newer");
+        hub.report(&machine(1), &Report { login: 11, ..there(13) }, 5);
+        assert_eq!(anna.take().bye, None, "because it is only a late word of the older one");
+        hub.report(&machine(1), &nowhere(14), 5);
+        assert!(bob.take().presence.is_empty(), "because she was here or there all the time");
+        hub.report(&machine(1), &there(15), 5);
+        assert_eq!(anna.take().bye, Some(RelayBye::Replaced));
+        assert!(hub.card(&machine(1)).is_none() && bob.take().presence.is_empty());
+
+        // The other way round: the rival is heard of before the own login is known to be the older.
+        let again = hub.line();
+        hub.enter(machine(1), &again, &[FOREVER], None, 5);
+        hub.report(&machine(1), &there(17), 5);
+        hub.announced(&machine(1), hub.card(&machine(1)).unwrap().login, 16, 5);
+        assert_eq!(again.take().bye, Some(RelayBye::Replaced));
+        hub.lost(&NodeId([2; 16]), 5);
+        assert_eq!(bob.take().presence, BTreeMap::from([(machine(1), false)]), "because her node is gone");
+    }
+
+    #[test]
+    fn a_token_counts_at_another_node_as_it_does_here() {
+        let hub = Hub::default();
+        let (bob, carol) = (hub.line(), hub.line());
+        let (mut bobs, mut carols) = (HashSet::new(), HashSet::new());
+        hub.watch(&bob, &mut bobs, &[(machine(1), KEY)], 5);
+        hub.watch(&carol, &mut carols, &[(machine(1), [9; 32])], 5);
+        let until = Token { expires_s: 9, ..FOREVER };
+        let there = |at| Report { at, login: at, is_own: false, there: Some((NodeId([2; 16]), vec![until])) };
+        hub.report(&machine(1), &there(1), 5);
+        assert_eq!(bob.take().presence, BTreeMap::from([(machine(1), true)]));
+        assert!(carol.take().presence.is_empty(), "because hers is none of Anna's");
+        hub.refresh(9, |_, _| true);
+        assert_eq!(bob.take().presence, BTreeMap::from([(machine(1), false)]), "because it has expired");
+        hub.report(&machine(1), &there(2), 9);
+        assert!(bob.take().presence.is_empty());
     }
 }

@@ -1,7 +1,7 @@
 //! What a relay keeps, whatever keeps it.
 //!
-//! The one implementation is [`crate::SqliteMailboxes`]. The seam stands because relay nodes behind a load balancer
-//! need a store that they share; `tests/conformance` says what any of them must do.
+//! [`crate::SqliteMailboxes`] keeps it in a file of its own, [`crate::NatsMailboxes`] where many relay nodes share it;
+//! `tests/conformance` says what any of them must do.
 
 use std::fmt;
 
@@ -134,7 +134,7 @@ pub struct Counts {
     pub mailboxes: u64,
     /// Items in them.
     pub items: u64,
-    /// Bytes of their envelopes.
+    /// Bytes of their envelopes, or, where the store does not count those alone, of all that it keeps.
     pub bytes: u64,
 }
 
@@ -169,6 +169,9 @@ pub enum MailboxError {
         /// How much there may be.
         limit: u64,
     },
+    /// The store can't be reached at the moment. What was asked may have been done; asking again does no harm.
+    #[error("the store can't be reached: {0}")]
+    Away(String),
     /// The disk is full.
     #[error("the disk is full")]
     DiskFull,

@@ -8,18 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::clock::Clock;
-use proto::relay::{Expected, RelayAddress};
+use proto::id::MachineId;
+use proto::relay::{Expected, RelayAddress, Ticket};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::circuits::{Bounds, Circuits};
-use crate::config::{Config, Limits, Transport};
+use crate::circuits::{Bounds, Circuits, NoCircuit};
+use crate::config::{Config, Limits, Store, Transport};
 use crate::descriptors;
+use crate::fabric::{Fabric, NodeId, Outbox};
 use crate::files::{FileQuotas, Files};
 use crate::hub::Hub;
 use crate::listener::{self, Door};
-use crate::mailboxes::{Counts, MailboxError, Mailboxes, Quotas};
+use crate::mailboxes::{Counts, MailboxError, Mailboxes, Quotas, TokenHash};
 use crate::members::{Members, MembersError};
-use crate::metrics::Figures;
+use crate::metrics::{Figures, count};
+use crate::nats::{NatsError, NatsMailboxes, Renewals};
 use crate::rates::Rates;
 use crate::sqlite::{OpenError, SqliteFiles, SqliteMailboxes};
 use crate::tasks::Tasks;
@@ -48,6 +51,9 @@ pub enum RelayError {
     /// The database.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// NATS.
+    #[error(transparent)]
+    Nats(#[from] NatsError),
     /// TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -78,9 +84,13 @@ pub enum RelayError {
 /// What all parts of a relay share.
 pub(crate) struct Inner {
     pub(crate) mailboxes: Arc<dyn Mailboxes>,
-    pub(crate) files: Arc<dyn Files>,
+    /// Where files are kept; none where they are not.
+    pub(crate) files: Option<Arc<dyn Files>>,
     pub(crate) hub: Hub,
     pub(crate) circuits: Arc<Circuits>,
+    /// The other nodes of this relay, where it may have some.
+    pub(crate) fabric: Option<Arc<Fabric>>,
+    outbox: Arc<Outbox>,
     pub(crate) members: Members,
     pub(crate) rates: Rates,
     pub(crate) limits: Limits,
@@ -111,6 +121,27 @@ impl Inner {
     /// Seconds since 1970 by this computer.
     pub(crate) fn now_s(&self) -> u64 {
         self.wall_ms() / 1_000
+    }
+
+    /// A tunnel to a machine that is at this node: the ticket for who asks.
+    pub(crate) fn open(&self, machine: &MachineId, token: &TokenHash) -> Result<Ticket, NoCircuit> {
+        let line = self.hub.reach(machine, token, self.now_s()).ok_or(NoCircuit::Unreachable)?;
+        let opens = &self.rates.opens;
+        opens.take(&(*machine, *token)).map_err(|wait| NoCircuit::TooOften(opens.per_minute, wait))?;
+        let (near, far) = self.circuits.open(*machine)?;
+        if !line.offer(far) {
+            return Err(NoCircuit::Unreachable);
+        }
+        count(&self.figures.circuits);
+        Ok(near)
+    }
+
+    /// Something new lies in a machine's mailbox: it is told, wherever it is.
+    pub(crate) fn arrived(&self, machine: &MachineId) {
+        self.hub.arrived(machine);
+        if self.fabric.is_some() {
+            self.outbox.arrived(*machine);
+        }
     }
 
     /// Holds a login against what this relay is.
@@ -157,11 +188,10 @@ impl Relay {
         let addr = listener.local_addr().map_err(listen)?;
         let origins = origins(&config, addr, tls.is_none())?;
 
-        let wall_ms = clock.wall_ms();
-        let (data_dir, start_anew) = (config.data_dir.clone(), config.start_anew);
-        let quotas = (Quotas::from(&config.limits), FileQuotas::from(&config.limits));
-        let opening = tokio::task::spawn_blocking(move || open(&data_dir, quotas, start_anew, wall_ms));
-        let (mailboxes, files) = opening.await.map_err(|error| folder(io::Error::other(error)))??;
+        let tasks = Tasks::default();
+        let node = NodeId::random().map_err(|error| folder(io::Error::other(error.to_string())))?;
+        let outbox = Arc::<Outbox>::default();
+        let kept = open(&config, node, &outbox, &tasks, &clock).await?;
         let descriptors = descriptors::raise();
         if let Some(descriptors) = descriptors
             && descriptors < u64::from(config.limits.connections)
@@ -182,10 +212,12 @@ impl Relay {
             bytes_per_second: limits.circuit_bytes_per_second,
         };
         let inner = Arc::new(Inner {
-            mailboxes: Arc::new(mailboxes),
-            files: Arc::new(files),
-            hub: Hub::default(),
-            circuits: Circuits::new(bounds, figures.clone()),
+            mailboxes: kept.mailboxes,
+            files: kept.files,
+            hub: if kept.fabric.is_some() { Hub::with_others(outbox.clone()) } else { Hub::default() },
+            circuits: Circuits::new(node, bounds, figures.clone()),
+            fabric: kept.fabric,
+            outbox,
             members,
             rates: Rates::new(&limits),
             limits,
@@ -194,13 +226,19 @@ impl Relay {
             transfers: Arc::default(),
             tls,
             source_header: config.source_header,
-            tasks: Tasks::default(),
+            tasks,
             started: Instant::now(),
             origins,
             clock,
         });
         inner.tasks.spawn("listener", listener::accept(inner.clone(), listener));
         inner.tasks.spawn("sweeper", sweep(inner.clone()));
+        if let Some(fabric) = &inner.fabric {
+            fabric.run(&inner);
+        }
+        if let Some(renewals) = kept.renewals {
+            inner.tasks.spawn("renewals", renew(inner.clone(), renewals));
+        }
         Ok(Self { inner, addr, host: config.host, _lock: lock })
     }
 
@@ -250,7 +288,45 @@ impl Drop for Relay {
     }
 }
 
-fn open(
+/// What a relay stands on.
+struct Kept {
+    mailboxes: Arc<dyn Mailboxes>,
+    files: Option<Arc<dyn Files>>,
+    fabric: Option<Arc<Fabric>>,
+    renewals: Option<Renewals>,
+}
+
+async fn open(
+    config: &Config,
+    node: NodeId,
+    outbox: &Arc<Outbox>,
+    tasks: &Tasks,
+    clock: &Arc<dyn Clock>,
+) -> Result<Kept, RelayError> {
+    let (quotas, file_quotas) = (Quotas::from(&config.limits), FileQuotas::from(&config.limits));
+    match &config.store {
+        Store::Sqlite => {
+            let (data_dir, start_anew, wall_ms) = (config.data_dir.clone(), config.start_anew, clock.wall_ms());
+            let opening =
+                tokio::task::spawn_blocking(move || open_sqlite(&data_dir, (quotas, file_quotas), start_anew, wall_ms));
+            let path = config.data_dir.clone();
+            let (mailboxes, files) =
+                opening.await.map_err(|error| RelayError::Folder { path, error: io::Error::other(error) })??;
+            let (mailboxes, files) = (Arc::new(mailboxes), Some(Arc::new(files) as Arc<dyn Files>));
+            Ok(Kept { mailboxes, files, fabric: None, renewals: None })
+        }
+        Store::Nats(nats) => {
+            let mailboxes = NatsMailboxes::open(nats, quotas, clock.clone()).await?;
+            let fabric = Fabric::start(nats, node, outbox.clone(), config.limits.lease, tasks).await?;
+            let renewals = Some(mailboxes.renewals());
+            // Nodes that share mailboxes share no files.
+            let mailboxes = Arc::new(mailboxes);
+            Ok(Kept { mailboxes, files: None, fabric: Some(Arc::new(fabric)), renewals })
+        }
+    }
+}
+
+fn open_sqlite(
     data_dir: &Path,
     (quotas, file_quotas): (Quotas, FileQuotas),
     start_anew: bool,
@@ -262,6 +338,19 @@ fn open(
     let mailboxes = SqliteMailboxes::open(data_dir, quotas, wall_ms)?;
     let files = SqliteFiles::open(&mailboxes, data_dir, file_quotas)?;
     Ok((mailboxes, files))
+}
+
+/// Sends all away when the mailboxes were lost and begun anew: they come back, and say again who may put.
+async fn renew(relay: Arc<Inner>, mut renewals: Renewals) {
+    let stop = relay.tasks.stopping().clone();
+    loop {
+        tokio::select! {
+            () = renewals.next() => {}
+            () = stop.cancelled() => return,
+        }
+        tracing::warn!("the mailboxes in NATS were lost and are begun anew; machines log in again");
+        relay.hub.send_away();
+    }
 }
 
 /// Removes what has expired, and looks after files that may change.
@@ -285,7 +374,7 @@ async fn sweep(relay: Arc<Inner>) {
         loop {
             match relay.mailboxes.sweep(relay.now_s()).await {
                 Ok(true) if !stop.is_cancelled() => {}
-                Ok(_) => break,
+                Ok(_) | Err(MailboxError::Away(_)) => break,
                 Err(error) => {
                     tracing::error!(%error, "what has expired could not be removed");
                     break;
@@ -293,8 +382,8 @@ async fn sweep(relay: Arc<Inner>) {
             }
         }
         // After the mailboxes: the files of one that was forgotten go with it.
-        loop {
-            match relay.files.sweep(relay.now_s()).await {
+        while let Some(files) = &relay.files {
+            match files.sweep(relay.now_s()).await {
                 Ok(true) if !stop.is_cancelled() => {}
                 Ok(_) => break,
                 Err(error) => {

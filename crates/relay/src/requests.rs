@@ -9,7 +9,7 @@ use proto::identity::Signature;
 use proto::limits;
 use proto::prekey::SignedPrekey;
 use proto::relay::{
-    FileLimits, FromRelay, Item, Limits, Login, LoginError, RefusalCode, Refused, RelayBye, Request, ToRelay,
+    FileLimits, FromRelay, Item, Limits, Login, LoginError, RefusalCode, Refused, RelayBye, Request, Ticket, ToRelay,
     TokenEntry, TokenHash,
 };
 
@@ -25,6 +25,9 @@ const WATCHES: usize = 4_096;
 /// Bytes of a signature before the register in what the store keeps of a prekey.
 const SIGNATURE_BYTES: usize = 64;
 
+/// How long a sender does well to wait while the relay's store can't be reached, in seconds.
+const AWAY_S: u32 = 10;
+
 /// Bytes of an `Items` frame beside its items.
 const ITEMS_BYTES: usize = 32;
 
@@ -36,7 +39,7 @@ impl Client {
             (ToRelay::Login(login), None) => Ok(self.log_in(login).await),
             (ToRelay::Login(_), Some(_)) => Err(End::Bye(RelayBye::Protocol)),
             (ToRelay::Watch { request, items, replace }, _) => Ok(Outcome::Now(self.watch(request, &items, replace))),
-            (ToRelay::Open { request, machine, token }, _) => Ok(now(self.open(request, machine, &token.hash()))),
+            (ToRelay::Open { request, machine, token }, _) => Ok(self.open(request, machine, *token.hash().as_bytes())),
             (ToRelay::Put { request, to, token, envelope }, _) => {
                 Ok(self.put(request, to, token.map(|token| token.hash()), envelope))
             }
@@ -98,29 +101,17 @@ impl Client {
         answers
     }
 
-    fn open(&self, request: Request, machine: MachineId, hash: &TokenHash) -> FromRelay {
-        let relay = &self.relay;
-        // Offline, not known here, not allowed: all look the same.
-        let unreachable = || self.refuse(Some(request), RefusalCode::Unreachable, "nobody is there for this token");
-        let Some(line) = relay.hub.reach(&machine, hash.as_bytes(), relay.now_s()) else { return unreachable() };
-        if let Err(wait) = relay.rates.opens.take(&(machine, *hash.as_bytes())) {
-            return self.too_often(request, "tunnels a minute", relay.rates.opens.per_minute, wait);
-        }
-        match relay.circuits.open(machine) {
-            Ok((near, far)) => {
-                if !line.offer(far) {
-                    return unreachable();
-                }
-                count(&relay.figures.circuits);
-                FromRelay::Opened { request, ticket: near }
-            }
-            Err(NoCircuit::Relay(limit)) => {
-                let mut refused = self.refused(Some(request), RefusalCode::Full, "no more tunnels");
-                refused.limit = Some(limit.into());
-                FromRelay::Refused(refused)
-            }
-            Err(NoCircuit::Machine | NoCircuit::Random) => unreachable(),
-        }
+    fn open(&self, request: Request, machine: MachineId, token: [u8; 32]) -> Outcome {
+        let opened = self.relay.open(&machine, &token);
+        let Some(fabric) = self.relay.fabric.clone().filter(|_| opened == Err(NoCircuit::Unreachable)) else {
+            return now(opened_or_not(&self.relay, request, opened));
+        };
+        let relay = self.relay.clone();
+        let answer = async move {
+            let opened = fabric.open(&machine, &token).await.map(Ticket::from_bytes);
+            opened_or_not(&relay, request, opened)
+        };
+        Outcome::Later(answer.boxed())
     }
 
     fn put(&self, request: Request, to: MachineId, token: Option<TokenHash>, envelope: Bytes) -> Outcome {
@@ -145,7 +136,7 @@ impl Client {
                 Ok(kept) => {
                     if kept == Kept::New {
                         count(&relay.figures.puts);
-                        relay.hub.arrived(&to);
+                        relay.arrived(&to);
                     }
                     FromRelay::Done { request }
                 }
@@ -251,10 +242,7 @@ impl Client {
     }
 
     fn too_often(&self, request: Request, what: &str, limit: u32, wait: Duration) -> FromRelay {
-        let mut refused = self.refused(Some(request), RefusalCode::RateLimited, what);
-        refused.limit = Some(limit.into());
-        refused.retry_after_s = Some(u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX));
-        FromRelay::Refused(refused)
+        too_often(&self.relay, request, what, limit, wait)
     }
 
     fn refuse(&self, request: Option<Request>, code: RefusalCode, detail: &str) -> FromRelay {
@@ -275,6 +263,30 @@ fn refused(figures: &Figures, request: Option<Request>, code: RefusalCode, detai
     Refused { request, code, detail: detail.to_owned(), limit: None, retry_after_s: None }
 }
 
+fn too_often(relay: &Inner, request: Request, what: &str, limit: u32, wait: Duration) -> FromRelay {
+    let mut refused = refused(&relay.figures, Some(request), RefusalCode::RateLimited, what);
+    refused.limit = Some(limit.into());
+    refused.retry_after_s = Some(u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX));
+    FromRelay::Refused(refused)
+}
+
+fn opened_or_not(relay: &Inner, request: Request, opened: Result<Ticket, NoCircuit>) -> FromRelay {
+    let refused = |code, detail| refused(&relay.figures, Some(request), code, detail);
+    match opened {
+        Ok(ticket) => FromRelay::Opened { request, ticket },
+        // Offline, not known here, not allowed: all look the same.
+        Err(NoCircuit::Unreachable) => {
+            FromRelay::Refused(refused(RefusalCode::Unreachable, "nobody is there for this token"))
+        }
+        Err(NoCircuit::TooOften(per_minute, wait)) => too_often(relay, request, "tunnels a minute", per_minute, wait),
+        Err(NoCircuit::Relay(limit)) => {
+            let mut refused = refused(RefusalCode::Full, "no more tunnels");
+            refused.limit = Some(limit.into());
+            FromRelay::Refused(refused)
+        }
+    }
+}
+
 /// What the store does not do, in the protocol's words.
 fn refusal(relay: &Inner, request: Option<Request>, error: &MailboxError) -> FromRelay {
     let (code, limit) = match error {
@@ -285,6 +297,12 @@ fn refusal(relay: &Inner, request: Option<Request>, error: &MailboxError) -> Fro
         // Without a request it is the login: there is no mailbox left.
         MailboxError::Exhausted { limit, .. } if request.is_none() => (RefusalCode::Full, Some(*limit)),
         MailboxError::Exhausted { limit, .. } => (RefusalCode::TooMany, Some(*limit)),
+        MailboxError::Away(_) => {
+            // The connection to the store says what is wrong, once.
+            let mut refused = refused(&relay.figures, request, RefusalCode::Storage, "the relay's store is away");
+            refused.retry_after_s = Some(AWAY_S);
+            return FromRelay::Refused(refused);
+        }
         MailboxError::DiskFull | MailboxError::Failed(_) | MailboxError::Closed => {
             tracing::error!(%error, "the store refused");
             // What is wrong here is no client's business.
@@ -317,7 +335,7 @@ fn welcome(relay: &Inner) -> Limits {
         watches: WATCHES as u64,
         circuits: own.circuits_per_machine.into(),
         circuit_bytes_per_s: own.circuit_bytes_per_second,
-        files: (own.file_bytes > 0).then(|| FileLimits {
+        files: (own.file_bytes > 0 && relay.files.is_some()).then(|| FileLimits {
             file_bytes: own.file_bytes,
             ttl_s: own.file_ttl.as_secs(),
             bytes: own.files_bytes,

@@ -41,7 +41,11 @@ fn a_relay_sees_no_text_no_name_no_session_and_nothing_of_a_file() {
 
     let session = anna.session(&ben)["sessionId"].as_str().unwrap().to_owned();
     let hex = session.replace('-', "");
-    let raw: Vec<u8> = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+    let raw: Vec<u8> = hex
+        .as_bytes()
+        .chunks_exact(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect();
     let mut secrets: Vec<(&str, Vec<u8>)> = vec![
         ("a text in the tunnel", in_tunnel.into()),
         ("a text in the mailbox", in_mailbox.into()),

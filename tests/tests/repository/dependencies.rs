@@ -32,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const OWNED: &[(&str, &[&str], &str)] = &[
     // The bench's reference `floor` is the least that does the same job, which includes a database of its own.
     ("rusqlite", &["landline-store", "landline-relay", "landline-bench"], "the store is the only SQL of a node"),
+    ("async-nats", &["landline-relay"], "the relay keeps what its nodes share"),
     ("mdns-sd", &["landline-link"], "the link is the only socket to other machines"),
     // The tests of the relay have a client of their own.
     (

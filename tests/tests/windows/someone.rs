@@ -15,9 +15,13 @@ pub(crate) struct Someone {
 }
 
 impl Someone {
-    /// Somebody who has been through the first-run screen.
+    /// Somebody who has been through the first-run screen, on a machine of this network.
     pub(crate) fn start(lab: &mut Lab, name: &str) -> Self {
-        let host = lab.host(&name.to_lowercase());
+        Self::at(lab.host(&name.to_lowercase()), name)
+    }
+
+    /// Somebody who has been through the first-run screen, on this machine.
+    pub(crate) fn at(host: Host, name: &str) -> Self {
         let screen = Screen::start(&host);
         let window = Window::open(&host, &screen, &[]);
         welcome(&window, name);

@@ -18,10 +18,16 @@ mod gate;
 #[allow(dead_code, reason = "these tests need less of it")]
 mod http;
 mod messages;
+#[cfg(target_os = "linux")]
+#[path = "../../../relay/tests/support/nats.rs"]
+#[allow(dead_code, reason = "these tests need less of it")]
+mod nats_server;
 mod node;
 mod notifications;
 mod program;
 mod relay;
+#[cfg(target_os = "linux")]
+mod relay_nodes;
 mod tokens;
 mod usage;
 /// The client of the relay's own tests.

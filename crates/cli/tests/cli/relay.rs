@@ -18,34 +18,37 @@ use crate::program::{Follower, Node, Ran, landline};
 use crate::wire::Wire;
 
 /// A relay without limits that a test could meet.
-struct Relay {
-    program: Follower,
+pub(crate) struct Relay {
+    pub(crate) program: Follower,
     ready: Value,
 }
 
 impl Relay {
-    fn start(dir: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(dir: &Path, more: &[&str]) -> Self {
         let mut command = landline();
-        command.args(["relay", "--json", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir).args(more);
+        command.args(["relay", "--json", "--data-dir"]).arg(dir).args(more);
+        if !more.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         let program = Follower::start(command);
         let ready = program.json();
         assert_eq!(ready["ready"], true);
         Self { program, ready }
     }
 
-    fn address(&self) -> RelayAddress {
+    pub(crate) fn address(&self) -> RelayAddress {
         self.ready["address"].as_str().unwrap().parse().unwrap()
     }
 
-    fn listen(&self) -> SocketAddr {
+    pub(crate) fn listen(&self) -> SocketAddr {
         self.ready["listen"].as_str().unwrap().parse().unwrap()
     }
 
-    async fn nobody(&self) -> Wire {
+    pub(crate) async fn nobody(&self) -> Wire {
         Wire::connect(self.listen()).await
     }
 
-    async fn machine(&self, identity: &Identity) -> Wire {
+    pub(crate) async fn machine(&self, identity: &Identity) -> Wire {
         let mut wire = self.nobody().await;
         let answer = wire.log_in(identity, &self.address()).await;
         assert!(matches!(answer, FromRelay::Welcome { .. }), "{answer:?}");
@@ -53,7 +56,7 @@ impl Relay {
     }
 }
 
-fn anna() -> Identity {
+pub(crate) fn anna() -> Identity {
     Identity::from_seed([1; 32])
 }
 

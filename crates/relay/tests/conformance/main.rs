@@ -9,6 +9,11 @@
 )]
 
 mod files;
+#[cfg(target_os = "linux")]
+mod nats;
+#[cfg(target_os = "linux")]
+#[path = "../support/nats.rs"]
+mod nats_server;
 mod rules;
 mod scene;
 mod sqlite;

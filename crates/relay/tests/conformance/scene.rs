@@ -74,3 +74,15 @@ pub(crate) async fn content(store: &impl Mailboxes, of: MachineId) -> (Vec<Vec<u
     assert!(!page.more, "because these scenes are small");
     page.items.into_iter().map(|item| (item.envelope.to_vec(), item.cursor)).unzip()
 }
+
+/// Mailboxes, items, and bytes of envelopes. A store that counts other bytes with them counts at least those.
+pub(crate) async fn kept(store: &impl Mailboxes) -> (u64, u64, u64) {
+    let counts = store.count().await.unwrap();
+    let mut bytes = 0;
+    for number in 1..=9 {
+        let page = store.fetch(machine(number), 0, 64, 1 << 20).await.unwrap();
+        bytes += page.items.iter().map(|item| item.envelope.len() as u64).sum::<u64>();
+    }
+    assert!(counts.bytes >= bytes, "{counts:?}");
+    (counts.mailboxes, counts.items, bytes)
+}

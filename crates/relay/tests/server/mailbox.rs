@@ -118,9 +118,9 @@ async fn strangers_reach_the_request_slot_only() {
     let scene = Scene::with(|config| config.limits.request_items = 2).await;
     let mut annas = scene.machine(&anna()).await;
     let mut stranger = scene.nobody().await;
-    let put = stranger.put(id(&anna()), None, &[0; (18 << 10) + 1]);
+    let put = stranger.put(id(&anna()), None, &[0; 18_433]);
     let refused = stranger.refused(put).await;
-    assert_eq!((refused.code, refused.limit), (RefusalCode::TooLarge, Some(18 << 10)));
+    assert_eq!((refused.code, refused.limit), (RefusalCode::TooLarge, Some(18_432)));
     let put = stranger.put(id(&anna()), None, b"hello?");
     stranger.done(put).await;
     assert_eq!(stranger.open(id(&anna()), &key()).await, Err(RefusalCode::Unreachable));

@@ -16,6 +16,11 @@ mod http;
 mod lifetime;
 mod login;
 mod mailbox;
+#[cfg(target_os = "linux")]
+#[path = "../support/nats.rs"]
+mod nats_server;
+#[cfg(target_os = "linux")]
+mod nodes;
 mod presence;
 mod scene;
 mod wire;

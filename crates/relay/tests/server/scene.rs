@@ -40,6 +40,22 @@ impl Scene {
         Self { relay, clock, folder }
     }
 
+    /// A node of a relay, whose nodes share a NATS.
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn node(nats: &crate::nats_server::NatsServer) -> Self {
+        Self::node_at(&nats.url()).await
+    }
+
+    /// The same, where there are several servers.
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn node_at(servers: &str) -> Self {
+        Self::with(|config| {
+            config.store = landline_relay::Store::Nats(landline_relay::NatsConfig::new(servers).unwrap());
+            config.limits.lease = Duration::from_secs(2);
+        })
+        .await
+    }
+
     /// Ends the relay and starts it again over what it kept.
     pub(crate) async fn restart(self) -> Self {
         let Self { relay, clock, folder } = self;

@@ -52,11 +52,16 @@ impl Wire {
 
     /// The same over a stream that stands.
     pub(crate) async fn over(stream: impl Stream + 'static) -> Self {
-        let socket = dial(stream, PATH).await.unwrap();
+        Self::try_over(stream).await.expect("a challenge")
+    }
+
+    /// The same with a relay that may be gone.
+    pub(crate) async fn try_over(stream: impl Stream + 'static) -> Option<Self> {
+        let socket = dial(stream, PATH).await.ok()?;
         let mut wire = Self { socket, nonce: [0; 32], requests: 0, kept: VecDeque::new() };
-        let Some(FromRelay::Challenge { version: 1, nonce }) = wire.next().await else { panic!("no challenge") };
+        let Some(FromRelay::Challenge { version: 1, nonce }) = wire.next().await else { return None };
         wire.nonce = nonce;
-        wire
+        Some(wire)
     }
 
     /// Logs in, and gives the answer.
@@ -101,13 +106,18 @@ impl Wire {
 
     /// The answer to a request. What else comes meanwhile is kept.
     pub(crate) async fn answer(&mut self, request: u32) -> FromRelay {
+        self.try_answer(request).await.expect("an answer, and not the end")
+    }
+
+    /// The same with a relay that may be gone.
+    pub(crate) async fn try_answer(&mut self, request: u32) -> Option<FromRelay> {
         if let Some(at) = self.kept.iter().position(|frame| frame.request() == Some(request)) {
-            return self.kept.remove(at).unwrap();
+            return self.kept.remove(at);
         }
         loop {
-            let frame = self.receive().await.expect("an answer, and not the end");
+            let frame = self.receive().await?;
             if frame.request() == Some(request) {
-                return frame;
+                return Some(frame);
             }
             self.kept.push_back(frame);
         }

@@ -1,0 +1,14 @@
+//! Mailboxes in NATS JetStream, which many relay nodes share.
+//!
+//! Needs nothing of NATS that version 2.9 does not have.
+
+mod config;
+pub(crate) mod connection;
+mod mailboxes;
+mod record;
+mod shelf;
+pub(crate) mod stream;
+
+pub use config::{NatsConfig, NatsError, NatsLogin};
+pub use mailboxes::NatsMailboxes;
+pub(crate) use mailboxes::Renewals;
