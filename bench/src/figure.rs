@@ -62,6 +62,8 @@ pub(crate) enum Goal {
     ReferencePlus(f64),
     /// At most this value itself.
     AtMost(f64),
+    /// At least this value itself.
+    AtLeast(f64),
     /// Nothing was set; the figure is for comparison.
     None,
 }
@@ -105,6 +107,7 @@ impl Figure {
                 self.reference.as_ref().map(|it| self.samples.median() <= it.samples.median() + more)
             }
             Goal::AtMost(most) => Some(self.samples.median() <= most),
+            Goal::AtLeast(least) => Some(self.samples.median() >= least),
             Goal::None => None,
         }
     }
@@ -115,6 +118,7 @@ impl Figure {
             Goal::RatioAtLeast(least) => format!("≥ {least} ×"),
             Goal::ReferencePlus(more) => format!("≤ + {}", number(more)),
             Goal::AtMost(most) => format!("≤ {}", number(most)),
+            Goal::AtLeast(least) => format!("≥ {}", number(least)),
             Goal::None => String::new(),
         }
     }

@@ -7,6 +7,7 @@ mod files;
 mod history;
 mod memory;
 mod references;
+mod relay;
 mod start;
 mod window;
 
@@ -40,6 +41,8 @@ pub(crate) enum Group {
     Conversation,
     /// How much memory a headless node uses.
     Memory,
+    /// Through a relay: messages and files, mailboxes, idle clients.
+    Relay,
     /// How soon the window is there, and how much memory the whole application uses.
     Window,
 }
@@ -76,6 +79,7 @@ pub(crate) fn measure(groups: &[Group], rounds: u32, dir: &Path) -> Result<()> {
             Group::History => history::measure(&bench),
             Group::Conversation => conversation::measure(&bench),
             Group::Memory => memory::measure(&bench),
+            Group::Relay => relay::measure(&bench),
             Group::Window => window::measure(&bench),
         };
         let name = group.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();

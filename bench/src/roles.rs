@@ -7,6 +7,8 @@ mod files;
 mod floor;
 mod history;
 mod landline;
+mod relay;
+mod traffic;
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -15,7 +17,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use proto::relay::RelayAddress;
 use serde_json::{Value, json};
+
+pub(crate) use self::relay::mailbox::ENVELOPE_BYTES;
+pub(crate) use self::traffic::xmpp::{ACCOUNTS as XMPP_ACCOUNTS, DOMAIN as XMPP_DOMAIN};
 
 /// Text of a message, in bytes: what a person writes in a few lines.
 pub(crate) const MESSAGE_BYTES: usize = 300;
@@ -51,10 +57,23 @@ pub(crate) enum Role {
     FloorReceive(Receive),
     /// The least that does the job: commits, sends, awaits acknowledgements.
     FloorSend(Send),
+    /// The least that does the job of a mailbox's visitor: sends, awaits acknowledgements, keeps nothing.
+    FloorPut {
+        /// Whom to send to.
+        #[arg(long)]
+        to: SocketAddr,
+        /// How long each message is.
+        #[arg(long)]
+        bytes: usize,
+        #[command(flatten)]
+        amount: Amount,
+    },
+    /// The least that does a tunnel's job: writes to one connection what another says.
+    FloorPass,
     /// Landline's node: receives.
-    LandlineReceive(Receive),
+    LandlineReceive(Host),
     /// Landline's node: sends.
-    LandlineSend(Send),
+    LandlineSend(Guest),
     /// Landline's node: sends a file.
     LandlineGive(Give),
     /// Landline's node with one long session: opens, pages and searches it.
@@ -68,6 +87,47 @@ pub(crate) enum Role {
         #[arg(long)]
         name: String,
     },
+    /// Machines at a relay that do nothing.
+    RelayIdle {
+        /// The relay's address.
+        #[arg(long)]
+        relay: RelayAddress,
+        /// How many.
+        #[arg(long)]
+        count: usize,
+    },
+    /// Leaves envelopes in a mailbox, then takes them out.
+    RelayMailbox(AtRelay),
+    /// Sends messages through a tunnel.
+    PassRelay(AtRelay),
+    /// Sends messages through `floor-pass`.
+    PassFloor(At),
+    /// Sends messages through an MQTT broker.
+    PassMqtt(At),
+    /// Sends messages through an XMPP server.
+    PassXmpp(At),
+    /// Sends messages to somebody who is away, whose XMPP server keeps them.
+    KeepXmpp(At),
+}
+
+/// Clients of a relay.
+#[derive(Debug, Args)]
+pub(crate) struct AtRelay {
+    /// The relay's address.
+    #[arg(long)]
+    relay: RelayAddress,
+    #[command(flatten)]
+    amount: Amount,
+}
+
+/// Clients of another server.
+#[derive(Debug, Args)]
+pub(crate) struct At {
+    /// Where it listens.
+    #[arg(long)]
+    to: SocketAddr,
+    #[command(flatten)]
+    amount: Amount,
 }
 
 /// A receiver.
@@ -76,6 +136,53 @@ pub(crate) struct Receive {
     /// Where it keeps what it receives.
     #[arg(long)]
     dir: PathBuf,
+}
+
+/// A node that receives.
+#[derive(Debug, Args)]
+pub(crate) struct Host {
+    #[command(flatten)]
+    receive: Receive,
+    /// Address of the relay where it is to be reached, and nowhere else.
+    #[arg(long)]
+    relay: Option<String>,
+}
+
+/// Where a node finds the one that it sends to: at an address, or through a relay by an invitation.
+#[derive(Debug, Args)]
+pub(crate) struct Way {
+    /// The other's address.
+    #[arg(long, required_unless_present = "relay")]
+    to: Option<SocketAddr>,
+    /// Address of the relay through which it is reached.
+    #[arg(long, requires = "invitation", conflicts_with = "to")]
+    relay: Option<String>,
+    /// The other's invitation.
+    #[arg(long, requires = "relay")]
+    invitation: Option<String>,
+}
+
+/// A node that sends.
+#[derive(Debug, Args)]
+pub(crate) struct Guest {
+    /// Where it keeps what it sends.
+    #[arg(long)]
+    dir: PathBuf,
+    #[command(flatten)]
+    way: Way,
+    #[command(flatten)]
+    amount: Amount,
+}
+
+/// How many messages a sender sends.
+#[derive(Debug, Args)]
+pub(crate) struct Amount {
+    /// How many messages.
+    #[arg(long)]
+    count: usize,
+    /// How many may be on their way at once.
+    #[arg(long)]
+    window: usize,
 }
 
 /// A sender.
@@ -87,12 +194,8 @@ pub(crate) struct Send {
     /// Whom to send to.
     #[arg(long)]
     to: SocketAddr,
-    /// How many messages.
-    #[arg(long)]
-    count: usize,
-    /// How many may be on their way at once.
-    #[arg(long)]
-    window: usize,
+    #[command(flatten)]
+    amount: Amount,
 }
 
 /// A sender of a file.
@@ -101,9 +204,8 @@ pub(crate) struct Give {
     /// Its profile.
     #[arg(long)]
     dir: PathBuf,
-    /// Whom to send to.
-    #[arg(long)]
-    to: SocketAddr,
+    #[command(flatten)]
+    way: Way,
     /// What to send.
     #[arg(long)]
     file: PathBuf,
@@ -131,11 +233,20 @@ impl Role {
             Self::Disk { dir, count } => disk::run(&dir, count),
             Self::FloorReceive(receive) => floor::receive(&receive),
             Self::FloorSend(send) => floor::send(&send),
-            Self::LandlineReceive(receive) => landline::receive(&receive),
-            Self::LandlineSend(send) => landline::send(&send),
+            Self::FloorPut { to, bytes, amount } => floor::put(to, bytes, &amount),
+            Self::FloorPass => traffic::floor::serve(),
+            Self::LandlineReceive(host) => landline::receive(&host),
+            Self::LandlineSend(guest) => landline::send(&guest),
             Self::LandlineGive(give) => files::give(&give),
             Self::LandlineHistory(history) => history::run(&history),
             Self::LandlineWatch { dir, name } => landline::watch(&dir, &name),
+            Self::RelayIdle { relay, count } => relay::idle::run(relay, count),
+            Self::RelayMailbox(AtRelay { relay, amount }) => relay::mailbox::run(relay, &amount),
+            Self::PassRelay(AtRelay { relay, amount }) => traffic::circuit::run(relay, &amount),
+            Self::PassFloor(At { to, amount }) => traffic::floor::run(to, &amount),
+            Self::PassMqtt(At { to, amount }) => traffic::mqtt::run(to, &amount),
+            Self::PassXmpp(At { to, amount }) => traffic::xmpp::pass(to, &amount),
+            Self::KeepXmpp(At { to, amount }) => traffic::xmpp::keep(to, &amount),
         }
     }
 }

@@ -226,6 +226,20 @@ const BENCH: &[Need] = &[
         dnf: &["openssl"],
         pacman: &["openssl"],
     },
+    Need {
+        why: "passes messages on by MQTT, to compare the relay with",
+        probe: Probe::Program("mosquitto"),
+        apt: &["mosquitto"],
+        dnf: &["mosquitto"],
+        pacman: &["mosquitto"],
+    },
+    Need {
+        why: "passes messages on and keeps them by XMPP, to compare the relay with",
+        probe: Probe::Program("prosodyctl"),
+        apt: &["prosody"],
+        dnf: &["prosody"],
+        pacman: &["prosody"],
+    },
 ];
 
 fn needs(purpose: For) -> Vec<&'static Need> {

@@ -8,31 +8,63 @@ use crate::figure::{Figure, Goal, Growth, Reference, Report, Samples, quantile};
 use crate::process::Process;
 
 /// Messages of one latency round: enough for a 99th percentile.
-const ONE_BY_ONE: usize = 1_000;
+pub(super) const ONE_BY_ONE: usize = 1_000;
 /// Messages on their way at once when throughput is measured, as in the figures of the peers.
-const WINDOW: usize = 256;
+pub(super) const WINDOW: usize = 256;
 /// Messages of one throughput round, at three sizes for the exponent.
 const SIZES: [usize; 3] = [5_000, 10_000, 20_000];
 
 /// Who sends and receives.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Pair {
+pub(super) enum Pair<'a> {
     Landline,
+    /// Landline, through a relay at this address.
+    Tunnel(&'a str),
     Floor,
 }
 
-impl Pair {
-    fn roles(self) -> [&'static str; 2] {
+impl Pair<'_> {
+    fn sender(self) -> &'static str {
         match self {
-            Self::Landline => ["landline-receive", "landline-send"],
-            Self::Floor => ["floor-receive", "floor-send"],
+            Self::Landline | Self::Tunnel(_) => "landline-send",
+            Self::Floor => "floor-send",
         }
+    }
+
+    /// Starts a receiver with this folder.
+    pub(super) fn receiver(self, dir: &str) -> Result<Receiver> {
+        let process = match self {
+            Self::Landline => Process::role(&["landline-receive", "--dir", dir])?,
+            Self::Tunnel(relay) => Process::role(&["landline-receive", "--dir", dir, "--relay", relay])?,
+            Self::Floor => Process::role(&["floor-receive", "--dir", dir])?,
+        };
+        let (_, ready) = process.wait("ready")?;
+        let said = |key| ready.get(key).and_then(Value::as_str).context("a way to the receiver");
+        let way = match self {
+            Self::Tunnel(relay) => vec!["--relay", relay, "--invitation", said("invitation")?],
+            Self::Landline | Self::Floor => vec!["--to", said("listen")?],
+        };
+        let way = way.into_iter().map(str::to_owned).collect();
+        Ok(Receiver { process, way })
+    }
+}
+
+/// A running receiver.
+pub(super) struct Receiver {
+    pub(super) process: Process,
+    way: Vec<String>,
+}
+
+impl Receiver {
+    /// The words that tell a sender where it is.
+    pub(super) fn way(&self) -> impl Iterator<Item = &str> {
+        self.way.iter().map(String::as_str)
     }
 }
 
 /// What a sender reported.
 pub(super) struct Sent {
-    micros: Vec<f64>,
+    pub(super) micros: Vec<f64>,
     seconds: f64,
 }
 
@@ -44,13 +76,12 @@ pub(super) fn micros(process: &Process) -> Result<Vec<f64>> {
 }
 
 /// Sends messages from one folder to another.
-pub(super) fn converse(pair: Pair, from: &str, to: &str, count: usize, window: usize) -> Result<Sent> {
-    let [receive, send] = pair.roles();
-    let receiver = Process::role(&[receive, "--dir", to])?;
-    let (_, ready) = receiver.wait("ready")?;
-    let address = ready.get("listen").and_then(Value::as_str).context("an address")?;
+pub(super) fn converse(pair: Pair<'_>, from: &str, to: &str, count: usize, window: usize) -> Result<Sent> {
+    let receiver = pair.receiver(to)?;
     let (count, window) = (count.to_string(), window.to_string());
-    let sender = Process::role(&[send, "--dir", from, "--to", address, "--count", &count, "--window", &window])?;
+    let mut words = vec![pair.sender(), "--dir", from, "--count", &count, "--window", &window];
+    words.extend(receiver.way());
+    let sender = Process::role(&words)?;
     let (_, line) = sender.wait("micros")?;
     let list = line.get("micros").and_then(Value::as_array).context("a list of times")?;
     let sent = Sent {
@@ -58,11 +89,12 @@ pub(super) fn converse(pair: Pair, from: &str, to: &str, count: usize, window: u
         seconds: line.get("seconds").and_then(Value::as_f64).context("a time")?,
     };
     sender.end()?;
-    receiver.end()?;
+    receiver.process.end()?;
     Ok(sent)
 }
 
-fn fresh(bench: &Bench, pair: Pair, count: usize, window: usize) -> Result<Sent> {
+/// The same in two folders that were empty.
+pub(super) fn fresh(bench: &Bench, pair: Pair<'_>, count: usize, window: usize) -> Result<Sent> {
     let (from, to) = (bench.scratch()?, bench.scratch()?);
     converse(pair, &from.path().to_string_lossy(), &to.path().to_string_lossy(), count, window)
 }
@@ -110,7 +142,8 @@ pub(super) fn measure(bench: &Bench) -> Result<Report> {
     Ok(report)
 }
 
-fn per_second(count: usize, seconds: f64) -> f64 {
+/// A rate.
+pub(super) fn per_second(count: usize, seconds: f64) -> f64 {
     as_float(count) / seconds
 }
 

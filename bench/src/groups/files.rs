@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::Bench;
-use super::delivery::as_float;
+use super::delivery::{Pair, as_float};
 use crate::figure::{Figure, Goal, Growth, Reference, Report, Samples, quantile};
 use crate::private::search_path;
 use crate::process::{Process, cpu_seconds, cpu_seconds_of_ended};
@@ -21,44 +21,55 @@ const SIZES: [usize; 3] = [64, 256, 1024];
 const CHAT_MIB: usize = 1024;
 
 /// What a transfer took.
-struct Took {
-    seconds: f64,
-    cpu: f64,
+pub(super) struct Took {
+    pub(super) seconds: f64,
+    /// Processor time of both ends.
+    pub(super) cpu: f64,
 }
 
 /// A file that no disk or network can make smaller.
-fn make(path: &Path, mib: usize) -> Result<()> {
+pub(super) fn make(path: &Path, mib: usize) -> Result<()> {
     let mut random = File::open("/dev/urandom")?.take(u64::try_from(mib)? << 20);
     io::copy(&mut random, &mut File::create(path)?)?;
     Ok(())
 }
 
+/// MB/s of so many MiB.
+pub(super) fn rate(mib: usize, seconds: f64) -> f64 {
+    as_float(mib) * 1.048_576 / seconds
+}
+
+/// Seconds for each GiB, from those for so many MiB.
+pub(super) fn each_gib(mib: usize, seconds: f64) -> f64 {
+    seconds * 1024.0 / as_float(mib)
+}
+
 /// A node that sends, one that receives.
-struct Nodes {
-    took: Took,
+pub(super) struct Nodes {
+    pub(super) took: Took,
     hashed: f64,
     said: Value,
 }
 
-fn landline(bench: &Bench, file: &Path, chat: bool) -> Result<Nodes> {
+/// A file from one node to another.
+pub(super) fn landline(bench: &Bench, pair: Pair<'_>, file: &Path, chat: bool) -> Result<Nodes> {
     let (from, to) = (bench.scratch()?, bench.scratch()?);
-    let receiver = Process::role(&["landline-receive", "--dir", &to.path().to_string_lossy()])?;
-    let (_, ready) = receiver.wait("ready")?;
-    let address = ready.get("listen").and_then(Value::as_str).context("an address")?;
+    let receiver = pair.receiver(&to.path().to_string_lossy())?;
     let (dir, path) = (from.path().to_string_lossy().into_owned(), file.to_string_lossy().into_owned());
-    let mut words = vec!["landline-give", "--dir", &dir, "--to", address, "--file", &path];
+    let mut words = vec!["landline-give", "--dir", &dir, "--file", &path];
+    words.extend(receiver.way());
     if chat {
         words.push("--chat");
     }
     let sender = Process::role(&words)?;
     let (_, hashed) = sender.wait("hashed")?;
-    let cpu = || Ok::<_, anyhow::Error>(cpu_seconds(sender.pid())? + cpu_seconds(receiver.pid())?);
+    let cpu = || Ok::<_, anyhow::Error>(cpu_seconds(sender.pid())? + cpu_seconds(receiver.process.pid())?);
     let (began, before) = (sender.wait("giving")?.0, cpu()?);
-    let ended = receiver.wait("received")?.0;
+    let ended = receiver.process.wait("received")?.0;
     let took = Took { seconds: ended.duration_since(began).as_secs_f64(), cpu: cpu()? - before };
     let (_, said) = sender.wait("given")?;
     sender.end()?;
-    receiver.end()?;
+    receiver.process.end()?;
     let hashed = hashed.get("hashed").and_then(Value::as_f64).context("a time")?;
     Ok(Nodes { took, hashed, said })
 }
@@ -148,12 +159,12 @@ pub(super) fn measure(bench: &Bench) -> Result<Report> {
         let name = format!("{mib}.bin");
         let file = dir.path().join(&name);
         make(&file, mib)?;
-        let rate = |seconds: f64| as_float(mib) * 1.048_576 / seconds;
-        let each_gib = |seconds: f64| seconds * 1024.0 / as_float(mib);
+        let rate = |seconds| rate(mib, seconds);
+        let each_gib = |seconds| each_gib(mib, seconds);
         let [mut ours, mut curl, mut plain, mut hashing] = [(); 4].map(|()| Samples::default());
         let [mut cpu, mut curl_cpu, mut seconds] = [(); 3].map(|()| Samples::default());
         for _ in 0..bench.rounds {
-            let nodes = landline(bench, &file, false)?;
+            let nodes = landline(bench, Pair::Landline, &file, false)?;
             ours.push(rate(nodes.took.seconds));
             hashing.push(rate(nodes.hashed));
             cpu.push(each_gib(nodes.took.cpu));
@@ -192,7 +203,7 @@ fn chat(bench: &Bench, dir: &Path) -> Result<Vec<Figure>> {
     let shares = [("p50", 0.5, Goal::None), ("p99", 0.99, Goal::RatioAtMost(3.0))];
     let mut samples = shares.map(|_| (Samples::default(), Samples::default()));
     for _ in 0..bench.rounds {
-        let said = landline(bench, &file, true)?.said;
+        let said = landline(bench, Pair::Landline, &file, true)?.said;
         let times = |key: &str| -> Result<Vec<f64>> {
             let list = said.get(key).and_then(Value::as_array).context("a list of times")?;
             Ok(list.iter().filter_map(Value::as_f64).collect())

@@ -28,7 +28,7 @@ pub(super) fn node(dir: &Path) -> Result<Process> {
 }
 
 /// A folder with so many received messages.
-pub(super) fn filled(bench: &Bench, pair: Pair, count: usize) -> Result<TempDir> {
+pub(super) fn filled(bench: &Bench, pair: Pair<'_>, count: usize) -> Result<TempDir> {
     let (from, to) = (bench.scratch()?, bench.scratch()?);
     converse(pair, &from.path().to_string_lossy(), &to.path().to_string_lossy(), count, WINDOW)?;
     Ok(to)

@@ -7,7 +7,7 @@ use node::view::{Change, Direction, MessageState, Transfer, TransferState};
 use node::{Changes, Node, SendRequest};
 use serde_json::json;
 
-use super::landline::{acquainted, block_on, send_one};
+use super::landline::{Acquainted, block_on, send_one};
 use super::{Give, micros, say, until_input_closes};
 
 /// Messages that go alone, to compare with those beside the file.
@@ -15,11 +15,12 @@ const ALONE: usize = 500;
 
 pub(super) fn give(options: &Give) -> Result<()> {
     block_on(async {
-        let (node, session) = acquainted(&options.dir, options.to).await?;
+        let acquainted = Acquainted::begin(&options.dir, &options.way).await?;
+        let (node, session) = (&acquainted.node, &acquainted.session);
         let mut changes = node.changes();
         let mut alone = Vec::new();
         while options.chat && alone.len() < ALONE {
-            alone.push(message(&node, &session, &mut changes).await?.0);
+            alone.push(message(node, session, &mut changes).await?.0);
         }
 
         let began = Instant::now();
@@ -37,13 +38,14 @@ pub(super) fn give(options: &Give) -> Result<()> {
         let mut given = false;
         while !given {
             if options.chat {
-                let (took, over) = message(&node, &session, &mut changes).await?;
+                let (took, over) = message(node, session, &mut changes).await?;
                 beside.push(took);
                 given = over;
             } else {
                 given = is_over(&changes.next().await.context("the node ended")??)?;
             }
         }
+        acquainted.check()?;
         say(&json!({ "given": true, "alone": micros(&alone), "beside": micros(&beside) }));
         tokio::task::spawn_blocking(until_input_closes).await?;
         node.shutdown().await;

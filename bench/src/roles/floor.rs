@@ -4,8 +4,8 @@
 //! A frame is a length (4 bytes), a number (8 bytes) and the text; an acknowledgement is the number of the last message
 //! that is on the receiver's disk (8 bytes). All little-endian.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufWriter, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
@@ -15,7 +15,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::{MESSAGE_BYTES, Receive, Send, report, say, until_input_closes};
+use super::{Amount, MESSAGE_BYTES, Receive, Send, report, say, until_input_closes};
 
 /// Most messages of one commit.
 const COMMIT_MESSAGES: usize = 256;
@@ -105,12 +105,11 @@ fn read_messages(stream: &mut TcpStream, to: &Sender<Message>) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn send(options: &Send) -> Result<()> {
-    let database = open(&options.dir)?;
-    let mut stream = TcpStream::connect(options.to)?;
+/// A connection to a receiver: where messages go, and the numbers of acknowledgements with the time at which each came.
+fn connect(to: SocketAddr) -> Result<(TcpStream, Receiver<(Instant, u64)>)> {
+    let stream = TcpStream::connect(to)?;
     stream.set_nodelay(true)?;
     let mut answers = stream.try_clone()?;
-    let (queue, waiting) = mpsc::channel();
     let (acknowledged, acknowledgements) = mpsc::channel();
     thread::spawn(move || {
         let mut number = [0; 8];
@@ -120,36 +119,95 @@ pub(super) fn send(options: &Send) -> Result<()> {
             }
         }
     });
-    let writer = thread::spawn(move || {
-        commit(&database, &waiting, |group| {
-            let mut frames = Vec::with_capacity(group.len() * (MESSAGE_BYTES + 12));
-            for message in group {
-                frames.extend_from_slice(&u32::try_from(message.text.len())?.to_le_bytes());
-                frames.extend_from_slice(&message.number.to_le_bytes());
-                frames.extend_from_slice(&message.text);
-            }
-            Ok(stream.write_all(&frames)?)
-        })
-    });
+    Ok((stream, acknowledgements))
+}
 
+fn write_frame(frames: &mut impl Write, number: u64, text: &[u8]) -> Result<()> {
+    frames.write_all(&u32::try_from(text.len())?.to_le_bytes())?;
+    frames.write_all(&number.to_le_bytes())?;
+    Ok(frames.write_all(text)?)
+}
+
+/// Where messages are queued.
+trait Queue {
+    /// Queues one.
+    fn push(&mut self, number: u64) -> Result<()>;
+
+    /// Nothing more may be queued before an acknowledgement has come.
+    fn flush(&mut self) -> Result<()>;
+}
+
+/// Sends so many messages with so many on their way at once, and reports how long each took.
+fn pump(amount: &Amount, queue: &mut impl Queue, acknowledgements: &Receiver<(Instant, u64)>) -> Result<()> {
+    let (count, window) = (amount.count, amount.window);
     let began = Instant::now();
-    let mut queued = Vec::with_capacity(options.count);
-    let mut each: Vec<Duration> = Vec::with_capacity(options.count);
-    while each.len() < options.count {
-        while queued.len() < options.count && queued.len() - each.len() < options.window {
+    let mut queued = Vec::with_capacity(count);
+    let mut each: Vec<Duration> = Vec::with_capacity(count);
+    while each.len() < count {
+        while queued.len() < count && queued.len() - each.len() < window {
             queued.push(Instant::now());
-            let number = u64::try_from(queued.len())?;
-            queue.send(Message { number, text: vec![b'x'; MESSAGE_BYTES] })?;
+            queue.push(u64::try_from(queued.len())?)?;
         }
+        queue.flush()?;
         let (at, last) = acknowledgements.recv().context("the receiver has gone")?;
         let last = usize::try_from(last)?;
         for began in queued.get(each.len()..last).unwrap_or_default() {
             each.push(at.duration_since(*began));
         }
     }
-    let together = began.elapsed();
-    drop(queue);
-    writer.join().map_err(|_| anyhow!("the writer panicked"))??;
-    report(&each, together);
+    report(&each, began.elapsed());
     Ok(())
+}
+
+impl Queue for Sender<Message> {
+    fn push(&mut self, number: u64) -> Result<()> {
+        Ok(self.send(Message { number, text: vec![b'x'; MESSAGE_BYTES] })?)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What a sender keeps before it sends it.
+pub(super) fn send(options: &Send) -> Result<()> {
+    let database = open(&options.dir)?;
+    let (mut stream, acknowledgements) = connect(options.to)?;
+    let (mut queue, waiting) = mpsc::channel();
+    let writer = thread::spawn(move || {
+        commit(&database, &waiting, |group| {
+            let mut frames = Vec::with_capacity(group.len() * (MESSAGE_BYTES + 12));
+            for message in group {
+                write_frame(&mut frames, message.number, &message.text)?;
+            }
+            Ok(stream.write_all(&frames)?)
+        })
+    });
+    pump(&options.amount, &mut queue, &acknowledgements)?;
+    drop(queue);
+    writer.join().map_err(|_| anyhow!("the writer panicked"))?
+}
+
+/// Sends without keeping.
+struct Unkept {
+    stream: BufWriter<TcpStream>,
+    text: Vec<u8>,
+}
+
+impl Queue for Unkept {
+    fn push(&mut self, number: u64) -> Result<()> {
+        write_frame(&mut self.stream, number, &self.text)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(self.stream.flush()?)
+    }
+}
+
+/// What a sender keeps nothing of, as who puts something into a mailbox.
+pub(super) fn put(to: SocketAddr, bytes: usize, amount: &Amount) -> Result<()> {
+    let (stream, acknowledgements) = connect(to)?;
+    let mut text = vec![0; bytes];
+    getrandom::fill(&mut text)?;
+    pump(amount, &mut Unkept { stream: BufWriter::new(stream), text }, &acknowledgements)
 }

@@ -2,18 +2,17 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use node::view::{Change, Message, MessageState, Presence, TransferState};
+use node::view::{self, Change, Message, MessageState, Presence, RelayState, TransferState};
 use node::{Changes, Config, KeyStore, Node, SendRequest};
 use serde_json::json;
 
-use super::{MESSAGE_BYTES, Receive, Send, report, say, until_input_closes};
+use super::{Guest, Host, MESSAGE_BYTES, Way, report, say, until_input_closes};
 
 /// A profile in this folder, on loopback, without discovery and without the system's key ring.
 pub(super) fn config(dir: &Path, name: &str) -> Config {
@@ -31,18 +30,22 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 /// Ends when standard input closes.
-async fn input_closes() -> Result<()> {
+pub(super) async fn input_closes() -> Result<()> {
     Ok(tokio::task::spawn_blocking(until_input_closes).await?)
 }
 
 /// Accepts whoever asks, and every file; says when one has come.
-pub(super) fn receive(options: &Receive) -> Result<()> {
+pub(super) fn receive(options: &Host) -> Result<()> {
     block_on(async {
-        let node = Node::start(config(&options.dir, "receiver")).await?;
-        let folder = options.dir.join("received");
+        let node = start(&options.receive.dir, "receiver", options.relay.as_ref()).await?;
+        let folder = options.receive.dir.join("received");
         node.update_settings(json!({ "downloadFolder": folder, "autoAcceptBytes": 1_u64 << 40 })).await?;
         let mut changes = node.changes();
-        say(&json!({ "ready": true, "listen": node.listen_addr().to_string() }));
+        let invitation = match options.relay {
+            Some(_) => Some(elsewhere(&node.invite().await?.link)),
+            None => None,
+        };
+        say(&json!({ "ready": true, "listen": node.listen_addr().to_string(), "invitation": invitation }));
         let serve = async {
             while let Some(change) = changes.next().await {
                 match change {
@@ -68,38 +71,79 @@ pub(super) fn receive(options: &Receive) -> Result<()> {
     })
 }
 
-/// A node, and its session with another that has accepted it: nothing is held back when measuring begins.
-pub(super) async fn acquainted(dir: &Path, with: SocketAddr) -> Result<(Node, String)> {
-    let node = Node::start(config(dir, "sender")).await?;
-    let peer = node.add_address(&with.to_string()).await?;
-    let (session, _) = node.create_session(&peer.machine_id).await?;
-    let session = session.session_id;
+/// A node that is at home at this relay, when there is one, and connected there.
+async fn start(dir: &Path, name: &str, relay: Option<&String>) -> Result<Node> {
+    let mut config = config(dir, name);
+    config.relays.extend(relay.cloned());
+    let node = Node::start(config).await?;
     let mut changes = node.changes();
-    // The first message is the request. One larger than a request may be gets through once it is accepted.
-    for text in ["x".repeat(MESSAGE_BYTES), "y".repeat(8 * 1024)] {
-        let message = say_this(&node, &session, text).await?;
-        until_delivered(&mut changes, &message.id).await?;
+    while !node.relays().items.iter().all(|relay| relay.state == RelayState::Connected) {
+        changes.next().await.context("the node ended")??;
     }
-    Ok((node, session))
+    Ok(node)
 }
 
-pub(super) fn send(options: &Send) -> Result<()> {
+/// An invitation as it serves who cannot reach the addresses in it.
+fn elsewhere(link: &str) -> String {
+    link.split('&').filter(|field| !field.starts_with("addr=")).collect::<Vec<_>>().join("&")
+}
+
+/// A node, and its session with another.
+pub(super) struct Acquainted {
+    pub(super) node: Node,
+    pub(super) session: String,
+    peer: String,
+    path: view::Path,
+}
+
+impl Acquainted {
+    /// The other has accepted this one: nothing is held back when measuring begins.
+    pub(super) async fn begin(dir: &Path, way: &Way) -> Result<Self> {
+        let node = start(dir, "sender", way.relay.as_ref()).await?;
+        let (peer, path) = match (&way.invitation, way.to) {
+            (Some(link), _) => (node.follow_invitation(link).await?, view::Path::Relay),
+            (None, Some(address)) => (node.add_address(&address.to_string()).await?, view::Path::Direct),
+            (None, None) => bail!("there is neither an address nor an invitation"),
+        };
+        let (session, _) = node.create_session(&peer.machine_id).await?;
+        let session = session.session_id;
+        let mut changes = node.changes();
+        // The first message is the request. One larger than a request may be gets through once it is accepted.
+        for text in ["x".repeat(MESSAGE_BYTES), "y".repeat(8 * 1024)] {
+            let message = say_this(&node, &session, text).await?;
+            until_delivered(&mut changes, &message.id).await?;
+        }
+        Ok(Self { node, session, peer: peer.machine_id, path })
+    }
+
+    /// Makes sure that all went the way it was meant to go: what went another way is not reported.
+    pub(super) fn check(&self) -> Result<()> {
+        let path = self.node.user(&self.peer)?.path;
+        if path != self.path {
+            bail!("the nodes are linked by {path:?}, not by {:?}", self.path);
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn send(options: &Guest) -> Result<()> {
     block_on(async {
-        let (node, session) = acquainted(&options.dir, options.to).await?;
+        let acquainted = Acquainted::begin(&options.dir, &options.way).await?;
+        let (node, session) = (&acquainted.node, &acquainted.session);
+        let (count, window) = (options.amount.count, options.amount.window);
         let mut changes = node.changes();
         let mut waiting: HashMap<String, Instant> = HashMap::new();
 
         let began = Instant::now();
-        let mut each: Vec<Duration> = Vec::with_capacity(options.count);
+        let mut each: Vec<Duration> = Vec::with_capacity(count);
         let mut queued = 0;
         let mut sending = FuturesUnordered::new();
         // A message can be delivered before the call that queued it returns.
         let mut early: HashMap<String, Instant> = HashMap::new();
-        while each.len() < options.count {
-            while queued < options.count && queued - each.len() < options.window {
+        while each.len() < count {
+            while queued < count && queued - each.len() < window {
                 queued += 1;
                 let called = Instant::now();
-                let (node, session) = (&node, &session);
                 sending.push(async move { send_one(node, session).await.map(|message| (called, message)) });
             }
             tokio::select! {
@@ -122,6 +166,7 @@ pub(super) fn send(options: &Send) -> Result<()> {
             }
         }
         let together = began.elapsed();
+        acquainted.check()?;
         report(&each, together);
         node.shutdown().await;
         Ok(())
@@ -166,7 +211,7 @@ pub(super) fn watch(dir: &Path, name: &str) -> Result<()> {
         let mut changes = node.changes();
         say(&json!({ "ready": true, "id": node.machine_id().to_string() }));
         let (mut seen, mut linked) = (Vec::new(), Vec::new());
-        let mut tell = |user: node::view::User| {
+        let mut tell = |user: view::User| {
             for (known, event, is_so) in [
                 (&mut seen, "seen", user.nearby || user.status == Presence::Online),
                 (&mut linked, "linked", user.status == Presence::Online),

@@ -34,14 +34,19 @@ const OWNED: &[(&str, &[&str], &str)] = &[
     ("rusqlite", &["landline-store", "landline-relay", "landline-bench"], "the store is the only SQL of a node"),
     ("async-nats", &["landline-relay"], "the relay keeps what its nodes share"),
     ("mdns-sd", &["landline-link"], "the link is the only socket to other machines"),
-    // The tests of the relay have a client of their own.
+    // The tests of the relay have a client of their own. So has the bench: ten thousand that do nothing but wait, and one that
+    // does nothing but what is measured.
     (
         "tokio-tungstenite",
-        &["landline-link", "landline-relay", "landline-cli"],
+        &["landline-link", "landline-relay", "landline-cli", "landline-bench"],
         "the link is the only socket to other machines",
     ),
-    ("rustls", &["landline-link", "landline-relay"], "the link is the only socket to other machines"),
-    ("tokio-rustls", &["landline-link", "landline-relay"], "the link is the only socket to other machines"),
+    ("rustls", &["landline-link", "landline-relay", "landline-bench"], "the link is the only socket to other machines"),
+    (
+        "tokio-rustls",
+        &["landline-link", "landline-relay", "landline-bench"],
+        "the link is the only socket to other machines",
+    ),
     ("netwatch", &["landline-link"], "the link is the only socket to other machines"),
     (
         "axum",

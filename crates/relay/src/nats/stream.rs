@@ -176,13 +176,18 @@ impl Boxes {
     /// Removes messages that no record counts any more. What is not removed takes room until it would have expired.
     pub(super) async fn remove(&self, places: impl IntoIterator<Item = u64>) {
         const AT_ONCE: usize = 64;
+        // Servers that are busy may take longer than a request has.
+        const REMOVALS: usize = 3;
         let removals = places.into_iter().map(|place| async move {
             let subject = format!("STREAM.MSG.DELETE.{STREAM}");
             // Envelopes are sealed: overwriting them would cost a write and hide nothing.
             let request = json!({ "seq": place, "no_erase": true });
-            let removed = self.jetstream.request::<_, _, serde_json::Value>(subject, &request).await;
-            if let Err(error) = removed {
-                tracing::debug!(%error, "a message was not removed");
+            for _ in 0..REMOVALS {
+                let removed = self.jetstream.request::<_, _, serde_json::Value>(subject.clone(), &request).await;
+                match removed {
+                    Ok(_) => return,
+                    Err(error) => tracing::debug!(%error, "a message was not removed"),
+                }
             }
         });
         futures_util::stream::iter(removals).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
