@@ -121,7 +121,7 @@ impl Job {
         while let Some(run) = queue.pop_front() {
             match admit(run, &self.peer, &self.local, &Held::new(tx, key))? {
                 Admission::Append { run, .. } => {
-                    let stranger = !matches!(trust, Trust::Accepted | Trust::Verified);
+                    let stranger = !trust.is_contact();
                     if stranger && run.author() == self.peer && !fits_request(tx, key, &run)? {
                         took.hold = true;
                         break;
@@ -246,7 +246,7 @@ impl Job {
         }
         let news = took.messages.iter().filter(|message| message.author() != me && message.is_news());
         let (count, newest) = (news.clone().count(), news.max_by_key(|message| message.key));
-        let accepted = matches!(trust, Trust::Accepted | Trust::Verified);
+        let accepted = trust.is_contact();
         if let Some(newest) = newest {
             let kind = if accepted { Kind::Message } else { Kind::Request };
             let count = u32::try_from(count).unwrap_or(u32::MAX);

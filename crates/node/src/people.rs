@@ -88,7 +88,7 @@ impl Person {
 
     /// Whether its owner was accepted.
     pub(crate) fn accepted(&self) -> bool {
-        matches!(self.trust, Trust::Accepted | Trust::Verified)
+        self.trust.is_contact()
     }
 
     /// Whether a link stands.

@@ -39,6 +39,14 @@ pub enum Trust {
     Blocked = 4,
 }
 
+impl Trust {
+    /// Whether it is a contact: accepted, or verified as well.
+    #[must_use]
+    pub const fn is_contact(self) -> bool {
+        matches!(self, Self::Accepted | Self::Verified)
+    }
+}
+
 impl ToSql for Trust {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::from(*self as i64))

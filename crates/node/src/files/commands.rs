@@ -41,7 +41,7 @@ impl Node {
         let stored = self.incoming(id).await?;
         let core = self.core();
         let trust = core.people.get(&stored.peer).map(|person| person.trust);
-        if !matches!(trust, Some(Trust::Accepted | Trust::Verified)) {
+        if !trust.is_some_and(Trust::is_contact) {
             let message = "accept the machine that sent it first".to_owned();
             return Err(NodeError::Conflict { code: "user_not_accepted", message });
         }

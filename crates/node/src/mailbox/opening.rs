@@ -30,11 +30,7 @@ const PAGES: usize = 64;
 /// What one machine left, in the order in which it lay there.
 #[derive(Default)]
 struct Left {
-    runs: Vec<VerifiedRun>,
-    receipts: Vec<SignedReceipt>,
-    profile: Option<SignedProfile>,
-    prekey: Option<SignedPrekey>,
-    grant: Option<SignedGrant>,
+    parts: Parts,
     /// Each item, and up to where its runs reach in their logs.
     items: Vec<(u64, Vec<Place>)>,
 }
@@ -70,8 +66,8 @@ async fn page(core: &Arc<Core>, mail: &Mail) -> Result<Vec<u64>, StoreError> {
 }
 
 /// Opens and checks all of a page. Gives what each sender left, and the cursors of what is of no use.
-fn sort(me: &MachineId, secrets: &[OwnPrekey], items: Vec<Item>) -> (Vec<(MachineId, Left)>, Vec<u64>) {
-    let (mut by_sender, mut useless) = (Vec::<(MachineId, Left)>::new(), Vec::new());
+fn sort(me: &MachineId, secrets: &[OwnPrekey], items: Vec<Item>) -> (BTreeMap<MachineId, Left>, Vec<u64>) {
+    let (mut by_sender, mut useless) = (BTreeMap::<MachineId, Left>::new(), Vec::new());
     for item in items {
         let opened = open(me, secrets, &item.envelope).and_then(|parcel| Some((parcel.from, Parts::checked(parcel)?)));
         let Some((from, parts)) = opened else {
@@ -79,22 +75,10 @@ fn sort(me: &MachineId, secrets: &[OwnPrekey], items: Vec<Item>) -> (Vec<(Machin
             useless.push(item.cursor);
             continue;
         };
-        let left = match by_sender.iter_mut().find(|(sender, _)| *sender == from) {
-            Some((_, left)) => left,
-            None => {
-                by_sender.push((from, Left::default()));
-                let Some((_, left)) = by_sender.last_mut() else { continue };
-                left
-            }
-        };
         let place = |run: &VerifiedRun| (run.session(), run.author(), run.epoch(), run.last_seq());
+        let left = by_sender.entry(from).or_default();
         left.items.push((item.cursor, parts.runs.iter().map(place).collect()));
-        left.runs.extend(parts.runs);
-        left.receipts.extend(parts.receipts);
-        // Of several the newest counts; they lie in the order in which they were put.
-        left.profile = parts.profile.or(left.profile.take());
-        left.prekey = parts.prekey.or(left.prekey.take());
-        left.grant = parts.grant.or(left.grant.take());
+        left.parts.add(parts);
     }
     (by_sender, useless)
 }
@@ -105,7 +89,7 @@ fn open(me: &MachineId, secrets: &[OwnPrekey], envelope: &[u8]) -> Option<Parcel
     sealed::open(envelope, me, &own.secret).ok()
 }
 
-/// A parcel taken apart, all its signatures checked.
+/// Parcels of one machine taken apart, all their signatures checked.
 #[derive(Default)]
 struct Parts {
     runs: Vec<VerifiedRun>,
@@ -116,7 +100,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// `None` when a signature does not fit, or when nothing in it proves that its sender made it.
+    /// `None` when a signature does not fit.
     fn checked(parcel: Parcel) -> Option<Self> {
         let mut parts = Self::default();
         for frame in parcel.frames {
@@ -148,11 +132,20 @@ impl Parts {
         }
         Some(parts)
     }
+
+    /// Adds what lay behind it. Of registers the newest counts, and they lie in the order in which they were put.
+    fn add(&mut self, later: Self) {
+        self.runs.extend(later.runs);
+        self.receipts.extend(later.receipts);
+        self.profile = later.profile.or(self.profile.take());
+        self.prekey = later.prekey.or(self.prekey.take());
+        self.grant = later.grant.or(self.grant.take());
+    }
 }
 
 /// Takes what one machine left. Gives the cursors of items that are done: all in them is on this disk, or will never be.
 async fn take(core: &Arc<Core>, peer: MachineId, left: Left, mail: &Mail) -> Result<Vec<u64>, StoreError> {
-    let Left { runs, receipts, profile, prekey, grant, items } = left;
+    let Left { parts: Parts { runs, receipts, profile, prekey, grant }, items } = left;
     let all = || items.iter().map(|(cursor, _)| *cursor).collect::<Vec<_>>();
     let known = core.people.get(&peer);
     let writes = runs.iter().any(|run| run.author() == peer);

@@ -1,5 +1,6 @@
 //! The task that puts into contacts' mailboxes what they do not have, while no link to them stands.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ pub(crate) async fn run(core: Arc<Core>) {
         return;
     }
     let mut posting = FuturesUnordered::new();
-    let mut under_way = std::collections::BTreeSet::new();
+    let mut under_way = BTreeSet::new();
     loop {
         let (due, next) = take_due(&core, &under_way, AT_ONCE.saturating_sub(under_way.len()));
         for machine in due {
@@ -102,11 +103,7 @@ async fn begin(core: &Core) -> Result<(), StoreError> {
 }
 
 /// Takes the machines that are due, at most `room`, and says when the next is.
-fn take_due(
-    core: &Core,
-    under_way: &std::collections::BTreeSet<MachineId>,
-    room: usize,
-) -> (Vec<MachineId>, Option<Instant>) {
+fn take_due(core: &Core, under_way: &BTreeSet<MachineId>, room: usize) -> (Vec<MachineId>, Option<Instant>) {
     let now = Instant::now();
     let mut stirred = lock(&core.mailbox.stirred);
     let free = |machine: &MachineId| !under_way.contains(machine);
@@ -160,13 +157,16 @@ async fn post(core: &Arc<Core>, machine: MachineId) -> Result<Stop, StoreError> 
     match stop {
         Stop::Until(_) => Ok(stop),
         Stop::Done => Ok(match core.store.read(move |reader| store::outbox::held_since(reader, &machine)).await? {
-            Some(since_ms) => {
-                let age_ms = core.clock.wall_ms().saturating_sub(since_ms);
-                Stop::Until(Duration::from_millis(AGAIN_MS.saturating_sub(age_ms).max(1_000)))
-            }
+            Some(since_ms) => Stop::Until(again_in(core.clock.wall_ms().saturating_sub(since_ms))),
             None => Stop::Done,
         }),
     }
+}
+
+/// When to look whether what has lain there for so long is to be put again. Some of it may not go now, and is not looked at
+/// without end for that.
+fn again_in(age_ms: u64) -> Duration {
+    Duration::from_millis(AGAIN_MS.saturating_sub(age_ms)).max(RECIPIENT)
 }
 
 async fn pack(core: &Arc<Core>, reach: &Reach) -> Result<Option<Packed>, StoreError> {
@@ -292,4 +292,16 @@ async fn lies_there(
     }
     core.hub.mark(SessionId::direct(&core.me, &machine));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_overdue_and_cannot_go_is_not_tried_all_the_time() {
+        assert_eq!(again_in(0), Duration::from_millis(AGAIN_MS));
+        assert_eq!(again_in(AGAIN_MS / 2), Duration::from_millis(AGAIN_MS / 2));
+        assert_eq!(again_in(AGAIN_MS + 1), RECIPIENT);
+    }
 }

@@ -10,7 +10,6 @@ use proto::{Prekey, SignedPrekey};
 use store::prekeys::OwnPrekey;
 use store::{StoreError, Tx};
 
-use super::plan::accepted;
 use crate::core::Core;
 use crate::profile::version_after;
 
@@ -88,7 +87,7 @@ pub(super) async fn grants(core: &Core) -> Result<Vec<MachineId>, KeyError> {
             let granted: Vec<_> = store::reach::list(reader)?;
             let has =
                 |machine: &MachineId| granted.iter().any(|reach| reach.machine == *machine && reach.given.is_some());
-            let contacts = store::machines::list(reader)?.into_iter().filter(|machine| accepted(machine.trust));
+            let contacts = store::machines::list(reader)?.into_iter().filter(|machine| machine.trust.is_contact());
             Ok(contacts.map(|machine| machine.id).filter(|id| !has(id)).collect::<Vec<_>>())
         })
         .await?;

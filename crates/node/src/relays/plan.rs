@@ -11,7 +11,6 @@ use proto::limits;
 use proto::prekey::SignedPrekey;
 use proto::relay::{RelayAddress, Token};
 use store::StoreError;
-use store::machines::Trust;
 use store::reach::Reach;
 use store::relays::OwnRelay;
 use tokio::time::{Instant, timeout};
@@ -65,11 +64,6 @@ async fn round(core: &Arc<Core>) -> Result<(), KeyError> {
     Ok(())
 }
 
-/// Whether a machine is a contact.
-pub(super) fn accepted(trust: Trust) -> bool {
-    matches!(trust, Trust::Accepted | Trust::Verified)
-}
-
 /// What a plan is made of.
 struct Known {
     own: Vec<OwnRelay>,
@@ -86,7 +80,7 @@ impl Known {
     /// One plan for each relay, the own ones first. `profile` gives the relays that a machine's own profile names.
     fn plans(&self, profile: impl Fn(&MachineId) -> Vec<RelayAddress>) -> Vec<RelayPlan> {
         let mut contacts: BTreeMap<RelayAddress, BTreeMap<MachineId, Option<Token>>> = BTreeMap::new();
-        for reach in self.reach.iter().filter(|reach| accepted(reach.trust)) {
+        for reach in self.reach.iter().filter(|reach| reach.trust.is_contact()) {
             for relay in relays_of(reach, profile(&reach.machine)) {
                 let token = self.token(reach, &relay);
                 // Without a token there is nothing to ask for, unless an invitation led here.
@@ -114,7 +108,8 @@ impl Known {
 
     fn home(&self, relay: &OwnRelay) -> Home {
         let address = &relay.address;
-        let granted = self.reach.iter().filter(|reach| accepted(reach.trust)).filter_map(|reach| reach.given.as_ref());
+        let granted =
+            self.reach.iter().filter(|reach| reach.trust.is_contact()).filter_map(|reach| reach.given.as_ref());
         let lasting = granted.map(|secret| HomeToken { hash: secret.at(address).hash(), until: None });
         let now = Instant::now();
         let fleeting = self.made.iter().map(|(token, ends_ms)| HomeToken {
