@@ -16,7 +16,7 @@ use crate::circuits::{Bounds, Circuits, NoCircuit};
 use crate::config::{Config, Limits, Store, Transport};
 use crate::descriptors;
 use crate::fabric::{Fabric, NodeId, Outbox};
-use crate::files::{FileQuotas, Files};
+use crate::files::{FileCounts, FileError, FileQuotas, Files};
 use crate::hub::Hub;
 use crate::listener::{self, Door};
 use crate::mailboxes::{Counts, MailboxError, Mailboxes, Quotas, TokenHash};
@@ -270,6 +270,17 @@ impl Relay {
     /// When the store does not answer.
     pub async fn counts(&self) -> Result<Counts, MailboxError> {
         self.inner.mailboxes.count().await
+    }
+
+    /// How many files lie here, and the room that they take; none where no files are taken.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn file_counts(&self) -> Result<FileCounts, FileError> {
+        match &self.inner.files {
+            Some(files) => files.count().await,
+            None => Ok(FileCounts::default()),
+        }
     }
 
     /// Says goodbye to all clients and ends, after what was begun is on the disk.
