@@ -178,6 +178,16 @@ pub fn laid_down(tx: &Tx<'_>, deposit: DepositKey, until_s: u64, now_ms: u64) ->
     Ok(())
 }
 
+/// Notes that the relay takes it after all.
+///
+/// # Errors
+///
+/// As any write.
+pub fn is_taken(tx: &Tx<'_>, deposit: DepositKey) -> Result<(), StoreError> {
+    tx.execute("UPDATE deposits SET refusal = NULL WHERE key = ?1", [deposit.0])?;
+    Ok(())
+}
+
 /// Notes why it is not at the relay, in words.
 ///
 /// # Errors

@@ -228,7 +228,7 @@ async fn lay_down(
     for place in places {
         let Some(Begun { deposit, secret, held }) = begin(core, stored, &place).await? else { return Ok(None) };
         show::publish(core, stored.id).await;
-        let error = match put(core, stored, &place, &secret, running).await {
+        let error = match put(core, stored, &place, deposit, &secret, running).await {
             Ok(lifetime) => {
                 let now_ms = core.clock.wall_ms();
                 let until_s = (now_ms / 1_000).saturating_add(lifetime.as_secs());
@@ -310,6 +310,7 @@ async fn put(
     core: &Arc<Core>,
     stored: &Stored,
     place: &Place,
+    deposit: DepositKey,
     secret: &FileKey,
     running: &Running,
 ) -> Result<Duration, Unput> {
@@ -324,11 +325,18 @@ async fn put(
     let size = stored.attachment.blob.size;
     let mut putting =
         std::pin::pin!(link.deposit(&place.relay, &place.pass, secret, size, content.data, &running.cancel));
+    let mut taken = false;
     let outcome = loop {
         tokio::select! {
             outcome = &mut putting => break outcome,
-            () = sleep(SHOWN) => show::sending(core, stored, running),
+            () = sleep(SHOWN) => {}
         }
+        if running.meter.done() > 0 && !std::mem::replace(&mut taken, true) {
+            // What the relay said before counts no longer. A store that fails shows it until all is there.
+            let _ = core.store.write(move |tx| store::deposits::is_taken(tx, deposit)).await;
+            show::publish(core, stored.id).await;
+        }
+        show::sending(core, stored, running);
     };
     match outcome {
         Ok(deposited) => Ok(deposited.lifetime),
