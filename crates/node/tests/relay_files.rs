@@ -75,7 +75,11 @@ async fn a_file_for_several_lies_there_once() {
     cleo.stop().await;
     let to_ben = sends(&anna, &with_ben, &shelf, "photo.jpg", &data).await;
     copy_is(&anna, &to_ben, RelayCopyState::Held).await;
-    let forwarded = anna.node().forward_messages(&[to_ben.id.clone()], &[with_cleo.session_id.clone()]).await.unwrap();
+    let forwarded = anna
+        .node()
+        .forward_messages(std::slice::from_ref(&to_ben.id), std::slice::from_ref(&with_cleo.session_id))
+        .await
+        .unwrap();
     let to_cleo = forwarded.first().unwrap().clone();
     copy_is(&anna, &to_cleo, RelayCopyState::Held).await;
     assert_eq!(relay.files().await, 1);
