@@ -5,14 +5,15 @@ use proto::beacon::Beacon;
 use proto::frame::{BlobState, ByeReason, Frame, Hello, HoldReason, PresenceStatus, RejectCode};
 use proto::log::{Local, Parent, RunBuilder};
 use proto::relay::{
-    FromRelay, GrantSecret, Item, Limits, Login, RefusalCode, Refused, RelayBye, Ticket, ToRelay, Token, TokenEntry,
-    TokenHash,
+    FileLimits, FilePass, FromRelay, GrantSecret, Item, Limits, Login, RefusalCode, Refused, RelayBye, Ticket, ToRelay,
+    Token, TokenEntry, TokenHash,
 };
 use proto::sealed::{self, Parcel, PrekeySecret};
+use proto::sealed_file::FileSeal;
 use proto::{
-    Attachment, Blob, Body, EditBody, Epoch, EventId, Identity, MachineId, Manifest, MessageBody, MessageId, Picture,
-    Prekey, Profile, ReactionBody, ReceiptKind, Run, SessionId, SignedGrant, SignedPrekey, SignedProfile,
-    SignedReceipt, VersionVector,
+    Attachment, Blob, Body, EditBody, Epoch, EventId, FileKey, Identity, MachineId, Manifest, MessageBody, MessageId,
+    Picture, Prekey, Profile, ReactionBody, ReceiptKind, Run, SessionId, SignedDeposit, SignedGrant, SignedPrekey,
+    SignedProfile, SignedReceipt, VersionVector,
 };
 
 const WALL_MS: u64 = 1_795_219_200_000;
@@ -134,6 +135,7 @@ pub(crate) fn frames() -> Vec<Vec<u8>> {
     frames.extend(some_profile().map(Frame::Profile));
     frames.extend(some_prekey().map(Frame::Prekey));
     frames.extend([Frame::Grant(some_grant()), Frame::Invited { proof: [5; 32] }]);
+    frames.extend(some_deposits().into_iter().take(1).map(Frame::Deposit));
     frames.iter().map(Frame::encode).collect()
 }
 
@@ -192,6 +194,35 @@ pub(crate) fn grants() -> Vec<Vec<u8>> {
     vec![some_grant().bytes().to_vec()]
 }
 
+pub(crate) fn file_key() -> FileKey {
+    FileKey::from_bytes([0xf1; 32])
+}
+
+fn some_deposits() -> Vec<SignedDeposit> {
+    let relays = ADDRESSES.iter().filter_map(|address| address.parse().ok());
+    relays.map(|relay| SignedDeposit::sign(&alice(), [7; 32], relay, file_key(), WALL_MS / 1000)).collect()
+}
+
+pub(crate) fn deposits() -> Vec<Vec<u8>> {
+    some_deposits().iter().map(|deposit| deposit.bytes().to_vec()).collect()
+}
+
+/// Sealed chunks behind the file's size and their place.
+pub(crate) fn sealed_files() -> Vec<Vec<u8>> {
+    let of = |(size, chunk): (u64, u64)| {
+        let seal = FileSeal::new(&file_key(), size);
+        let mut bytes = vec![7; seal.content_bytes(chunk)];
+        let sealed = seal.seal(chunk, &mut bytes);
+        sealed.ok().map(|()| [&size.to_be_bytes(), &chunk.to_be_bytes(), bytes.as_slice()].concat())
+    };
+    [(100, 0), (65_537, 1), (70_000, 1)].into_iter().filter_map(of).collect()
+}
+
+pub(crate) fn file_passes() -> Vec<Vec<u8>> {
+    let pass = FilePass { mailbox: other(), token: Token::from_bytes([3; 32]) };
+    [pass.to_string(), file_key().id().to_string()].map(String::into_bytes).to_vec()
+}
+
 /// Who opens what others sealed.
 pub(crate) fn reader() -> Identity {
     Identity::from_seed([0xb0; 32])
@@ -217,6 +248,7 @@ fn some_parcels() -> Vec<Parcel> {
         Frame::Grant(grant),
     ];
     frames.extend(some_profile().map(Frame::Profile));
+    frames.extend(some_deposits().into_iter().take(1).map(Frame::Deposit));
     let short = Parcel { from, frames: frames.clone() };
     frames.extend(some_prekey().map(Frame::Prekey));
     vec![short, Parcel { from, frames }]
@@ -308,10 +340,12 @@ pub(crate) fn from_relay() -> Vec<Vec<u8>> {
         watches: 4_096,
         circuits: 64,
         circuit_bytes_per_s: 0,
+        files: Some(FileLimits { file_bytes: 500 << 20, ttl_s: 1_814_400, bytes: 2 << 30, count: 1_000 }),
     };
     let frames = [
         FromRelay::Challenge { version: 1, nonce: [5; 32] },
         FromRelay::Welcome { limits, wall_ms: WALL_MS },
+        FromRelay::Welcome { limits: Limits { files: None, ..limits }, wall_ms: WALL_MS },
         FromRelay::Refused(refused),
         FromRelay::Done { request },
         FromRelay::Opened { request, ticket: ticket.clone() },

@@ -4,11 +4,12 @@ use bytes::Bytes;
 use proto::beacon::Beacon;
 use proto::frame::{Frame, Phase};
 use proto::identity::Signature;
-use proto::relay::{Expected, FromRelay, RelayAddress, ToRelay};
+use proto::relay::{Expected, FilePass, FromRelay, RelayAddress, ToRelay};
 use proto::sealed::{self, Parcel};
+use proto::sealed_file::{FileId, FileSeal};
 use proto::{
-    Body, Event, EventId, Invitation, Kind, MachineId, Manifest, MessageId, Run, SessionId, SignedGrant, SignedPrekey,
-    SignedProfile, SignedReceipt, VersionVector, limits, text,
+    Body, Event, EventId, Invitation, Kind, MachineId, Manifest, MessageId, Run, SessionId, SignedDeposit, SignedGrant,
+    SignedPrekey, SignedProfile, SignedReceipt, VersionVector, limits, text,
 };
 
 use crate::seeds;
@@ -28,7 +29,7 @@ pub struct Target {
 }
 
 /// All decoders of the protocol.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 23] = [
     Target { name: "frame_before_hello", seeds: seeds::hellos, run: |bytes| frame(bytes, Phase::BeforeHello) },
     Target { name: "frame_after_hello", seeds: seeds::frames, run: |bytes| frame(bytes, Phase::AfterHello) },
     Target { name: "run", seeds: seeds::runs, run },
@@ -43,6 +44,9 @@ pub const TARGETS: [Target; 20] = [
     Target { name: "from_relay", seeds: seeds::from_relay, run: from_relay },
     Target { name: "prekey", seeds: seeds::prekeys, run: prekey },
     Target { name: "grant", seeds: seeds::grants, run: grant },
+    Target { name: "deposit", seeds: seeds::deposits, run: deposit },
+    Target { name: "sealed_file", seeds: seeds::sealed_files, run: sealed_file },
+    Target { name: "file_pass", seeds: seeds::file_passes, run: file_pass },
     Target { name: "envelope", seeds: seeds::envelopes, run: envelope },
     Target { name: "parcel", seeds: seeds::parcels, run: parcel },
     Target { name: "invitation", seeds: seeds::invitations, run: invitation },
@@ -151,6 +155,38 @@ fn grant(bytes: &[u8]) {
     let Ok(grant) = SignedGrant::decode(Bytes::copy_from_slice(bytes), signature) else { return };
     assert_eq!(grant.bytes(), bytes, "the exact bytes are kept");
     assert!(grant.verify().is_err(), "a made-up signature fits nothing");
+}
+
+fn deposit(bytes: &[u8]) {
+    let signature = Signature::from_bytes([1; 64]);
+    let Ok(deposit) = SignedDeposit::decode(Bytes::copy_from_slice(bytes), signature) else { return };
+    assert_eq!(deposit.bytes(), bytes, "the exact bytes are kept");
+    assert!(deposit.verify().is_err(), "a made-up signature fits nothing");
+}
+
+/// The first bytes are a size and a place, the rest is what a relay gives for that.
+fn sealed_file(bytes: &[u8]) {
+    let Some((size, rest)) = bytes.split_first_chunk::<8>() else { return };
+    let Some((chunk, sealed)) = rest.split_first_chunk::<8>() else { return };
+    let (size, chunk) = (u64::from_be_bytes(*size), u64::from_be_bytes(*chunk));
+    let seal = FileSeal::new(&seeds::file_key(), size);
+    assert!(seal.sealed_bytes(chunk) == 0 || chunk < seal.chunks(), "only chunks that there are have a size");
+    let mut opened = sealed.to_vec();
+    if seal.open(chunk, &mut opened).is_ok() {
+        assert_eq!(opened.len(), seal.content_bytes(chunk), "padding is left out");
+        let mut again = opened;
+        assert!(seal.seal(chunk, &mut again).is_ok() && again == sealed, "what opens was sealed");
+    }
+}
+
+fn file_pass(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(pass) = text.parse::<FilePass>() {
+        assert_eq!(pass.to_string().parse(), Ok(pass), "what was read reads back");
+    }
+    if let Ok(id) = text.parse::<FileId>() {
+        assert_eq!(id.to_string(), text, "an ID has one text form");
+    }
 }
 
 fn envelope(bytes: &[u8]) {

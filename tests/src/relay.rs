@@ -96,7 +96,9 @@ impl Relay {
         let mut lost = 0;
         for entry in fs::read_dir(self.host.data_dir()).unwrap() {
             let entry = entry.unwrap();
-            if entry.path().extension().is_none_or(|extension| extension != "pem") {
+            if entry.path().is_dir() {
+                fs::remove_dir_all(entry.path()).unwrap();
+            } else if entry.path().extension().is_none_or(|extension| extension != "pem") {
                 fs::remove_file(entry.path()).unwrap();
                 lost += 1;
             }

@@ -3,6 +3,8 @@
 
 #[path = "network/cables.rs"]
 mod cables;
+#[path = "network/deposits.rs"]
+mod deposits;
 #[path = "network/disks.rs"]
 mod disks;
 #[path = "network/files.rs"]

@@ -143,6 +143,13 @@ const TESTS: &[Need] = &[
         pacman: &["xdotool"],
     },
     Need {
+        why: "windows that are closed as by their frames",
+        probe: Probe::Program("wmctrl"),
+        apt: &["wmctrl"],
+        dnf: &["wmctrl"],
+        pacman: &["wmctrl"],
+    },
+    Need {
         why: "a real notification daemon",
         probe: Probe::Program("dunst"),
         apt: &["dunst"],

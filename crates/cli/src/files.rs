@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use node::view::{Attachment, Direction, Message, Page, Transfer, TransferState, Upload};
+use node::view::{Attachment, Direction, Message, Page, RelayCopy, RelayCopyState, Transfer, TransferState, Upload};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -119,6 +119,9 @@ async fn list(client: &Client, json: bool) -> anyhow::Result<()> {
         if let Some(failure) = &transfer.failure {
             how = format!("{how}: {}", output::plain(failure));
         }
+        if let Some(copy) = &transfer.relay_copy {
+            how = format!("{how}, {}", at_relay(copy));
+        }
         rows.push([
             output::plain(&transfer.name),
             way.to_owned(),
@@ -161,6 +164,18 @@ pub(crate) fn lines(message: &Message) -> impl Iterator<Item = String> + '_ {
         let state = state(attachment.state);
         format!("    [{name}, {}, {state}, {}]", size(attachment.size), attachment.attachment_id)
     })
+}
+
+/// How it stands with a copy at a relay.
+fn at_relay(copy: &RelayCopy) -> String {
+    let relay = output::plain(&copy.relay);
+    let words = copy.failure.as_deref().map(output::plain).unwrap_or_default();
+    match (copy.state, &copy.until) {
+        (RelayCopyState::Held, Some(until)) => format!("held by {relay} until {until}"),
+        (RelayCopyState::Held, None) => format!("held by {relay}"),
+        (RelayCopyState::Sending, _) => format!("going to {relay}"),
+        (RelayCopyState::Refused, _) => format!("not at {relay}: {words}"),
+    }
 }
 
 fn state(state: TransferState) -> &'static str {

@@ -187,6 +187,30 @@ struct LimitOptions {
     /// KiB that a tunnel passes on in a second, each way; 0 for as many as go through
     #[arg(long, value_name = "KIB", default_value_t = 0)]
     circuit_kib_per_second: u32,
+    /// MiB of a file; 0 takes no files
+    #[arg(long, value_name = "MIB", default_value_t = 500)]
+    file_mib: u32,
+    /// How long a file is kept for those who fetch it
+    #[arg(long, value_name = "TIME", default_value = "21d")]
+    file_ttl: Life,
+    /// Files in a mailbox
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    files: u32,
+    /// MiB of files in a mailbox
+    #[arg(long, value_name = "MIB", default_value_t = 2_048)]
+    files_mib: u32,
+    /// GiB of all files
+    #[arg(long, value_name = "GIB", default_value_t = 50)]
+    all_files_gib: u32,
+    /// Uploads that one token begins or goes on with in a minute
+    #[arg(long, value_name = "N", default_value_t = 240)]
+    uploads_per_minute: u32,
+    /// Files that are put and fetched at a time
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    transfers: u32,
+    /// Files that one source puts and fetches at a time
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    transfers_per_source: u32,
 }
 
 impl From<LimitOptions> for Limits {
@@ -214,6 +238,14 @@ impl From<LimitOptions> for Limits {
             circuits_per_machine: options.circuits_per_machine,
             circuits: options.circuits,
             circuit_bytes_per_second: u64::from(options.circuit_kib_per_second) << 10,
+            file_bytes: u64::from(options.file_mib) << 20,
+            file_ttl: time(options.file_ttl),
+            files: options.files,
+            files_bytes: u64::from(options.files_mib) << 20,
+            all_files_bytes: u64::from(options.all_files_gib) << 30,
+            uploads_per_minute: options.uploads_per_minute,
+            transfers: options.transfers,
+            transfers_per_source: options.transfers_per_source,
             ..Self::default()
         }
     }

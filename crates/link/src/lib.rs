@@ -44,5 +44,5 @@ pub use interfaces::Interface;
 pub use link::Link;
 pub use path::Path;
 pub use proto::relay::Item as MailItem;
-pub use relay::{Home, HomeToken, Mail, PutAs, PutError, RelayError, RelayPlan, RelayState, RelayStatus};
+pub use relay::{Deposited, Home, HomeToken, Mail, PutAs, PutError, RelayError, RelayPlan, RelayState, RelayStatus};
 pub use timing::Timings;

@@ -8,14 +8,20 @@ use std::{
 };
 
 use bytes::Bytes;
-use proto::{attachment::Blob, id::MachineId, prekey::SignedPrekey, relay::RelayAddress};
+use proto::{
+    attachment::Blob,
+    id::MachineId,
+    prekey::SignedPrekey,
+    relay::{FilePass, RelayAddress},
+    sealed_file::{FileId, FileKey},
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     announce::Announcement,
     beacon::BeaconPost,
-    blob::{BlobError, Content, Dialler, Sink},
+    blob::{BlobError, Content, Dialler, Sink, Source},
     config::{HelloSource, InterfaceScope, LinkConfig, Visibility},
     dial::{self, Ways},
     error::{DialError, LinkError},
@@ -27,7 +33,7 @@ use crate::{
     path::Path,
     reconnect::Targets,
     registry::{Command, Ends, Registry},
-    relay::{PutAs, PutError, RelayPlan, Relays, Stations},
+    relay::{Deposited, PutAs, PutError, RelayPlan, Relays, Stations},
     server::{self, Arrival},
     tasks::{Spawner, Tasks},
     tls::Tls,
@@ -279,6 +285,51 @@ impl Link {
         cancel: &CancellationToken,
     ) -> Result<(), BlobError> {
         self.parts.blobs.bring(peer, path, content, from, cancel).await
+    }
+
+    /// Lays a file of so many bytes down at a relay, sealed under this key, or goes on with that. Returns when the relay has
+    /// all of it. `key` must be new for each file, and kept from before the first call for the calls that go on.
+    ///
+    /// # Errors
+    /// [`BlobError`]; what the relay has stays there, and another call goes on from it.
+    pub async fn deposit(
+        &self,
+        relay: &RelayAddress,
+        pass: &FilePass,
+        key: &FileKey,
+        size: u64,
+        source: Box<dyn Source>,
+        cancel: &CancellationToken,
+    ) -> Result<Deposited, BlobError> {
+        self.parts.relays.deposit(relay, pass, key, size, source, cancel).await
+    }
+
+    /// Fetches a blob that lies at a relay under this key, from one of its groups on, and hands it to `sink`. `before` has the
+    /// bytes in front of that, from wherever they came; all of it together is checked in the end.
+    ///
+    /// # Errors
+    /// [`BlobError`]. On [`BlobError::Mismatch`] nothing of what came can be relied on, from any call; on others it can be
+    /// gone on with.
+    #[expect(clippy::too_many_arguments, reason = "each is a thing of its own")]
+    pub async fn collect(
+        &self,
+        relay: &RelayAddress,
+        key: &FileKey,
+        blob: Blob,
+        from: u64,
+        before: Box<dyn Source>,
+        sink: Box<dyn Sink>,
+        cancel: &CancellationToken,
+    ) -> Result<(), BlobError> {
+        self.parts.relays.collect(relay, key, blob, from, before, sink, cancel).await
+    }
+
+    /// Takes a file away from a relay, by the pass with which it was laid down. It is no error when it is not there.
+    ///
+    /// # Errors
+    /// [`BlobError`].
+    pub async fn withdraw(&self, relay: &RelayAddress, pass: &FilePass, file: &FileId) -> Result<(), BlobError> {
+        self.parts.relays.withdraw(relay, pass, file).await
     }
 
     /// Uses these relays from now on, and no others; at most 64, own ones and contacts'. What stays connected.

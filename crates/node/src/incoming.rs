@@ -12,7 +12,7 @@ use proto::id::{MachineId, SessionId};
 use proto::log::{Local, WaitingRoom};
 use proto::register::{ReceiptKind, SignedProfile, SignedReceipt};
 use proto::run::{Run, VerifiedRun};
-use proto::{SignedGrant, SignedPrekey};
+use proto::{SignedDeposit, SignedGrant, SignedPrekey};
 use store::machines::Trust;
 use store::messages::Message;
 use store::{StoreError, Tx};
@@ -61,6 +61,7 @@ struct Arrived {
     invited: Option<[u8; 32]>,
     prekey: Option<SignedPrekey>,
     grant: Option<SignedGrant>,
+    deposits: Vec<SignedDeposit>,
 }
 
 /// Serves what one link brings, until it ends or the peer breaks the protocol.
@@ -152,6 +153,13 @@ impl Arrived {
                 grant.verify().map_err(|_| Broken::Signature)?;
                 self.grant = Some(grant);
             }
+            Frame::Deposit(deposit) => {
+                if deposit.deposit().machine != *peer {
+                    return Err(Broken::ForeignRegister);
+                }
+                deposit.verify().map_err(|_| Broken::Signature)?;
+                self.deposits.push(deposit);
+            }
             // The link deals with these itself.
             Frame::Hello(_) | Frame::Bye { .. } | Frame::Ignored(_) => {}
         }
@@ -189,6 +197,9 @@ async fn batch(
         && let Err(error) = relays::heard(core, peer, arrived.prekey, arrived.grant).await
     {
         tracing::error!(%error, "how a contact is reached could not be stored");
+    }
+    if let Err(error) = files::told(core, peer, arrived.deposits).await {
+        tracing::error!(%error, "where files lie could not be stored");
     }
     if arrived.runs.is_empty() && arrived.receipts.is_empty() {
         return Ok(());

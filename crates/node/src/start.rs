@@ -178,6 +178,7 @@ async fn run(config: &Config, opened: &Opened, spawner: &Spawner) -> Result<(Arc
     until_stopped(spawner, "opening mail", mailbox::open(core.clone()));
     until_stopped(spawner, "posting", mailbox::post(core.clone()));
     until_stopped(spawner, "files", files::run(core.clone()));
+    until_stopped(spawner, "depositing", files::deposit(core.clone()));
     until_stopped(spawner, "publishing", publishing::run(core.clone()));
     until_stopped(spawner, "indexing", indexing::run(core.clone()));
     until_stopped(spawner, "notification centre", centre::run(core.clone()));

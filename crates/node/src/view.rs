@@ -19,7 +19,9 @@ pub use notification::{
 };
 pub use relay::{Relay, RelayFault, RelayState};
 pub use settings::{Preview, Settings, Sound, Theme, Visibility};
-pub use transfer::{Attachment, AttachmentKind, Direction, Transfer, TransferState, Upload, UploadState};
+pub use transfer::{
+    Attachment, AttachmentKind, Direction, RelayCopy, RelayCopyState, Transfer, TransferState, Upload, UploadState,
+};
 
 /// How far a machine is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]

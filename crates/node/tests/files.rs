@@ -6,73 +6,18 @@
     reason = "a test that cannot go on ends with a panic that says why"
 )]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use landline_node::view::{
     Attachment, Change, FilesNotice, FilesOutcome, Message, MessageType, Notification, NotificationKind, Presence,
-    Session, TransferState, Upload,
+    Session, TransferState,
 };
-use landline_node::{DeleteFor, FocusState, Node, NodeError, NotificationsRequest, SendRequest};
+use landline_node::{DeleteFor, FocusState, NodeError, NotificationsRequest, SendRequest};
 use link::blob::{BlobError, BlobRefusal};
 use proto::Blob;
 use serde_json::json;
+use testkit::files::{Shelf, add, bytes, content, sees, send};
 use testkit::{Net, Person, Stranger};
-
-fn bytes(count: usize) -> Vec<u8> {
-    let mut state = 7_u32;
-    std::iter::repeat_with(|| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    })
-    .take(count)
-    .collect()
-}
-
-/// A file of a person's own.
-struct Desk {
-    dir: tempfile::TempDir,
-}
-
-impl Desk {
-    fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
-    }
-
-    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        path
-    }
-}
-
-async fn add(person: &Person, path: &Path) -> Upload {
-    person.node().add_file(path.to_str().unwrap()).await.unwrap()
-}
-
-async fn send(person: &Person, session: &Session, text: &str, uploads: &[&Upload]) -> Message {
-    let request = SendRequest {
-        session: session.session_id.clone(),
-        message: text.to_owned(),
-        attachments: uploads.iter().map(|upload| upload.upload_id.clone()).collect(),
-        temp_id: None,
-        caller: "test".to_owned(),
-        ..SendRequest::default()
-    };
-    person.node().send_message(request).await.unwrap()
-}
-
-async fn attachment(node: &Node, message: &str, index: usize) -> Option<Attachment> {
-    node.message(message).await.ok()?.attachments.get(index).cloned()
-}
-
-/// Waits until an attachment of a message looks so.
-async fn sees(person: &Person, message: &Message, how: &str, fits: impl Fn(&Attachment) -> bool) -> Attachment {
-    person
-        .until(&format!("the attachment to be {how}"), async |node| {
-            attachment(&node, &message.id, 0).await.filter(|attachment| fits(attachment))
-        })
-        .await
-}
 
 async fn sees_state(person: &Person, message: &Message, state: TransferState) -> Attachment {
     sees(person, message, &format!("{state:?}"), |attachment| attachment.state == state).await
@@ -111,18 +56,14 @@ async fn has_bytes(person: &Person, count: u64) -> u64 {
         .await
 }
 
-fn content(attachment: &Attachment) -> Vec<u8> {
-    std::fs::read(attachment.path.as_ref().unwrap()).unwrap()
-}
-
 #[tokio::test]
 async fn a_small_file_comes_by_itself_in_either_direction() {
     let net = Net::new();
     let (anna, ben, session) = two(&net).await;
-    let desk = Desk::new();
+    let shelf = Shelf::new();
     for (from, to, size) in [(&anna, &ben, 300_000), (&ben, &anna, 200_001), (&anna, &ben, 65_536), (&ben, &anna, 0)] {
         let data = bytes(size);
-        let upload = add(from, &desk.file("report.pdf", &data)).await;
+        let upload = add(from, &shelf.file("report.pdf", &data)).await;
         assert_eq!((upload.size, upload.mime.as_str()), (size as u64, "application/pdf"));
         let sent = send(from, &session, "", &[&upload]).await;
         assert_eq!((sent.message_type, sent.message.as_str()), (MessageType::File, ""));
@@ -145,14 +86,14 @@ async fn a_large_file_waits_until_it_is_accepted() {
     let net = Net::new();
     let (anna, ben, session) = two(&net).await;
     ben.node().update_settings(json!({"autoAcceptBytes": 1000})).await.unwrap();
-    let desk = Desk::new();
+    let shelf = Shelf::new();
     let data = bytes(2_000_000);
-    let upload = add(&anna, &desk.file("film.mkv", &data)).await;
+    let upload = add(&anna, &shelf.file("film.mkv", &data)).await;
     let sent = send(&anna, &session, "Have a look.", &[&upload]).await;
     ben.hears("Have a look.").await;
     let offered = sees_state(&ben, &sent, TransferState::Offered).await;
     assert_eq!((offered.bytes_done, offered.path), (0, None));
-    let elsewhere = desk.dir.path().join("elsewhere");
+    let elsewhere = shelf.path().join("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();
     let id = offered.attachment_id;
     let refused = ben.node().accept_attachment(&id, Some("relative")).await.unwrap_err();
@@ -171,9 +112,9 @@ async fn a_large_file_waits_until_it_is_accepted() {
 async fn what_was_there_is_not_sent_again_after_cuts_and_restarts() {
     let net = Net::new();
     let (anna, ben, session) = two(&net).await;
-    let desk = Desk::new();
+    let shelf = Shelf::new();
     let data = bytes(150_000_000);
-    let upload = add(&anna, &desk.file("disk.img", &data)).await;
+    let upload = add(&anna, &shelf.file("disk.img", &data)).await;
     ben.node().update_settings(json!({"autoAcceptBytes": 1})).await.unwrap();
     let sent = send(&anna, &session, "", &[&upload]).await;
     let offered = sees_state(&ben, &sent, TransferState::Offered).await;
@@ -208,9 +149,9 @@ async fn pause_resume_and_cancel() {
     let net = Net::new();
     let (anna, ben, session) = two(&net).await;
     ben.node().update_settings(json!({"autoAcceptBytes": 1})).await.unwrap();
-    let desk = Desk::new();
+    let shelf = Shelf::new();
     let data = bytes(500_000);
-    let upload = add(&anna, &desk.file("a.bin", &data)).await;
+    let upload = add(&anna, &shelf.file("a.bin", &data)).await;
     let sent = send(&anna, &session, "", &[&upload]).await;
     let id = sees_state(&ben, &sent, TransferState::Offered).await.attachment_id;
     let refused = ben.node().pause_transfer(&id).await.unwrap_err();
@@ -247,8 +188,8 @@ async fn a_file_that_vanished_or_changed_is_said_on_both_sides() {
     let net = Net::new();
     let (anna, ben, session) = two(&net).await;
     ben.node().update_settings(json!({"autoAcceptBytes": 1})).await.unwrap();
-    let desk = Desk::new();
-    let (gone, changed) = (desk.file("gone.txt", b"I was here."), desk.file("changed.txt", b"As it was."));
+    let shelf = Shelf::new();
+    let (gone, changed) = (shelf.file("gone.txt", b"I was here."), shelf.file("changed.txt", b"As it was."));
     let (first, second) = (add(&anna, &gone).await, add(&anna, &changed).await);
     let first = send(&anna, &session, "", &[&first]).await;
     let second = send(&anna, &session, "", &[&second]).await;
@@ -263,7 +204,7 @@ async fn a_file_that_vanished_or_changed_is_said_on_both_sides() {
         assert!(there.failure.as_ref().unwrap().contains(words), "{there:?}");
     }
     // It comes back, and can be fetched after all.
-    desk.file("gone.txt", b"I was here.");
+    let _same = shelf.file("gone.txt", b"I was here.");
     let back = add(&anna, &gone).await;
     let again = send(&anna, &session, "", &[&back]).await;
     let id = sees_state(&ben, &again, TransferState::Offered).await.attachment_id;
@@ -290,10 +231,10 @@ async fn what_waits_comes_or_fails_is_noted_once_for_a_message() {
     let (anna, ben, session) = two(&net).await;
     ben.node().update_settings(json!({"autoAcceptBytes": 100})).await.unwrap();
     ben.node().mark_session_read(&session.session_id, None).await.unwrap();
-    let desk = Desk::new();
+    let shelf = Shelf::new();
     let mut uploads = Vec::new();
     for number in 0..3 {
-        uploads.push(add(&anna, &desk.file(&format!("part {number}.bin"), &bytes(50_000 + number))).await);
+        uploads.push(add(&anna, &shelf.file(&format!("part {number}.bin"), &bytes(50_000 + number))).await);
     }
     let sent = send(&anna, &session, "Three.", &uploads.iter().collect::<Vec<_>>()).await;
     let waiting = noted(&ben, "part 0.bin and 2 other files wait to be accepted.").await;
@@ -323,7 +264,7 @@ async fn what_waits_comes_or_fails_is_noted_once_for_a_message() {
     assert!(ben.node().notices().is_empty(), "because somebody looks");
 
     net.section("nothing of it is said on screen, and what is small comes with its message");
-    let small = add(&anna, &desk.file("small.txt", b"Small.")).await;
+    let small = add(&anna, &shelf.file("small.txt", b"Small.")).await;
     let on_screen = send(&anna, &session, "", &[&small]).await;
     sees_state(&ben, &on_screen, TransferState::Complete).await;
     ben.node().focus(window(None, false));
@@ -340,7 +281,7 @@ async fn what_waits_comes_or_fails_is_noted_once_for_a_message() {
     assert_eq!((newest.kind, newest.body.as_str()), (NotificationKind::Message, "small.txt"));
 
     net.section("what fails is said on both sides, and goes with its message");
-    let path = desk.file("gone.bin", &bytes(5_000));
+    let path = shelf.file("gone.bin", &bytes(5_000));
     let gone = add(&anna, &path).await;
     let lost = send(&anna, &session, "", &[&gone]).await;
     noted(&ben, "gone.bin waits to be accepted.").await;
@@ -368,8 +309,8 @@ async fn what_waits_comes_or_fails_is_noted_once_for_a_message() {
 async fn folders_and_images() {
     let net = Net::new();
     let (anna, ben, session) = two(&net).await;
-    let desk = Desk::new();
-    let root = desk.dir.path().join("holiday");
+    let shelf = Shelf::new();
+    let root = shelf.path().join("holiday");
     std::fs::create_dir_all(root.join("day 1")).unwrap();
     std::fs::create_dir(root.join("nothing")).unwrap();
     std::fs::write(root.join("day 1/a.bin"), bytes(150_000)).unwrap();
@@ -384,7 +325,7 @@ async fn folders_and_images() {
     assert_eq!(std::fs::read(path.join("list.txt")).unwrap(), b"one\n");
     assert!(path.join("nothing").is_dir());
 
-    let picture = desk.dir.path().join("sea.png");
+    let picture = shelf.path().join("sea.png");
     image::RgbImage::from_fn(900, 600, |x, y| image::Rgb([x as u8, y as u8, 90])).save(&picture).unwrap();
     ben.node().update_settings(json!({"autoAcceptBytes": 1})).await.unwrap();
     let upload = add(&anna, &picture).await;
@@ -442,8 +383,8 @@ async fn nothing_is_fetched_from_a_stranger() {
     let (anna, ben) = (net.alice().await, net.bob().await);
     net.connect(&anna, &ben).await;
     let session = anna.open(&ben).await;
-    let desk = Desk::new();
-    let upload = add(&anna, &desk.file("hello.txt", b"hello")).await;
+    let shelf = Shelf::new();
+    let upload = add(&anna, &shelf.file("hello.txt", b"hello")).await;
     let sent = send(&anna, &session, "Take this.", &[&upload]).await;
     ben.hears("Take this.").await;
     let offered = sees_state(&ben, &sent, TransferState::Offered).await;
@@ -460,8 +401,8 @@ async fn nothing_is_fetched_from_a_stranger() {
 async fn a_blob_is_given_only_to_whom_it_was_sent_and_taken_only_when_asked_for() {
     let net = Net::new();
     let (anna, ben, session) = two(&net).await;
-    let desk = Desk::new();
-    let upload = add(&anna, &desk.file("private.txt", b"Between us.")).await;
+    let shelf = Shelf::new();
+    let upload = add(&anna, &shelf.file("private.txt", b"Between us.")).await;
     let sent = send(&anna, &session, "", &[&upload]).await;
     sees_state(&ben, &sent, TransferState::Complete).await;
 

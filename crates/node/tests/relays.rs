@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use landline_node as node;
 use node::view::{Change, Message, MessageState, Path, Presence, RelayState, Session, Trust};
-use testkit::{Net, Person, Relay, Setup, ShiftedClock};
+use testkit::{Net, Person, Relay, Setup, ShiftedClock, elsewhere, is_connected, meet};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
@@ -26,36 +26,6 @@ async fn apart(net: &Net) -> (Relay, Person, Person, Session) {
     let (alice, bob) = (net.person("Alice", at(&relay)).await, net.person("Bob", at(&relay)).await);
     let session = meet(&alice, &bob).await;
     (relay, alice, bob, session)
-}
-
-/// Bob follows Alice's invitation, each learns how to reach the other, and a session is opened.
-async fn meet(alice: &Person, bob: &Person) -> Session {
-    is_connected(alice).await;
-    is_connected(bob).await;
-    let invitation = alice.node().invite().await.unwrap();
-    let user = bob.node().follow_invitation(&elsewhere(&invitation.link)).await.unwrap();
-    assert_eq!((user.trust, user.status, user.path), (Trust::Verified, Presence::Online, Path::Relay));
-    let session = alice.open(bob).await;
-    bob.sees_session(&session.session_id, "opened", |_| true).await;
-    // Said and heard, both know each other's prekeys and grants, which went before.
-    alice.say(&session, "Hello").await;
-    bob.hears("Hello").await;
-    bob.say(&session, "Hello yourself").await;
-    alice.hears("Hello yourself").await;
-    session
-}
-
-/// An invitation as it serves who cannot reach the addresses in it.
-fn elsewhere(link: &str) -> String {
-    link.split('&').filter(|field| !field.starts_with("addr=")).collect::<Vec<_>>().join("&")
-}
-
-async fn is_connected(person: &Person) {
-    person
-        .until("the relay to be connected", async |node| {
-            node.relays().items.iter().all(|relay| relay.state == RelayState::Connected).then_some(())
-        })
-        .await;
 }
 
 async fn is_held(person: &Person, message: &Message) -> Message {

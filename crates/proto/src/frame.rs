@@ -6,6 +6,7 @@
 use thiserror::Error;
 
 use crate::cbor::{DecodeError, Reader, Writer, required};
+use crate::deposit::SignedDeposit;
 use crate::grant::SignedGrant;
 use crate::id::SessionId;
 use crate::limits;
@@ -97,6 +98,8 @@ pub enum Frame {
         /// That it knows the invitation's token, by the rules of `docs/protocol.md`.
         proof: [u8; 32],
     },
+    /// Where a file of the sender's lies at a relay. The signature is not checked yet.
+    Deposit(SignedDeposit),
     /// A frame of this type, which this version does not know and may ignore.
     Ignored(u16),
 }
@@ -279,6 +282,7 @@ const BLOB_STATE: u16 = 7;
 const PREKEY: u16 = 9;
 const GRANT: u16 = 11;
 const INVITED: u16 = 13;
+const DEPOSIT: u16 = 15;
 
 impl Frame {
     /// The number of its type on the wire.
@@ -300,6 +304,7 @@ impl Frame {
             Self::Prekey(_) => PREKEY,
             Self::Grant(_) => GRANT,
             Self::Invited { .. } => INVITED,
+            Self::Deposit(_) => DEPOSIT,
             Self::Ignored(number) => *number,
         }
     }
@@ -365,6 +370,10 @@ impl Frame {
             Self::Invited { proof } => {
                 writer.map(1).uint(0).bytes(proof);
             }
+            Self::Deposit(deposit) => {
+                writer.map(1).uint(0);
+                deposit.write(&mut writer);
+            }
             Self::Ignored(_) => {
                 writer.map(0);
             }
@@ -418,6 +427,7 @@ impl Frame {
             INVITED => {
                 read_one(&mut reader, "proof", |reader| Ok(reader.fixed("proof")?)).map(|proof| Self::Invited { proof })
             }
+            DEPOSIT => read_one(&mut reader, "deposit", |reader| Ok(SignedDeposit::read(reader)?)).map(Self::Deposit),
             odd if odd % 2 == 1 => Ok(Self::Ignored(odd)),
             even => Err(FrameError::UnknownType(even)),
         }

@@ -22,6 +22,8 @@ pub enum Domain {
     Prekey,
     /// A grant register.
     Grant,
+    /// A deposit register.
+    Deposit,
     /// A login at a relay.
     RelayAuth,
 }
@@ -35,6 +37,7 @@ impl Domain {
             Self::Receipt => "landline/receipt/1",
             Self::Prekey => "landline/prekey/1",
             Self::Grant => "landline/grant/1",
+            Self::Deposit => "landline/deposit/1",
             Self::RelayAuth => "landline/relay-auth/1",
         }
     }

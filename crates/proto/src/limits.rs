@@ -210,6 +210,12 @@ pub const PREKEY_PUBLIC_BYTES: usize = 1_792;
 /// Longest grant register: the fields take 115 bytes; the rest is room for later ones.
 pub const GRANT_BYTES: usize = 256;
 
+/// Longest deposit register: the longest relay address and the other fields take 276 bytes; the rest is room for later ones.
+pub const DEPOSIT_BYTES: usize = 512;
+
+/// Least size that a file at a relay is padded to before it is sealed, so that small ones all look alike.
+pub const FILE_PADDED_MIN: u64 = 16 * 1024;
+
 /// Most relays that a machine is to be reached at.
 pub const RELAYS: usize = 4;
 

@@ -4,6 +4,7 @@
 //! and passes on the bytes of links it cannot read. What it must know it is told; nothing here tells it more.
 
 mod address;
+mod files;
 mod login;
 mod reply;
 mod request;
@@ -13,10 +14,11 @@ mod token;
 use thiserror::Error;
 
 pub use self::address::{AddressError, DEFAULT_PORT, RelayAddress};
+pub use self::files::{FILE_LIFETIME, FILES_PATH, FilePass, FilePassError, UPLOAD_LENGTH, UPLOAD_OFFSET, file_path};
 pub use self::login::{Expected, Login, LoginError};
 pub use self::reply::{FromRelay, Item, Refused};
 pub use self::request::{ToRelay, TokenEntry};
-pub use self::terms::Limits;
+pub use self::terms::{FileLimits, Limits};
 pub use self::token::{GrantSecret, Ticket, Token, TokenHash};
 use crate::cbor::{DecodeError, Reader, required};
 use crate::frame::codes;
@@ -53,16 +55,20 @@ codes! {
         BadToken = 7,
         /// No tunnel to this machine: it is offline, or the token is none of its. Which of the two is not said.
         Unreachable = 8,
-        /// The mailbox, or its request slot, is full.
+        /// The mailbox, its request slot, or its room for files is full.
         MailboxFull = 9,
-        /// More bytes than the relay takes.
+        /// More bytes than the relay takes, in an envelope or of one file.
         TooLarge = 10,
-        /// More than the relay keeps for one machine: tokens, watches, circuits.
+        /// More than the relay keeps for one machine: tokens, watches, circuits, files.
         TooMany = 11,
         /// The register is of another machine, is older than what is held, or its signature does not fit.
         Invalid = 12,
         /// The relay cannot write at the moment.
         Storage = 13,
+        /// There is no such file, or not all of it yet.
+        NoFile = 14,
+        /// The file goes on elsewhere: the limit says at which byte.
+        Offset = 15,
     }
 }
 

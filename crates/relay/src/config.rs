@@ -139,6 +139,26 @@ pub struct Limits {
     pub circuits: u32,
     /// Bytes that a tunnel passes on in a second, each way; 0 for as many as go through.
     pub circuit_bytes_per_second: u64,
+    /// Bytes of a file before it is padded and sealed; 0 takes no files.
+    pub file_bytes: u64,
+    /// How long a file is kept for those who fetch it.
+    pub file_ttl: Duration,
+    /// How long one is kept that does not become whole.
+    pub file_unfinished: Duration,
+    /// Files in a mailbox.
+    pub files: u32,
+    /// Bytes of files in a mailbox.
+    pub files_bytes: u64,
+    /// Bytes of all files.
+    pub all_files_bytes: u64,
+    /// Uploads that one token may begin or go on with in a minute.
+    pub uploads_per_minute: u32,
+    /// Files that are put and fetched at a time.
+    pub transfers: u32,
+    /// Those of one source.
+    pub transfers_per_source: u32,
+    /// In this time some of a file must have moved, or its connection is cut.
+    pub stall: Duration,
     /// Time for a TLS handshake and the request after it.
     pub handshake: Duration,
     /// After so much silence a client is asked whether it is there.
@@ -181,6 +201,20 @@ impl Default for Limits {
             circuits_per_machine: 64,
             circuits: 4_096,
             circuit_bytes_per_second: 0,
+            // What mail providers take is 25 MB; a phone's video of ten minutes has 500.
+            file_bytes: 500 << 20,
+            file_ttl: 21 * DAY,
+            // A weekend with the lid closed.
+            file_unfinished: 3 * DAY,
+            files: 1_000,
+            files_bytes: 2 << 30,
+            all_files_bytes: 50 << 30,
+            // A message with 32 pictures takes 64 files, each asked about and put.
+            uploads_per_minute: 240,
+            // Each holds half a MiB while it is put: 128 MiB in all.
+            transfers: 256,
+            transfers_per_source: 16,
+            stall: Duration::from_secs(30),
             handshake: Duration::from_secs(10),
             ping: Duration::from_secs(30),
             dead: Duration::from_secs(90),

@@ -9,10 +9,12 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use proto::relay::{CIRCUIT_PATH, PATH, SUBPROTOCOL};
+use proto::relay::{CIRCUIT_PATH, FILES_PATH, PATH, SUBPROTOCOL};
+use tokio_util::sync::CancellationToken;
 
 use crate::circuits::MESSAGE_BYTES;
 use crate::client;
+use crate::http_files;
 use crate::listener::{self, Place};
 use crate::mailboxes::MailboxError;
 use crate::metrics::Now;
@@ -31,17 +33,24 @@ const CIRCUIT_BUFFER_BYTES: usize = 32 << 10;
 pub(crate) struct Peer {
     source: IpAddr,
     place: Arc<Mutex<Option<Place>>>,
+    cut: CancellationToken,
 }
 
 impl Peer {
     pub(crate) fn new(source: IpAddr, place: Place) -> Self {
-        Self { source, place: Arc::new(Mutex::new(Some(place))) }
+        Self { source, place: Arc::new(Mutex::new(Some(place))), cut: CancellationToken::new() }
+    }
+
+    /// Ends the connection when it is cancelled, whatever its socket waits for.
+    pub(crate) fn cut(&self) -> &CancellationToken {
+        &self.cut
     }
 }
 
+/// What answers requests, and whom.
 #[derive(Debug, Clone)]
-struct Served {
-    relay: Arc<Inner>,
+pub(crate) struct Served {
+    pub(crate) relay: Arc<Inner>,
     peer: Peer,
 }
 
@@ -50,6 +59,7 @@ pub(crate) fn routes(relay: Arc<Inner>, peer: Peer) -> Router {
     Router::new()
         .route(PATH, get(client))
         .route(CIRCUIT_PATH, get(circuit))
+        .route(&format!("{FILES_PATH}/{{id}}"), http_files::methods())
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .with_state(Served { relay, peer })
@@ -123,13 +133,22 @@ async fn metrics(State(served): State<Served>) -> Response {
         circuits: relay.circuits.count().into(),
         uptime_s: relay.started.elapsed().as_secs(),
     };
-    let text = relay.figures.text(&now, relay.mailboxes.count().await.ok());
+    let files = match &relay.files {
+        Some(files) => files.count().await.ok(),
+        None => None,
+    };
+    let text = relay.figures.text(&now, relay.mailboxes.count().await.ok(), files);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 impl Served {
+    /// Ends the connection when it is cancelled.
+    pub(crate) fn cut(&self) -> &CancellationToken {
+        self.peer.cut()
+    }
+
     /// Takes the connection's place, counted for who connected.
-    fn admit(&self, headers: &HeaderMap) -> Result<(IpAddr, Place), (StatusCode, &'static str)> {
+    pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<(IpAddr, Place), (StatusCode, &'static str)> {
         let taken = self.peer.place.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut place = taken.ok_or((StatusCode::BAD_REQUEST, "one request a connection\n"))?;
         let Some(name) = &self.relay.source_header else { return Ok((self.peer.source, place)) };

@@ -57,7 +57,7 @@ fn open(address: SocketAddr, both_families: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Connections of each source.
+/// Connections of each source, or transfers.
 #[derive(Debug, Default)]
 pub(crate) struct Door {
     total: AtomicU64,
@@ -78,7 +78,7 @@ impl Door {
     }
 
     /// A place for one more. Without a source it is counted for nobody.
-    fn enter(self: &Arc<Self>, most: u32) -> Option<Place> {
+    pub(crate) fn enter(self: &Arc<Self>, most: u32) -> Option<Place> {
         let before = self.total.fetch_add(1, Ordering::Relaxed);
         let place = Place { door: self.clone(), source: None };
         (before < u64::from(most)).then_some(place)
@@ -87,7 +87,7 @@ impl Door {
 
 impl Place {
     /// Counts it for a source, unless that has as many as it may have.
-    fn count_for(&mut self, source: IpAddr, most: u32) -> bool {
+    pub(crate) fn count_for(&mut self, source: IpAddr, most: u32) -> bool {
         let mut by_source = self.door.by_source.lock().unwrap_or_else(PoisonError::into_inner);
         let count = by_source.entry(source).or_default();
         let has_room = *count < most;
@@ -173,7 +173,7 @@ async fn serve(relay: Arc<Inner>, stream: TcpStream, source: IpAddr, place: Plac
 }
 
 async fn http(relay: Arc<Inner>, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: Peer) {
-    let stop = relay.tasks.stopping().clone();
+    let (stop, cut) = (relay.tasks.stopping().clone(), peer.cut().clone());
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(relay.limits.handshake);
     server.max_buf_size(HEAD_BYTES);
@@ -186,5 +186,6 @@ async fn http(relay: Arc<Inner>, stream: impl AsyncRead + AsyncWrite + Send + Un
             }
         }
         () = stop.cancelled() => {}
+        () = cut.cancelled() => tracing::debug!("a connection on which nothing moved was cut"),
     }
 }

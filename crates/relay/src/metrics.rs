@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::files::FileCounts;
 use crate::mailboxes::Counts;
 
 /// Counts since the start.
@@ -14,6 +15,10 @@ pub(crate) struct Figures {
     pub(crate) acknowledged: AtomicU64,
     pub(crate) circuits: AtomicU64,
     pub(crate) refused: AtomicU64,
+    pub(crate) files: AtomicU64,
+    pub(crate) files_given: AtomicU64,
+    pub(crate) file_bytes_in: AtomicU64,
+    pub(crate) file_bytes_out: AtomicU64,
     passed_messages: AtomicU64,
     passed_bytes: AtomicU64,
 }
@@ -34,8 +39,8 @@ impl Figures {
         self.passed_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// All of it, as Prometheus reads it. Without `kept` the store did not answer.
-    pub(crate) fn text(&self, now: &Now, kept: Option<Counts>) -> String {
+    /// All of it, as Prometheus reads it. Without `kept` or `files` the store did not answer.
+    pub(crate) fn text(&self, now: &Now, kept: Option<Counts>, files: Option<FileCounts>) -> String {
         let mut text = String::new();
         let mut line = |kind: &str, name: &str, help: &str, value: u64| {
             let _ = writeln!(
@@ -51,6 +56,10 @@ impl Figures {
             line("gauge", "items", "Items that wait for their recipients.", kept.items);
             line("gauge", "item_bytes", "Bytes of items that wait, those of strangers not counted.", kept.bytes);
         }
+        if let Some(files) = files {
+            line("gauge", "files", "Files, those that are not whole included.", files.files);
+            line("gauge", "file_bytes", "The room that they take.", files.bytes);
+        }
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         line("counter", "logins_total", "Logins.", read(&self.logins));
         line("counter", "puts_total", "Items that were put.", read(&self.puts));
@@ -64,6 +73,10 @@ impl Figures {
         line("counter", "circuits_total", "Tunnels that were opened.", read(&self.circuits));
         line("counter", "circuit_messages_total", "Messages that went through tunnels.", read(&self.passed_messages));
         line("counter", "circuit_bytes_total", "Bytes that went through tunnels.", read(&self.passed_bytes));
+        line("counter", "files_put_total", "Files that were put and are whole.", read(&self.files));
+        line("counter", "files_given_total", "Files that were given to their end.", read(&self.files_given));
+        line("counter", "file_bytes_in_total", "Bytes of files that were put.", read(&self.file_bytes_in));
+        line("counter", "file_bytes_out_total", "Bytes of files that were given.", read(&self.file_bytes_out));
         line("counter", "refused_total", "Requests and logins that were refused.", read(&self.refused));
         line("gauge", "uptime_seconds", "Seconds since start.", now.uptime_s);
         let _ = writeln!(
@@ -75,7 +88,12 @@ impl Figures {
     }
 }
 
+/// Counts so many more.
+pub(crate) fn add(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
+}
+
 /// Counts one more.
 pub(crate) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
+    add(counter, 1);
 }

@@ -37,6 +37,7 @@ impl<K: Clone + Eq + Hash> Rate<K> {
 pub(crate) struct Rates {
     pub(crate) puts: Rate<(MachineId, TokenHash)>,
     pub(crate) opens: Rate<(MachineId, TokenHash)>,
+    pub(crate) uploads: Rate<(MachineId, TokenHash)>,
     pub(crate) requests: Rate<IpAddr>,
     pub(crate) prekeys: Rate<IpAddr>,
     pub(crate) connections: Rate<IpAddr>,
@@ -47,6 +48,7 @@ impl Rates {
         Self {
             puts: Rate::new(limits.puts_per_minute, limits.puts_burst),
             opens: Rate::new(limits.opens_per_minute, limits.opens_per_minute),
+            uploads: Rate::new(limits.uploads_per_minute, limits.uploads_per_minute),
             requests: Rate::new(limits.requests_per_minute, limits.requests_per_minute),
             prekeys: Rate::new(limits.prekeys_per_minute, limits.prekeys_per_minute),
             connections: Rate::new(limits.connections_per_minute, limits.connections_per_minute.div_ceil(2)),
@@ -57,6 +59,7 @@ impl Rates {
     pub(crate) fn forget(&self) {
         self.puts.limiter.retain_recent();
         self.opens.limiter.retain_recent();
+        self.uploads.limiter.retain_recent();
         self.requests.limiter.retain_recent();
         self.prekeys.limiter.retain_recent();
         self.connections.limiter.retain_recent();

@@ -16,6 +16,7 @@ use crate::circuits::{Bounds, Circuits, NoCircuit};
 use crate::config::{Config, Limits, Store, Transport};
 use crate::descriptors;
 use crate::fabric::{Fabric, NodeId, Outbox};
+use crate::files::{FileCounts, FileError, FileQuotas, Files};
 use crate::hub::Hub;
 use crate::listener::{self, Door};
 use crate::mailboxes::{Counts, MailboxError, Mailboxes, Quotas, TokenHash};
@@ -23,7 +24,7 @@ use crate::members::{Members, MembersError};
 use crate::metrics::{Figures, count};
 use crate::nats::{NatsError, NatsMailboxes, Renewals};
 use crate::rates::Rates;
-use crate::sqlite::{OpenError, SqliteMailboxes};
+use crate::sqlite::{OpenError, SqliteFiles, SqliteMailboxes};
 use crate::tasks::Tasks;
 use crate::tls::{Tls, TlsError};
 
@@ -83,6 +84,8 @@ pub enum RelayError {
 /// What all parts of a relay share.
 pub(crate) struct Inner {
     pub(crate) mailboxes: Arc<dyn Mailboxes>,
+    /// Where files are kept; none where they are not.
+    pub(crate) files: Option<Arc<dyn Files>>,
     pub(crate) hub: Hub,
     pub(crate) circuits: Arc<Circuits>,
     /// The other nodes of this relay, where it may have some.
@@ -93,6 +96,8 @@ pub(crate) struct Inner {
     pub(crate) limits: Limits,
     pub(crate) figures: Arc<Figures>,
     pub(crate) door: Arc<Door>,
+    /// Files that are put and fetched.
+    pub(crate) transfers: Arc<Door>,
     pub(crate) tls: Option<Tls>,
     pub(crate) source_header: Option<String>,
     pub(crate) tasks: Tasks,
@@ -208,6 +213,7 @@ impl Relay {
         };
         let inner = Arc::new(Inner {
             mailboxes: kept.mailboxes,
+            files: kept.files,
             hub: if kept.fabric.is_some() { Hub::with_others(outbox.clone()) } else { Hub::default() },
             circuits: Circuits::new(node, bounds, figures.clone()),
             fabric: kept.fabric,
@@ -217,6 +223,7 @@ impl Relay {
             limits,
             figures,
             door: Arc::default(),
+            transfers: Arc::default(),
             tls,
             source_header: config.source_header,
             tasks,
@@ -265,6 +272,17 @@ impl Relay {
         self.inner.mailboxes.count().await
     }
 
+    /// How many files lie here, and the room that they take; none where no files are taken.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn file_counts(&self) -> Result<FileCounts, FileError> {
+        match &self.inner.files {
+            Some(files) => files.count().await,
+            None => Ok(FileCounts::default()),
+        }
+    }
+
     /// Says goodbye to all clients and ends, after what was begun is on the disk.
     ///
     /// # Errors
@@ -284,6 +302,7 @@ impl Drop for Relay {
 /// What a relay stands on.
 struct Kept {
     mailboxes: Arc<dyn Mailboxes>,
+    files: Option<Arc<dyn Files>>,
     fabric: Option<Arc<Fabric>>,
     renewals: Option<Renewals>,
 }
@@ -295,30 +314,41 @@ async fn open(
     tasks: &Tasks,
     clock: &Arc<dyn Clock>,
 ) -> Result<Kept, RelayError> {
-    let quotas = Quotas::from(&config.limits);
+    let (quotas, file_quotas) = (Quotas::from(&config.limits), FileQuotas::from(&config.limits));
     match &config.store {
         Store::Sqlite => {
             let (data_dir, start_anew, wall_ms) = (config.data_dir.clone(), config.start_anew, clock.wall_ms());
-            let opening = tokio::task::spawn_blocking(move || open_sqlite(&data_dir, quotas, start_anew, wall_ms));
+            let opening =
+                tokio::task::spawn_blocking(move || open_sqlite(&data_dir, (quotas, file_quotas), start_anew, wall_ms));
             let path = config.data_dir.clone();
-            let mailboxes =
+            let (mailboxes, files) =
                 opening.await.map_err(|error| RelayError::Folder { path, error: io::Error::other(error) })??;
-            Ok(Kept { mailboxes: Arc::new(mailboxes), fabric: None, renewals: None })
+            let (mailboxes, files) = (Arc::new(mailboxes), Some(Arc::new(files) as Arc<dyn Files>));
+            Ok(Kept { mailboxes, files, fabric: None, renewals: None })
         }
         Store::Nats(nats) => {
             let mailboxes = NatsMailboxes::open(nats, quotas, clock.clone()).await?;
             let fabric = Fabric::start(nats, node, outbox.clone(), config.limits.lease, tasks).await?;
             let renewals = Some(mailboxes.renewals());
-            Ok(Kept { mailboxes: Arc::new(mailboxes), fabric: Some(Arc::new(fabric)), renewals })
+            // Nodes that share mailboxes share no files.
+            let mailboxes = Arc::new(mailboxes);
+            Ok(Kept { mailboxes, files: None, fabric: Some(Arc::new(fabric)), renewals })
         }
     }
 }
 
-fn open_sqlite(data_dir: &Path, quotas: Quotas, start_anew: bool, wall_ms: u64) -> Result<SqliteMailboxes, OpenError> {
+fn open_sqlite(
+    data_dir: &Path,
+    (quotas, file_quotas): (Quotas, FileQuotas),
+    start_anew: bool,
+    wall_ms: u64,
+) -> Result<(SqliteMailboxes, SqliteFiles), OpenError> {
     if start_anew && let Some(aside) = SqliteMailboxes::move_aside(data_dir, wall_ms / 1_000)? {
         tracing::warn!(to = %aside.display(), "the database was moved aside");
     }
-    SqliteMailboxes::open(data_dir, quotas, wall_ms)
+    let mailboxes = SqliteMailboxes::open(data_dir, quotas, wall_ms)?;
+    let files = SqliteFiles::open(&mailboxes, data_dir, file_quotas)?;
+    Ok((mailboxes, files))
 }
 
 /// Sends all away when the mailboxes were lost and begun anew: they come back, and say again who may put.
@@ -358,6 +388,17 @@ async fn sweep(relay: Arc<Inner>) {
                 Ok(_) | Err(MailboxError::Away(_)) => break,
                 Err(error) => {
                     tracing::error!(%error, "what has expired could not be removed");
+                    break;
+                }
+            }
+        }
+        // After the mailboxes: the files of one that was forgotten go with it.
+        while let Some(files) = &relay.files {
+            match files.sweep(relay.now_s()).await {
+                Ok(true) if !stop.is_cancelled() => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::error!(%error, "files that have expired could not be removed");
                     break;
                 }
             }

@@ -9,8 +9,8 @@ use proto::identity::Signature;
 use proto::limits;
 use proto::prekey::SignedPrekey;
 use proto::relay::{
-    FromRelay, Item, Limits, Login, LoginError, RefusalCode, Refused, RelayBye, Request, Ticket, ToRelay, TokenEntry,
-    TokenHash,
+    FileLimits, FromRelay, Item, Limits, Login, LoginError, RefusalCode, Refused, RelayBye, Request, Ticket, ToRelay,
+    TokenEntry, TokenHash,
 };
 
 use crate::circuits::NoCircuit;
@@ -335,5 +335,11 @@ fn welcome(relay: &Inner) -> Limits {
         watches: WATCHES as u64,
         circuits: own.circuits_per_machine.into(),
         circuit_bytes_per_s: own.circuit_bytes_per_second,
+        files: (own.file_bytes > 0 && relay.files.is_some()).then(|| FileLimits {
+            file_bytes: own.file_bytes,
+            ttl_s: own.file_ttl.as_secs(),
+            bytes: own.files_bytes,
+            count: own.files.into(),
+        }),
     }
 }

@@ -7,7 +7,7 @@ use rusqlite::Row;
 use crate::columns::{Fixed, exact, machine_id, message_id, optional_unsigned, session_id, unsigned};
 use crate::messages::Message;
 use crate::removal::Received;
-use crate::{EventKey, Reader, StoreError, Tx, machines, sources};
+use crate::{EventKey, Reader, StoreError, Tx, deposits, machines, sources};
 
 pub(crate) const DDL: &str = "\
 CREATE TABLE attachments (
@@ -38,6 +38,11 @@ CREATE UNIQUE INDEX attachments_place ON attachments (message, place);
 CREATE INDEX attachments_hash ON attachments (hash);
 CREATE INDEX attachments_thumbnail ON attachments (thumbnail) WHERE thumbnail IS NOT NULL;
 CREATE INDEX attachments_open ON attachments (state) WHERE state < 4;";
+
+pub(crate) const DEPOSIT_DDL: &str = "\
+ALTER TABLE attachments ADD COLUMN deposit INTEGER;
+ALTER TABLE attachments ADD COLUMN told_s INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX attachments_deposit ON attachments (deposit) WHERE deposit IS NOT NULL;";
 
 pub(crate) const THUMBNAILS_DDL: &str = "\
 CREATE TABLE thumbnails (
@@ -123,6 +128,8 @@ pub struct Stored {
     pub path: Option<String>,
     /// Whether its thumbnail is here.
     pub has_thumbnail: bool,
+    /// Of an own one: how it stands with its copy at a relay.
+    pub deposit: Option<deposits::Shown>,
 }
 
 /// What stands as failure of an attachment that this machine no longer offers.
@@ -141,9 +148,9 @@ macro_rules! select {
         concat!(
             "SELECT a.id, a.message, m.id, s.id, a.place, p.id, a.outgoing, a.hash, a.size, a.name, a.mime, a.files,
                  a.width, a.height, a.animated, a.thumbnail, a.thumbnail_size, a.state, a.failure, a.done, a.part, a.path,
-                 EXISTS (SELECT 1 FROM thumbnails t WHERE t.hash = a.thumbnail)
+                 EXISTS (SELECT 1 FROM thumbnails t WHERE t.hash = a.thumbnail), d.key, d.relay, d.until_s, d.refusal
              FROM attachments a CROSS JOIN messages m ON m.key = a.message CROSS JOIN sessions s ON s.key = m.session
-             CROSS JOIN machines p ON p.key = a.peer ",
+             CROSS JOIN machines p ON p.key = a.peer LEFT JOIN deposits d ON d.key = a.deposit ",
             $rest
         )
     };
@@ -283,6 +290,20 @@ pub fn wanted(reader: &Reader<'_>, limit: u32) -> Result<Vec<Stored>, StoreError
     )
 }
 
+/// Own attachments for a machine that are on their way, oldest first, at most `limit`.
+///
+/// # Errors
+///
+/// As any read.
+pub fn open_to(reader: &Reader<'_>, peer: &MachineId, limit: u32) -> Result<Vec<Stored>, StoreError> {
+    let Some(peer) = machines::key(reader, peer)? else { return Ok(Vec::new()) };
+    reader.all(
+        select!("WHERE a.state < 4 AND a.peer = ?1 AND a.outgoing = 1 ORDER BY a.key LIMIT ?2"),
+        (peer, limit),
+        stored,
+    )
+}
+
 /// Attachments of an accepted machine whose thumbnails are missing here, newest first.
 ///
 /// # Errors
@@ -368,6 +389,8 @@ pub fn complete(tx: &Tx<'_>, id: AttachmentId, path: &str) -> Result<bool, Store
     let wanted = tx.execute(sql, (id.0, path))? > 0;
     if !wanted {
         doom(tx, path)?;
+    } else if let Some(stored) = get(tx, id)? {
+        deposits::release_told(tx, &stored.peer, &stored.attachment.blob.hash)?;
     }
     Ok(wanted)
 }
@@ -454,7 +477,13 @@ pub(crate) fn remove(tx: &Tx<'_>, message: EventKey, received: Received) -> Resu
                 doom(tx, path)?;
             }
         }
-        sources::release(tx, &stored.attachment.blob.hash)?;
+        let hash = &stored.attachment.blob.hash;
+        match &stored.deposit {
+            Some(deposit) => deposits::release(tx, deposit.key)?,
+            None if !stored.outgoing => deposits::release_told(tx, &stored.peer, hash)?,
+            None => {}
+        }
+        sources::release(tx, hash)?;
         if let Some(thumbnail) = &stored.attachment.thumbnail {
             release_thumbnail(tx, &thumbnail.hash)?;
         }
@@ -555,5 +584,6 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         part: row.get(20)?,
         path: row.get(21)?,
         has_thumbnail: row.get(22)?,
+        deposit: deposits::shown(row, 23)?,
     })
 }

@@ -25,6 +25,7 @@ mod writer;
 
 pub mod addresses;
 pub mod attachments;
+pub mod deposits;
 pub mod drafts;
 pub mod events;
 pub mod invitations;

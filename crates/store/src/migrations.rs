@@ -8,8 +8,9 @@ use rusqlite::Connection;
 
 use crate::inspect::APPLICATION_ID;
 use crate::{
-    addresses, attachments, drafts, events, invitations, logs, machines, messages, meta, notifications, operations,
-    outbox, prekeys, reach, registers, relays, removal, search, sessions, settings, sources, tokens, uploads,
+    addresses, attachments, deposits, drafts, events, invitations, logs, machines, messages, meta, notifications,
+    operations, outbox, prekeys, reach, registers, relays, removal, search, sessions, settings, sources, tokens,
+    uploads,
 };
 
 /// One step. Steps are never changed once released, only added.
@@ -80,6 +81,14 @@ const MIGRATIONS: &[Migration] = &[
             ("reach", reach::DDL),
             ("outbox", outbox::HELD_DDL),
             ("messages", messages::HELD_DDL),
+        ],
+        readable_by: 1,
+    },
+    Migration {
+        adds: &[
+            ("deposits", deposits::DDL),
+            ("told_deposits", deposits::TOLD_DDL),
+            ("attachments", attachments::DEPOSIT_DDL),
         ],
         readable_by: 1,
     },

@@ -310,7 +310,9 @@ CREATE TABLE attachments (
     failure TEXT,
     done INTEGER NOT NULL DEFAULT 0,             -- bytes from the beginning that are verified and on the receiver's disk
     part TEXT,                                   -- where it grows
-    path TEXT                                    -- where it lies, or will
+    path TEXT,                                   -- where it lies, or will
+    deposit INTEGER,                             -- deposits.key: serves an own one whose receiver is away
+    told_s INTEGER NOT NULL DEFAULT 0            -- deposits.until_s, as the receiver was told last; 0: not yet
 ) STRICT;
 
 CREATE UNIQUE INDEX attachments_id ON attachments (id);
@@ -322,6 +324,8 @@ CREATE INDEX attachments_hash ON attachments (hash);
 CREATE INDEX attachments_thumbnail ON attachments (thumbnail) WHERE thumbnail IS NOT NULL;
 
 CREATE INDEX attachments_open ON attachments (state) WHERE state < 4;
+
+CREATE INDEX attachments_deposit ON attachments (deposit) WHERE deposit IS NOT NULL;
 
 -- Small images that stand for attachments, of both sides.
 CREATE TABLE thumbnails (
@@ -419,3 +423,29 @@ CREATE TABLE reach (
     invited_to TEXT NOT NULL DEFAULT '',         -- relays that its invitation named, one a line
     owed INTEGER NOT NULL DEFAULT 0              -- counts what it is to be told in its mailbox; 0: nothing
 ) STRICT;
+
+-- Own files that are laid down at relays for contacts that are away.
+CREATE TABLE deposits (
+    key INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL CHECK (length(hash) = 32),
+    relay TEXT NOT NULL,                         -- address
+    mailbox BLOB NOT NULL CHECK (length(mailbox) = 32),  -- machine in whose mailbox it takes room
+    token BLOB NOT NULL CHECK (length(token) = 32),      -- that was shown for it
+    file BLOB NOT NULL CHECK (length(file) = 32),        -- its ID there
+    secret BLOB CHECK (length(secret) = 32),     -- what opens it; NULL: it is only to be taken away
+    until_s INTEGER NOT NULL DEFAULT 0,          -- kept until then, in seconds since 1970; 0: not whole
+    seen_ms INTEGER NOT NULL,                    -- when the relay last said that it is whole, or else when it was begun
+    refusal TEXT                                 -- why it is not there
+) STRICT;
+
+CREATE INDEX deposits_hash ON deposits (hash);
+
+-- Files that contacts laid down at relays for this machine.
+CREATE TABLE told_deposits (
+    machine INTEGER NOT NULL REFERENCES machines (key),
+    hash BLOB NOT NULL CHECK (length(hash) = 32),
+    relay TEXT NOT NULL,
+    secret BLOB NOT NULL CHECK (length(secret) = 32),
+    until_s INTEGER NOT NULL,
+    PRIMARY KEY (machine, hash)
+) STRICT, WITHOUT ROWID;

@@ -26,6 +26,7 @@
 )]
 
 mod clocks;
+pub mod files;
 mod golden;
 mod logs;
 mod net;
@@ -40,5 +41,5 @@ pub use golden::assert_golden;
 pub use net::{Net, Setup, friends};
 pub use person::{PATIENCE, Person};
 pub use proxy::Proxy;
-pub use relay::Relay;
+pub use relay::{Relay, elsewhere, is_connected, meet};
 pub use stranger::{History, Stranger};

@@ -121,7 +121,12 @@ impl Net {
 
     /// A relay for everybody, with limits that no test meets.
     pub async fn relay(&self) -> Relay {
-        let limits = relay::Limits {
+        self.relay_with(|_| {}).await
+    }
+
+    /// The same, but for some limits.
+    pub async fn relay_with(&self, set: impl FnOnce(&mut relay::Limits)) -> Relay {
+        let mut limits = relay::Limits {
             puts_per_minute: 100_000,
             puts_burst: 10_000,
             opens_per_minute: 100_000,
@@ -132,6 +137,7 @@ impl Net {
             connections: 500,
             ..relay::Limits::default()
         };
+        set(&mut limits);
         Relay::start(self.dir.path().join("relay"), limits, self.transcript.clone()).await
     }
 

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use node::view::{Path, Presence, RelayState, Session, Trust};
 use proto::clock::Clock;
 use relay::{Config, Limits, Transport};
 
 use crate::clocks::ShiftedClock;
-use crate::person::PATIENCE;
+use crate::person::{PATIENCE, Person};
 use crate::transcript::Transcript;
 
 /// Between two looks at the mailboxes.
@@ -84,13 +85,34 @@ impl Relay {
         self.transcript.add("the relay's disk is wiped");
     }
 
+    /// Takes the files away that it keeps, and nothing else. It must not run.
+    ///
+    /// # Panics
+    /// When the folder cannot be removed.
+    pub fn forget_files(&self) {
+        std::fs::remove_dir_all(self.config().data_dir.join("files")).expect("the relay's files can be removed");
+        self.transcript.add("the relay's files are wiped");
+    }
+
     /// Waits until so many items lie in its mailboxes. It tells nobody, so it is looked at again and again.
     ///
     /// # Panics
     /// When it does not run, or that does not come.
     pub async fn until_items(&self, what: &str, fits: impl Fn(u64) -> bool) {
+        self.until(what, async || fits(self.items().await)).await;
+    }
+
+    /// The same of files.
+    ///
+    /// # Panics
+    /// As [`Relay::until_items`].
+    pub async fn until_files(&self, what: &str, fits: impl Fn(u64) -> bool) {
+        self.until(what, async || fits(self.files().await)).await;
+    }
+
+    async fn until(&self, what: &str, mut fits: impl AsyncFnMut() -> bool) {
         let looking = async {
-            while !fits(self.items().await) {
+            while !fits().await {
                 tokio::time::sleep(LOOK).await;
             }
         };
@@ -108,7 +130,49 @@ impl Relay {
         relay.counts().await.expect("it counts").items
     }
 
+    /// How many files it keeps, those that are not whole included.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub async fn files(&self) -> u64 {
+        let running = self.running.lock().await;
+        let relay = running.as_ref().expect("the relay runs");
+        relay.file_counts().await.expect("it counts").files
+    }
+
     fn config(&self) -> Config {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Bob follows Alice's invitation, each learns how to reach the other, and a session is opened.
+pub async fn meet(alice: &Person, bob: &Person) -> Session {
+    is_connected(alice).await;
+    is_connected(bob).await;
+    let invitation = alice.node().invite().await.unwrap();
+    let user = bob.node().follow_invitation(&elsewhere(&invitation.link)).await.unwrap();
+    assert_eq!((user.trust, user.status, user.path), (Trust::Verified, Presence::Online, Path::Relay));
+    let session = alice.open(bob).await;
+    bob.sees_session(&session.session_id, "opened", |_| true).await;
+    // Said and heard, both know each other's prekeys and grants, which went before.
+    alice.say(&session, "Hello").await;
+    bob.hears("Hello").await;
+    bob.say(&session, "Hello yourself").await;
+    alice.hears("Hello yourself").await;
+    session
+}
+
+/// An invitation as it serves who cannot reach the addresses in it.
+#[must_use]
+pub fn elsewhere(link: &str) -> String {
+    link.split('&').filter(|field| !field.starts_with("addr=")).collect::<Vec<_>>().join("&")
+}
+
+/// Waits until all of a person's relays are connected.
+pub async fn is_connected(person: &Person) {
+    person
+        .until("the relay to be connected", async |node| {
+            node.relays().items.iter().all(|relay| relay.state == RelayState::Connected).then_some(())
+        })
+        .await;
 }

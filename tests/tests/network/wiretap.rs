@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use landline_tests::{Lab, Person, Relay, SOON, meet_by_relay};
+use landline_tests::{Lab, Person, Relay, SOON, meet_by_relay, until};
 
+use crate::deposits::copy_is;
 use crate::files::{LARGE, assert_same, file};
 
 #[test]
@@ -13,13 +14,14 @@ fn a_relay_sees_no_text_no_name_no_session_and_nothing_of_a_file() {
     let in_tunnel = "Meet me where the tunnel ends";
     let in_mailbox = "This waits in a mailbox for you";
     let file_is_called = "plans-for-the-summer.bin";
+    let deposit_is_called = "plans-for-the-winter.bin";
 
     let Some(mut lab) = Lab::new() else { return };
     let relay = Relay::start_plain(lab.relay_host("relay"));
     let capture = relay.host.capture();
     // Machines say who they are to their own network, which the internet is not.
     let args = ["--relay", relay.address(), "--no-mdns", "--no-beacon"];
-    let anna = Person::start(lab.online_host(anna_is_called), &args);
+    let mut anna = Person::start(lab.online_host(anna_is_called), &args);
     let mut ben = Person::start(lab.far_host(ben_is_called), &args);
     meet_by_relay(&anna, &ben);
 
@@ -34,8 +36,15 @@ fn a_relay_sees_no_text_no_name_no_session_and_nothing_of_a_file() {
     anna.misses(&ben, SOON);
     anna.says(&ben, in_mailbox);
     anna.has_left_all(&ben, SOON);
+    let deposited = file(&anna, deposit_is_called, SIZE);
+    let id = anna.sends_file(&ben, &deposited);
+    copy_is(&anna, &id, "held");
+    until("Ben's mailbox says where it lies", SOON, || (relay.figure("items") >= 3).then_some(()));
+    anna.leaves();
     ben.returns();
     ben.hears(&anna, in_mailbox);
+    assert_same(&deposited, &ben.has_file(&anna, &id, LARGE));
+    anna.returns();
     anna.has_delivered_all(SOON);
     let packets = capture.ends();
 
@@ -53,16 +62,19 @@ fn a_relay_sees_no_text_no_name_no_session_and_nothing_of_a_file() {
         ("Anna's name", anna_is_called.into()),
         ("Ben's name", ben_is_called.into()),
         ("the file's name", file_is_called.into()),
+        ("the name of the file at the relay", deposit_is_called.into()),
         ("the session", raw),
         ("the session in hexadecimal", hex.into()),
         ("the session as it is shown", session.into()),
     ];
-    secrets.extend(fs::read(&path).unwrap().chunks(50_000).map(|piece| ("a piece of the file", piece[..32].to_vec())));
+    for (called, path) in [("a piece of the file", &path), ("a piece of the file at the relay", &deposited)] {
+        secrets.extend(fs::read(path).unwrap().chunks(50_000).map(|piece| (called, piece[..32].to_vec())));
+    }
     assert_eq!(packets.found(&secrets), Vec::<&str>::new(), "because only the two machines can read it");
 
     // That nothing was found says something only if what must be there is found.
     assert!(packets.count() > 500, "because all packets are looked at: {}", packets.count());
-    assert!(packets.bytes() > 2 * SIZE, "because the file came in and went out: {} bytes", packets.bytes());
+    assert!(packets.bytes() > 4 * SIZE, "because both files came in and went out: {} bytes", packets.bytes());
     let plain = ("in the clear", b"landline-relay.1".to_vec());
     let masked = ("behind a client's mask", relay.address().as_bytes().to_vec());
     assert_eq!(packets.found(&[plain, masked]), ["behind a client's mask", "in the clear"]);

@@ -13,6 +13,10 @@ mod conversation;
 mod files;
 mod follow;
 mod gate;
+/// The client of the relay's own tests, for files.
+#[path = "../../../relay/tests/server/http.rs"]
+#[allow(dead_code, reason = "these tests need less of it")]
+mod http;
 mod messages;
 #[cfg(target_os = "linux")]
 #[path = "../../../relay/tests/support/nats.rs"]

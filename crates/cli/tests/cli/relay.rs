@@ -6,11 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use proto::Identity;
 use proto::relay::{FromRelay, RelayAddress, RelayBye, ToRelay, Token};
+use proto::sealed_file::sealed_size;
+use proto::{FileKey, Identity};
 use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
 
+use crate::http::{Putter, get};
 use crate::program::{Follower, Node, Ran, landline};
 use crate::wire::Wire;
 
@@ -188,6 +191,39 @@ async fn what_was_acknowledged_outlives_a_kill() {
     let put = sender.put(anna().machine_id(), Some(&token), &items[0].envelope);
     sender.done(put).await;
     assert_eq!(annas.fetch(0).await.len(), items.len() - half.len(), "because it is remembered as well");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_goes_on_after_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let more = ["--plain", "--uploads-per-minute", "1000000", "--connections-per-minute", "1000000"];
+    let mut relay = Relay::start(dir.path(), &more);
+    let token = Token::from_bytes([7; 32]);
+    relay.machine(&anna()).await.gives(&token).await;
+    let (file, size) = (FileKey::from_bytes([1; 32]).id(), sealed_size(20_000_000));
+    let bytes: Vec<u8> = (0..size).map(|place| (place * 31 + place / 251) as u8).collect();
+
+    let putter = Putter::new(relay.listen(), anna().machine_id(), &token);
+    let mut upload = putter.open(&file, size, 0, bytes.len()).await;
+    // All but the end, so that it can't be whole.
+    let half = &bytes[..bytes.len() - 1];
+    let writing = async { upload.write_all(half).await };
+    let killing = async {
+        while putter.ask(&file, size).await.offset() < 2_000_000 {}
+        relay.program.signal("KILL")
+    };
+    let (_, _) = tokio::join!(writing, killing);
+
+    let relay = Relay::start(dir.path(), &more);
+    let putter = Putter { addr: relay.listen(), ..putter };
+    let offset = putter.ask(&file, size).await.offset();
+    assert!((2_000_000..size).contains(&offset), "because that was durable: {offset}");
+    assert_eq!(get(relay.listen(), &file).await.status, 404, "because it is not whole");
+    let rest = &bytes[usize::try_from(offset).unwrap()..];
+    assert_eq!(putter.put(&file, size, offset, rest).await.offset(), size);
+    assert!(get(relay.listen(), &file).await.body == bytes, "because nothing is counted twice or left out");
+    let folder = std::fs::read_dir(dir.path().join("files")).unwrap();
+    assert_eq!(folder.count(), 1);
 }
 
 #[tokio::test]

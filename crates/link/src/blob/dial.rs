@@ -107,7 +107,8 @@ fn refusal(response: &Response<Incoming>) -> Option<BlobError> {
     })
 }
 
-fn data(body: Incoming) -> impl Stream<Item = Result<Bytes, hyper::Error>> + Unpin {
+/// The bytes of a body.
+pub(crate) fn data(body: Incoming) -> impl Stream<Item = Result<Bytes, hyper::Error>> + Unpin {
     use futures_util::StreamExt as _;
     let data =
         |frame: Result<Frame<Bytes>, _>| std::future::ready(frame.map(|frame| frame.into_data().ok()).transpose());

@@ -12,12 +12,13 @@ pub mod stream;
 use std::{fmt, io, sync::Arc};
 
 use axum::http::StatusCode;
-use proto::{attachment::Blob, id::MachineId};
+use proto::{attachment::Blob, id::MachineId, relay::Refused};
 use tokio::sync::oneshot;
 
-use crate::error::DialError;
+use crate::{error::DialError, relay::RelayError};
 
-pub(crate) use dial::Dialler;
+pub(crate) use dial::{Dialler, data};
+pub(crate) use pieces::{Pieces, Writer, made, taken};
 pub(crate) use serve::routes;
 
 /// Asked when another machine wants a blob or brings one. Must return at once; the answer goes through the call.
@@ -164,6 +165,15 @@ pub enum BlobError {
     /// The other machine said no.
     #[error("the other machine says: {0}")]
     Refused(BlobRefusal),
+    /// The relay could not be reached, or is none.
+    #[error("the relay: {0}")]
+    Relay(#[from] RelayError),
+    /// The relay said no.
+    #[error("the relay says: {} ({:?})", .0.detail, .0.code)]
+    RelayRefused(Refused),
+    /// What the relay gave is not what was laid down there under this key.
+    #[error("the relay gave something else than was laid down there")]
+    Altered,
     /// The connection broke, or fell silent.
     #[error("the connection broke: {0}")]
     Broken(String),

@@ -25,11 +25,21 @@ const PIECES: usize = 4;
 
 /// The stream of a blob, made by a job of its own while it is sent. `stall` is how long the other side may take none.
 pub(crate) fn outgoing(mut content: Content, from: u64, stall: Duration, spawner: &Spawner) -> Outgoing {
+    made("send a blob", stall, spawner, move |writer| stream::encode(&mut content, from, writer))
+}
+
+/// What a job writes, as it is sent. The job ends early when the other side takes nothing for so long, or leaves.
+pub(crate) fn made(
+    name: &'static str,
+    stall: Duration,
+    spawner: &Spawner,
+    make: impl FnOnce(&mut Writer) -> Result<(), BlobError> + Send + 'static,
+) -> Outgoing {
     let (to, pieces) = mpsc::channel(PIECES);
     let handle = Handle::current();
-    let job = spawner.spawn_background("send a blob", move || {
+    let job = spawner.spawn_background(name, move || {
         let mut writer = Writer { to: to.clone(), gathered: BytesMut::new(), handle, stall };
-        let outcome = stream::encode(&mut content, from, &mut writer)
+        let outcome = make(&mut writer)
             .and_then(|()| writer.flush().map_err(|_| BlobError::Broken("the other side left".into())));
         if let Err(error) = outcome {
             // Who no longer listens needs no reason.
@@ -54,7 +64,8 @@ impl Stream for Outgoing {
     }
 }
 
-struct Writer {
+/// Where a job writes.
+pub(crate) struct Writer {
     to: mpsc::Sender<io::Result<Bytes>>,
     gathered: BytesMut,
     handle: Handle,
@@ -86,7 +97,7 @@ impl Write for Writer {
 
 /// Checks and keeps the stream of a blob as it comes. `stall` is how long nothing may come.
 pub(crate) async fn incoming<E: std::fmt::Display>(
-    mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    body: impl Stream<Item = Result<Bytes, E>> + Unpin,
     blob: Blob,
     from: u64,
     mut sink: Box<dyn Sink>,
@@ -94,10 +105,21 @@ pub(crate) async fn incoming<E: std::fmt::Display>(
     stall: Duration,
     spawner: &Spawner,
 ) -> Result<(), BlobError> {
+    let keep = move |pieces: Pieces| stream::decode(pieces, blob, from, &mut *sink);
+    taken("receive a blob", body, cancel, stall, spawner, keep).await
+}
+
+/// Hands a job what comes. The job ends when nothing more does.
+pub(crate) async fn taken<E: std::fmt::Display>(
+    name: &'static str,
+    mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    cancel: &CancellationToken,
+    stall: Duration,
+    spawner: &Spawner,
+    keep: impl FnOnce(Pieces) -> Result<(), BlobError> + Send + 'static,
+) -> Result<(), BlobError> {
     let (to, pieces) = mpsc::channel(PIECES);
-    let job = spawner.spawn_background("receive a blob", move || {
-        stream::decode(Pieces { pieces, current: Bytes::new() }, blob, from, &mut *sink)
-    });
+    let job = spawner.spawn_background(name, move || keep(Pieces { pieces, current: Bytes::new() }));
     tokio::pin!(job);
     let forward = async {
         loop {
@@ -128,7 +150,8 @@ pub(crate) async fn incoming<E: std::fmt::Display>(
     }
 }
 
-struct Pieces {
+/// What has come, for a job to read.
+pub(crate) struct Pieces {
     pieces: mpsc::Receiver<Bytes>,
     current: Bytes,
 }

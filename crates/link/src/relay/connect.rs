@@ -1,4 +1,4 @@
-//! A WebSocket to a relay.
+//! Connections to a relay: WebSockets, and requests for files.
 
 use std::{
     fmt,
@@ -8,7 +8,7 @@ use std::{
 
 use axum::{body::Body, http::header};
 use bytes::Bytes;
-use hyper::{Request, Response, StatusCode, body::Incoming as Answer, client::conn::http1};
+use hyper::{Request, Response, StatusCode, body::Incoming as Answer, client::conn::http1, http::request::Builder};
 use hyper_util::rt::TokioIo;
 use proto::{
     limits,
@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     socket::{Incoming, Socket, Stream},
+    tasks::Spawner,
     timing::Timings,
 };
 
@@ -87,6 +88,30 @@ impl Connector {
         };
         within(self.timings.circuit, joining).await?;
         Ok(Circuit::new(socket))
+    }
+
+    /// Asks for something that is no WebSocket. The answer's head is waited for as long as it takes.
+    pub(super) async fn request(
+        &self,
+        relay: &RelayAddress,
+        request: Builder,
+        body: Body,
+        spawner: &Spawner,
+    ) -> Result<Response<Answer>, RelayError> {
+        let (stream, _) = self.stream(relay).await?;
+        let broken = |error: hyper::Error| RelayError::Broken(error.to_string());
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let stopping = spawner.stopping();
+        spawner.spawn(format!("files at {}", relay.origin()), async move {
+            tokio::select! {
+                // How it ended is told by the request.
+                _ = connection => {}
+                () = stopping => {}
+            }
+        });
+        let request = request.header(header::HOST, authority(relay)).body(body);
+        let request = request.map_err(|error| RelayError::NotRelay(error.to_string()))?;
+        sender.send_request(request).await.map_err(broken)
     }
 
     async fn stream(&self, relay: &RelayAddress) -> Result<(Box<dyn Stream>, Option<[u8; 32]>), RelayError> {
@@ -158,7 +183,10 @@ impl Connector {
     }
 }
 
-async fn within<T>(time: Duration, doing: impl Future<Output = Result<T, RelayError>>) -> Result<T, RelayError> {
+pub(super) async fn within<T>(
+    time: Duration,
+    doing: impl Future<Output = Result<T, RelayError>>,
+) -> Result<T, RelayError> {
     timeout(time, doing).await.unwrap_or(Err(RelayError::Silent))
 }
 

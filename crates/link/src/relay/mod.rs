@@ -9,6 +9,7 @@ mod circuit;
 mod client;
 mod connect;
 mod detours;
+mod files;
 mod home;
 mod mail;
 mod requests;
@@ -38,6 +39,7 @@ use self::{
 };
 pub(crate) use self::{detours::Detours, stations::Stations};
 pub use self::{
+    files::Deposited,
     mail::Mail,
     stations::{PutAs, PutError},
 };

@@ -15,7 +15,7 @@ use crate::{
     blob::{BlobCall, BlobDesk, BlobError, BlobRefusal, Content, Intake, Sink, Source, stream},
 };
 
-const GROUP: usize = 65_536;
+pub(super) const GROUP: usize = 65_536;
 
 /// A desk that hands every call to the test.
 pub(super) fn desk() -> (BlobDesk, mpsc::UnboundedReceiver<BlobCall>) {
@@ -23,7 +23,7 @@ pub(super) fn desk() -> (BlobDesk, mpsc::UnboundedReceiver<BlobCall>) {
     (Arc::new(move |call| to.send(call).unwrap()), calls)
 }
 
-fn bytes(count: usize) -> Vec<u8> {
+pub(super) fn bytes(count: usize) -> Vec<u8> {
     (0..count).map(|place| (place * 7 + place / 253) as u8).collect()
 }
 
@@ -43,7 +43,7 @@ fn blob(data: &[u8]) -> (Blob, impl Fn() -> Content + use<>) {
 
 /// Keeps in memory, and may fail or cancel after so many bytes.
 #[derive(Clone, Default)]
-struct Kept {
+pub(super) struct Kept {
     bytes: Arc<Mutex<Vec<u8>>>,
     whole: Arc<Mutex<bool>>,
     full_after: Option<usize>,
@@ -51,11 +51,15 @@ struct Kept {
 }
 
 impl Kept {
-    fn bytes(&self) -> Vec<u8> {
+    pub(super) fn with_room(bytes: usize) -> Self {
+        Self { full_after: Some(bytes), ..Self::default() }
+    }
+
+    pub(super) fn bytes(&self) -> Vec<u8> {
         self.bytes.lock().unwrap().clone()
     }
 
-    fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         *self.whole.lock().unwrap()
     }
 }
@@ -205,7 +209,7 @@ async fn what_cannot_be_kept_is_said_to_who_brings_it() {
     let (ended, end) = oneshot::channel();
     let answer = async {
         let Some(BlobCall::Put { reply, .. }) = calls.recv().await else { panic!("it is brought") };
-        let sink = Box::new(Kept { full_after: Some(3 * GROUP), ..Kept::default() });
+        let sink = Box::new(Kept::with_room(3 * GROUP));
         reply.send(Ok(Intake { blob, sink, cancel: CancellationToken::new(), ended })).unwrap();
     };
     let cancel = CancellationToken::new();

@@ -2,6 +2,7 @@
 
 mod basics;
 mod blobs;
+mod deposits;
 mod discovery;
 mod duplicates;
 mod hostile;

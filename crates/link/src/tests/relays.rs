@@ -87,8 +87,12 @@ pub(super) fn hurried() -> Timings {
 }
 
 pub(super) async fn machine(identity: Arc<Identity>) -> Machine {
+    machine_with(identity, hurried()).await
+}
+
+pub(super) async fn machine_with(identity: Arc<Identity>, timings: Timings) -> Machine {
     let mut setup = Setup::new(identity);
-    setup.timings = hurried();
+    setup.timings = timings;
     setup.start().await
 }
 
@@ -162,6 +166,7 @@ pub(super) fn no_limits() -> wire::Limits {
         watches: 0,
         circuits: 0,
         circuit_bytes_per_s: 0,
+        files: None,
     }
 }
 

@@ -56,7 +56,8 @@ pub(crate) fn open(dir: &Path, source: &store::sources::Source) -> Result<Opened
     Ok((source.blob, data, hashes))
 }
 
-fn refusal(error: &io::Error) -> BlobRefusal {
+/// Why a source can't be given.
+pub(super) fn refusal(error: &io::Error) -> BlobRefusal {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => BlobRefusal::Gone,
         io::ErrorKind::InvalidData => BlobRefusal::Changed,

@@ -11,7 +11,6 @@ use store::StoreError;
 use store::attachments::{State, Stored};
 use tokio::sync::oneshot;
 
-use super::rate::Meter;
 use super::receive::{refused, tell_peer};
 use super::{Expected, Running, Telling, content, picture, show};
 use crate::core::Core;
@@ -97,7 +96,7 @@ async fn give(core: &Arc<Core>, peer: MachineId, hash: [u8; 32], from: u64) -> R
 }
 
 /// Says here, and later there, why a file can't be given.
-async fn cannot_give(core: &Arc<Core>, stored: &Stored, refusal: BlobRefusal) {
+pub(super) async fn cannot_give(core: &Arc<Core>, stored: &Stored, refusal: BlobRefusal) {
     let words = match refusal {
         BlobRefusal::Gone => "the file is no longer where it was",
         BlobRefusal::Changed => "the file has changed since it was offered",
@@ -131,7 +130,7 @@ fn begin(core: &Core, stored: &Stored, from: u64) -> Result<Running, BlobRefusal
     if outgoing >= PER_MACHINE * 4 {
         return Err(BlobRefusal::Busy);
     }
-    let running = Running { cancel: stands.child_token(), meter: Arc::new(Meter::new(from)), incoming: false };
+    let running = Running::over(stands, from, false);
     state.running.insert(stored.id, running.clone());
     Ok(running)
 }
@@ -250,6 +249,8 @@ pub(crate) async fn state_came(core: &Arc<Core>, peer: MachineId, hash: [u8; 32]
                     told.tell(core);
                 }
             }
+            // What has arrived is not needed at a relay.
+            core.files.stir();
         }
         Err(StoreError::Closed) => {}
         Err(error) => tracing::error!(%error, "what became of a file could not be stored"),

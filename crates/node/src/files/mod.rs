@@ -5,8 +5,10 @@
 
 mod again;
 mod attach;
+mod collecting;
 mod commands;
 mod content;
+mod depositing;
 mod desk;
 mod drafted;
 mod folder;
@@ -24,7 +26,7 @@ mod telling;
 mod types;
 mod uploads;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,7 +43,9 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use again::again;
 pub(crate) use attach::{Sharing, attach};
+pub(crate) use collecting::told;
 pub use commands::Content;
+pub(crate) use depositing::{away, run as deposit};
 pub(crate) use desk::{desk, state_came, tell_ended, wanted};
 pub(crate) use drafted::drafted;
 pub(crate) use receive::run;
@@ -58,7 +62,9 @@ pub(crate) struct Files {
     /// Where received files go when the person has not said.
     pub(crate) downloads: PathBuf,
     state: Mutex<State>,
+    /// For the task that fetches, and for the one that lays down at relays.
     wake: Notify,
+    depositing: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +81,14 @@ struct State {
     bringing: HashSet<(MachineId, [u8; 32])>,
     /// Thumbnails that are on their way or could not be had in this run.
     thumbnails: HashSet<[u8; 32]>,
+    /// Machines that are away, and have all in their mailboxes that is to be there: files for them may be laid down.
+    away: BTreeSet<MachineId>,
+    /// What is being laid down at a relay.
+    depositing: HashSet<[u8; 32]>,
+    /// What relays did not take: how often, and not before when again.
+    refused: HashMap<[u8; 32], (u32, Instant)>,
+    /// Not before then something is taken away from a relay, because one could not be reached.
+    not_before: Option<Instant>,
 }
 
 /// How a linked machine is reached.
@@ -97,6 +111,23 @@ pub(crate) struct Running {
     pub(crate) meter: Arc<rate::Meter>,
     /// To this machine.
     pub(crate) incoming: bool,
+    /// Cancelled, and with it what runs, when this is no longer the way to go: the link has ended, or one stands now.
+    pub(crate) way: CancellationToken,
+    /// By way of a relay, because no link to this machine stands.
+    pub(crate) relayed: Option<MachineId>,
+}
+
+impl Running {
+    /// Over a link that stands for as long as `way`.
+    fn over(way: CancellationToken, done: u64, incoming: bool) -> Self {
+        let meter = Arc::new(rate::Meter::new(done));
+        Self { cancel: way.child_token(), meter, incoming, way, relayed: None }
+    }
+
+    /// By way of a relay.
+    fn without_link(peer: MachineId, done: u64, incoming: bool) -> Self {
+        Self { relayed: Some(peer), ..Self::over(CancellationToken::new(), done, incoming) }
+    }
 }
 
 /// A blob that is to be brought.
@@ -116,7 +147,7 @@ impl fmt::Debug for Expected {
 
 impl Files {
     pub(crate) fn new(dir: PathBuf, downloads: PathBuf) -> Self {
-        Self { dir, downloads, state: Mutex::default(), wake: Notify::new() }
+        Self { dir, downloads, state: Mutex::default(), wake: Notify::new(), depositing: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -124,7 +155,7 @@ impl Files {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A link stands: what waits for this machine is tried at once.
+    /// A link stands: what waits for this machine is tried at once, and goes no other way.
     pub(crate) fn up(&self, peer: MachineId, link: ConnId, path: Path, inbound: bool) {
         let way = Way { link, path, inbound, stands: CancellationToken::new() };
         let mut state = self.state();
@@ -132,8 +163,21 @@ impl Files {
             former.stands.cancel();
         }
         state.waiting.clear();
+        state.away.remove(&peer);
+        let relayed = state.running.values().filter(|running| running.relayed == Some(peer));
+        relayed.for_each(|running| running.way.cancel());
         drop(state);
         self.wake.notify_one();
+    }
+
+    /// Something new is known, of a relay or of a file: all that failed for the moment is tried at once.
+    pub(crate) fn retry_all(&self) {
+        let mut state = self.state();
+        state.waiting.clear();
+        state.refused.clear();
+        state.not_before = None;
+        drop(state);
+        self.stir();
     }
 
     /// A link has ended.
@@ -144,11 +188,14 @@ impl Files {
         {
             way.stands.cancel();
         }
+        drop(state);
+        self.wake.notify_one();
     }
 
-    /// Something may be to be fetched or removed.
+    /// Something may be to be fetched, to be removed, or to be taken away from a relay.
     pub(crate) fn stir(&self) {
         self.wake.notify_one();
+        self.depositing.notify_one();
     }
 
     /// A message was deleted: what of it is on its way ends, and its files go.
@@ -170,7 +217,7 @@ impl Files {
     /// Tries an attachment at once, however often it has failed.
     fn retry(&self, id: AttachmentId) {
         self.state().waiting.remove(&id);
-        self.wake.notify_one();
+        self.stir();
     }
 
     /// Ends what runs for an attachment.

@@ -1,4 +1,5 @@
-//! Fetching what is wanted: a few at a time, as long as a link to its sender stands, and again after every failure that may pass.
+//! Fetching what is wanted: a few at a time, over a link to its sender, or from the relay where the sender laid it down while
+//! there is none; and again after every failure that may pass.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use link::blob::{BlobError, BlobRefusal, Sink, stream};
+use proto::Deposit;
 use proto::attachment::Blob;
 use proto::frame::{BlobState, Frame};
 use proto::id::MachineId;
@@ -17,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::part::{Growing, Part};
 use super::rate::Meter;
-use super::{Expected, Running, Telling, Way, place, show, sweep};
+use super::{Expected, Running, Telling, Way, collecting, place, show, sweep};
 use crate::core::Core;
 
 /// Transfers to this machine at a time.
@@ -29,15 +31,24 @@ const LOOKED_AT: u32 = 256;
 /// How long it may take until what was asked for begins to come.
 const ASKED: Duration = Duration::from_secs(10);
 
-/// Pauses after failures: from the first to the longest.
+/// Pauses after failures: from the first to the longest, and to the longest with a relay, which may be out of reach for hours.
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 const PAUSE_LONGEST: Duration = Duration::from_secs(30);
+const PAUSE_RELAY: Duration = Duration::from_secs(2 * 60);
 
 /// Between two looks at how far it is.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Longest time between two times that what arrived is made durable.
 const SYNCED: Duration = Duration::from_secs(1);
+
+/// Where a file comes from.
+enum Supply {
+    /// Its sender, over the link that stands.
+    Link(Way),
+    /// A relay where its sender laid it down.
+    Relay(Deposit),
+}
 
 /// How an attempt ended.
 enum Outcome {
@@ -77,12 +88,26 @@ pub(crate) async fn run(core: Arc<Core>) {
 async fn start(core: &Arc<Core>) -> Result<Option<Instant>, StoreError> {
     super::desk::fetch_thumbnails(core).await?;
     end_forgotten(core).await?;
-    let wanted = core.store.read(|reader| store::attachments::wanted(reader, LOOKED_AT)).await?;
+    let wanted = core
+        .store
+        .read(|reader| {
+            let told = |stored: Stored| {
+                let told = store::deposits::find_told(reader, &stored.peer, &stored.attachment.blob.hash)?;
+                Ok((stored, told))
+            };
+            store::attachments::wanted(reader, LOOKED_AT)?.into_iter().map(told).collect::<Result<Vec<_>, StoreError>>()
+        })
+        .await?;
     let now = Instant::now();
     let mut next: Option<Instant> = None;
-    for stored in wanted {
+    for (stored, told) in wanted {
+        let told = told.filter(|deposit| collecting::may_collect(core, deposit));
         let mut state = core.files.state();
-        let Some(way) = state.peers.get(&stored.peer).cloned() else { continue };
+        let (supply, running) = match (state.peers.get(&stored.peer), told) {
+            (Some(way), _) => (Supply::Link(way.clone()), Running::over(way.stands.clone(), stored.done, true)),
+            (None, Some(deposit)) => (Supply::Relay(deposit), Running::without_link(stored.peer, stored.done, true)),
+            (None, None) => continue,
+        };
         if state.running.contains_key(&stored.id) {
             continue;
         }
@@ -99,14 +124,12 @@ async fn start(core: &Arc<Core>) -> Result<Option<Instant>, StoreError> {
             // The one that ends wakes this.
             break;
         }
-        let meter = Arc::new(Meter::new(stored.done));
-        let running = Running { cancel: way.stands.child_token(), meter, incoming: true };
         state.running.insert(stored.id, running.clone());
         drop(state);
         let core = core.clone();
         core.clone()
             .spawner
-            .spawn("receive a file", async move { receive(&core, stored, way, running, failures).await });
+            .spawn("receive a file", async move { receive(&core, stored, supply, running, failures).await });
     }
     Ok(next)
 }
@@ -131,9 +154,13 @@ async fn end_forgotten(core: &Core) -> Result<(), StoreError> {
 }
 
 /// One attempt, and what follows from it.
-async fn receive(core: &Arc<Core>, stored: Stored, way: Way, running: Running, failures: u32) {
+async fn receive(core: &Arc<Core>, stored: Stored, supply: Supply, running: Running, failures: u32) {
     let id = stored.id;
-    let outcome = attempt(core, &stored, &way, &running, failures).await;
+    let longest = match &supply {
+        Supply::Link(_) => PAUSE_LONGEST,
+        Supply::Relay(_) => PAUSE_RELAY,
+    };
+    let outcome = attempt(core, &stored, supply, &running, failures).await;
     let telling = Telling::now(core);
     let written = match &outcome {
         Outcome::Whole(path) => {
@@ -172,7 +199,7 @@ async fn receive(core: &Arc<Core>, stored: Stored, way: Way, running: Running, f
         match &outcome {
             Outcome::Later(why) => {
                 tracing::debug!(peer = stored.peer.short(), why, "a file is fetched again later");
-                let pause = PAUSE_FIRST.saturating_mul(1 << failures.min(8)).min(PAUSE_LONGEST);
+                let pause = PAUSE_FIRST.saturating_mul(1 << failures.min(8)).min(longest);
                 state.waiting.insert(id, (failures + 1, Instant::now() + pause));
             }
             _ => drop(state.waiting.remove(&id)),
@@ -201,7 +228,7 @@ pub(crate) fn tell_peer(core: &Core, stored: &Stored, frame: Frame) {
     }
 }
 
-async fn attempt(core: &Arc<Core>, stored: &Stored, way: &Way, running: &Running, failures: u32) -> Outcome {
+async fn attempt(core: &Arc<Core>, stored: &Stored, supply: Supply, running: &Running, failures: u32) -> Outcome {
     let id = stored.id;
     if let Some(path) = placed(stored) {
         return Outcome::Whole(path);
@@ -231,19 +258,41 @@ async fn attempt(core: &Arc<Core>, stored: &Stored, way: &Way, running: &Running
         Err(error) => return Outcome::Later(error.to_string()),
     }
     show::publish(core, id).await;
-    let ended = {
-        let wanted = Wanted { peer: stored.peer, blob: stored.attachment.blob, from, failures };
-        let transfer = transfer(core, wanted, way, Box::new(sink), &running.cancel);
-        follow(core, stored, running, growing, transfer).await
+    let (blob, sink, cancel) = (stored.attachment.blob, Box::new(sink), &running.cancel);
+    let get = async {
+        match &supply {
+            _ if from == blob.size => all_came(core, sink).await,
+            Supply::Link(way) => {
+                transfer(core, Wanted { peer: stored.peer, blob, from, failures }, way, sink, cancel).await
+            }
+            Supply::Relay(deposit) => collecting::fetch(core, deposit, blob, from, &path, sink, cancel).await,
+        }
     };
-    match ended {
-        Ok(()) => finish(core, stored, &path).await,
-        Err(BlobError::Cancelled) if way.stands.is_cancelled() => Outcome::Later("the link has ended".to_owned()),
-        Err(BlobError::Cancelled) => Outcome::Ended,
-        Err(BlobError::Sink(error)) => {
+    let ended = follow(core, stored, running, growing, get).await;
+    match (ended, &supply) {
+        (Ok(()), _) => finish(core, stored, &path).await,
+        (Err(BlobError::Cancelled), _) if running.way.is_cancelled() => {
+            Outcome::Later("another way is there".to_owned())
+        }
+        (Err(error), Supply::Relay(_)) if collecting::is_not_there(&error) => {
+            let false_content = matches!(error, BlobError::Mismatch);
+            match collecting::forget(core, stored, false_content).await {
+                Ok(()) => Outcome::Later(error.to_string()),
+                Err(_) => Outcome::Ended,
+            }
+        }
+        (Err(error), _) => failed(core, error, &path, failures).await,
+    }
+}
+
+/// What follows from an attempt that failed.
+async fn failed(core: &Core, error: BlobError, part: &Path, failures: u32) -> Outcome {
+    match error {
+        BlobError::Cancelled => Outcome::Ended,
+        BlobError::Sink(error) => {
             if is_full(&error) {
                 // Chat needs the room more than half a file does.
-                let part = path.clone();
+                let part = part.to_owned();
                 let removed = core.spawner.spawn_blocking("make room", move || std::fs::remove_file(part)).await;
                 if let Ok(Err(error)) = removed {
                     tracing::warn!(%error, "a file that found no room could not be removed");
@@ -251,17 +300,17 @@ async fn attempt(core: &Arc<Core>, stored: &Stored, way: &Way, running: &Running
             }
             disk_failed(&error)
         }
-        Err(BlobError::Mismatch) if failures == 0 => Outcome::Later("the content did not fit its hash".to_owned()),
-        Err(BlobError::Mismatch) => Outcome::Failed(
+        BlobError::Mismatch if failures == 0 => Outcome::Later("the content did not fit its hash".to_owned()),
+        BlobError::Mismatch => Outcome::Failed(
             State::Failed,
             "what the other machine sent is not the file that it offered".to_owned(),
             Some(BlobState::Failed),
         ),
-        Err(BlobError::Refused(refusal)) => match refused(refusal) {
+        BlobError::Refused(refusal) => match refused(refusal) {
             Some((state, words)) => Outcome::Failed(state, words.to_owned(), None),
             None => Outcome::Later(refusal.to_string()),
         },
-        Err(error) => Outcome::Later(error.to_string()),
+        error => Outcome::Later(error.to_string()),
     }
 }
 
@@ -326,19 +375,21 @@ struct Wanted {
     failures: u32,
 }
 
+/// All was there before.
+async fn all_came(core: &Core, mut sink: Box<dyn Sink>) -> Result<(), BlobError> {
+    let finish = move || sink.finish().map_err(BlobError::Sink);
+    core.spawner.spawn_blocking("finish a file", finish).await.unwrap_or(Err(BlobError::Cancelled))
+}
+
 /// Gets the bytes: by dialling, or, when this side was dialled, by asking to be brought them.
 async fn transfer(
     core: &Arc<Core>,
     wanted: Wanted,
     way: &Way,
-    mut sink: Box<dyn Sink>,
+    sink: Box<dyn Sink>,
     cancel: &CancellationToken,
 ) -> Result<(), BlobError> {
     let Wanted { peer, blob, from, failures } = wanted;
-    if from == blob.size {
-        let finish = move || sink.finish().map_err(BlobError::Sink);
-        return core.spawner.spawn_blocking("finish a file", finish).await.unwrap_or(Err(BlobError::Cancelled));
-    }
     if way.inbound == (failures % 2 == 1) {
         let Some(link) = core.link() else { return Err(BlobError::Cancelled) };
         return link.fetch_blob(peer, &way.path, blob, from, sink, cancel).await;

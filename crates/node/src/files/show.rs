@@ -7,7 +7,8 @@ use store::attachments::{AttachmentId, State, Stored};
 
 use super::Running;
 use crate::core::Core;
-use crate::view::{self, AttachmentKind, Change, Direction, Transfer, TransferState};
+use crate::times;
+use crate::view::{self, AttachmentKind, Change, Direction, RelayCopy, RelayCopyState, Transfer, TransferState};
 use crate::views::Sides;
 
 /// An attachment as it is shown.
@@ -30,7 +31,26 @@ pub(crate) fn attachment(stored: &Stored) -> view::Attachment {
         failure: stored.failure.clone(),
         bytes_done: stored.done,
         path: stored.path.clone().filter(|_| stored.state == State::Complete || stored.outgoing),
+        relay_copy: relay_copy(stored),
     }
+}
+
+/// How it stands with the copy of an own attachment at a relay, as long as that counts.
+fn relay_copy(stored: &Stored) -> Option<RelayCopy> {
+    let open = matches!(stored.state, State::Offered | State::Queued | State::Transferring | State::Paused);
+    let deposit = stored.deposit.as_ref().filter(|_| open && stored.outgoing)?;
+    let held = deposit.until_s > 0;
+    let state = match &deposit.refusal {
+        _ if held => RelayCopyState::Held,
+        Some(_) => RelayCopyState::Refused,
+        None => RelayCopyState::Sending,
+    };
+    Some(RelayCopy {
+        relay: deposit.origin.clone(),
+        state,
+        until: held.then(|| times::text(deposit.until_s.saturating_mul(1_000))),
+        failure: deposit.refusal.clone().filter(|_| !held),
+    })
 }
 
 /// A transfer as it is shown.
@@ -53,6 +73,7 @@ pub(crate) fn transfer(stored: &Stored, running: Option<&Running>) -> Transfer {
         seconds_left: left,
         state: state_of(stored.state),
         failure: stored.failure.clone(),
+        relay_copy: relay_copy(stored),
     }
 }
 
@@ -74,6 +95,13 @@ pub(crate) async fn publish(core: &Core, id: AttachmentId) {
         }
         Ok(None) | Err(StoreError::Closed) => {}
         Err(error) => tracing::error!(%error, "an attachment could not be read"),
+    }
+}
+
+/// Tells the stream how far a file is on its way to a relay.
+pub(crate) fn sending(core: &Core, stored: &Stored, running: &Running) {
+    if core.hub.watched() {
+        core.hub.publish(Change::TransferChanged { transfer: transfer(stored, Some(running)) });
     }
 }
 

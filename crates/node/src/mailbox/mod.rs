@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::opening::run as open;
 use self::parcel::Said;
-pub(crate) use self::posting::run as post;
+pub(crate) use self::posting::{AGAIN_MS, run as post};
 use crate::core::Core;
 
 /// What is to be told when no link stands waits so long, so that what belongs together goes together: a link may come back,

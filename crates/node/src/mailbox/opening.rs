@@ -13,7 +13,7 @@ use proto::register::{SignedProfile, SignedReceipt};
 use proto::relay::Item;
 use proto::run::{Run, VerifiedRun};
 use proto::sealed::{self, Parcel};
-use proto::{SignedGrant, SignedPrekey};
+use proto::{SignedDeposit, SignedGrant, SignedPrekey};
 use store::StoreError;
 use store::machines::Trust;
 use store::prekeys::OwnPrekey;
@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use super::lock;
 use crate::core::Core;
 use crate::incoming::{self, Checked};
-use crate::relays;
+use crate::{files, relays};
 
 /// Pages that wait to be opened. A relay hands over one at a time.
 const PAGES: usize = 64;
@@ -97,6 +97,7 @@ struct Parts {
     profile: Option<SignedProfile>,
     prekey: Option<SignedPrekey>,
     grant: Option<SignedGrant>,
+    deposits: Vec<SignedDeposit>,
 }
 
 impl Parts {
@@ -125,6 +126,10 @@ impl Parts {
                     grant.verify().ok()?;
                     parts.grant = Some(grant);
                 }
+                Frame::Deposit(deposit) => {
+                    deposit.verify().ok()?;
+                    parts.deposits.push(deposit);
+                }
                 _ => return None,
             }
         }
@@ -138,12 +143,13 @@ impl Parts {
         self.profile = later.profile.or(self.profile.take());
         self.prekey = later.prekey.or(self.prekey.take());
         self.grant = later.grant.or(self.grant.take());
+        self.deposits.extend(later.deposits);
     }
 }
 
 /// Takes what one machine left. Gives the cursors of items that are done: all in them is on this disk, or will never be.
 async fn take(core: &Arc<Core>, peer: MachineId, left: Left, mail: &Mail) -> Result<Vec<u64>, StoreError> {
-    let Left { parts: Parts { runs, receipts, profile, prekey, grant }, items } = left;
+    let Left { parts: Parts { runs, receipts, profile, prekey, grant, deposits }, items } = left;
     let all = || items.iter().map(|(cursor, _)| *cursor).collect::<Vec<_>>();
     let known = core.people.get(&peer);
     let writes = runs.iter().any(|run| run.author() == peer);
@@ -160,6 +166,7 @@ async fn take(core: &Arc<Core>, peer: MachineId, left: Left, mail: &Mail) -> Res
         refused = incoming::take_mail(core, peer, Checked { runs, receipts }).await?;
     }
     relays::heard(core, peer, prekey, grant).await?;
+    files::told(core, peer, deposits).await?;
     super::stir_soon(core, peer);
     let held = core
         .store

@@ -1,5 +1,7 @@
 //! What goes into one envelope for a machine.
 
+use std::collections::BTreeSet;
+
 use proto::frame::Frame;
 use proto::id::{Epoch, MachineId, SessionId};
 use proto::identity::Identity;
@@ -7,7 +9,9 @@ use proto::limits;
 use proto::register::{ReceiptKind, SignedProfile, SignedReceipt};
 use proto::run::{Run, VerifiedRun};
 use proto::sealed::Parcel;
-use proto::{SignedGrant, SignedPrekey};
+use proto::{SignedDeposit, SignedGrant, SignedPrekey};
+use store::attachments::AttachmentId;
+use store::deposits::Untold;
 use store::{Reader, SessionKey, StoreError};
 
 /// The most that a parcel for a request slot holds: what the class of 16 KiB takes. A relay takes none larger there.
@@ -16,6 +20,9 @@ const REQUEST_BYTES: usize = 16 * 1024 - 4;
 /// What a frame of runs takes beside them, and each of them beside its own bytes, at most.
 const FRAME_BYTES: usize = 64;
 const RUN_BYTES: usize = 8;
+
+/// Most files of which one parcel tells: a small part of its room.
+const DEPOSITS: u32 = 32;
 
 /// Versions of this machine's registers that another was told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,6 +48,8 @@ pub(super) struct Packed {
     /// What was owed to the machine as this was packed: the parcel says all of it.
     pub(super) paid: u64,
     pub(super) said: Said,
+    /// Attachments of whose place at a relay it tells, and until when they lie there.
+    pub(super) deposits: Vec<(AttachmentId, u64)>,
 }
 
 /// What a parcel is made of.
@@ -57,6 +66,7 @@ pub(super) struct Packing<'a> {
     pub(super) reads: bool,
     /// What was put there before this is put again.
     pub(super) before_ms: u64,
+    pub(super) now_s: u64,
 }
 
 impl Packing<'_> {
@@ -81,6 +91,14 @@ impl Packing<'_> {
         }
         frames.extend(self.prekey.filter(|_| before.prekey != said.prekey).cloned().map(Frame::Prekey));
         frames.extend(grant.filter(|_| before.grant != said.grant).map(Frame::Grant));
+        let told = self.deposits(reader)?;
+        let mut said_of = BTreeSet::new();
+        let places = told.iter().filter(|untold| said_of.insert(untold.hash)).map(
+            |Untold { hash, relay, secret, until_s, .. }| {
+                Frame::Deposit(SignedDeposit::sign(self.identity, *hash, relay.clone(), secret.clone(), *until_s))
+            },
+        );
+        frames.extend(places);
         let mut parcel = Parcel { from: me, frames };
         let mut held = Vec::new();
         if let Some(session) = store::sessions::find(reader, &id)? {
@@ -95,8 +113,17 @@ impl Packing<'_> {
                 parcel.frames.push(Frame::Events { session: id, runs });
             }
         }
-        let news = paid > 0 || !held.is_empty();
-        Ok(news.then_some(Packed { parcel, held, paid, said }))
+        let deposits: Vec<_> = told.into_iter().map(|untold| (untold.attachment, untold.until_s)).collect();
+        let news = paid > 0 || !held.is_empty() || !deposits.is_empty();
+        Ok(news.then_some(Packed { parcel, held, paid, said, deposits }))
+    }
+
+    /// Files that lie at relays, and of which the machine was not told.
+    fn deposits(&self, reader: &Reader<'_>) -> Result<Vec<Untold>, StoreError> {
+        if self.stranger {
+            return Ok(Vec::new());
+        }
+        store::deposits::untold(reader, &self.to, self.now_s, DEPOSITS)
     }
 
     /// What is on this disk, and what was seen of it.

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use super::lock;
 use super::parcel::{Packed, Packing};
 use crate::core::Core;
+use crate::files;
 use crate::reads;
 use crate::relays::relays_of;
 use crate::view::Change;
@@ -39,7 +40,7 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// What lies in a mailbox for so long and was not acknowledged is put again: the relay may have dropped it. Relays keep
 /// items for three weeks, and copies are recognised by their recipient.
-const AGAIN_MS: u64 = 3 * 24 * 60 * 60 * 1_000;
+pub(crate) const AGAIN_MS: u64 = 3 * 24 * 60 * 60 * 1_000;
 
 /// Why nothing more is put now.
 enum Stop {
@@ -90,7 +91,10 @@ async fn begin(core: &Core) -> Result<(), StoreError> {
         .read(|reader| {
             let mut waiting = Vec::new();
             for reach in store::reach::list(reader)? {
-                if reach.owed > 0 || !store::outbox::sessions_waiting(reader, &reach.machine)?.is_empty() {
+                if reach.owed > 0
+                    || !store::outbox::sessions_waiting(reader, &reach.machine)?.is_empty()
+                    || !store::attachments::open_to(reader, &reach.machine, 1)?.is_empty()
+                {
                     waiting.push(reach.machine);
                 }
             }
@@ -156,11 +160,17 @@ async fn post(core: &Arc<Core>, machine: MachineId) -> Result<Stop, StoreError> 
     }
     match stop {
         Stop::Until(_) => Ok(stop),
-        Stop::Done => Ok(match core.store.read(move |reader| store::outbox::held_since(reader, &machine)).await? {
-            Some(since_ms) => Stop::Until(again_in(core.clock.wall_ms().saturating_sub(since_ms))),
-            None => Stop::Done,
-        }),
+        Stop::Done => Ok(all_there(core, machine).await?),
     }
+}
+
+/// A machine's mailbox has all that is to be there: its files follow, and in time all of it once more.
+async fn all_there(core: &Core, machine: MachineId) -> Result<Stop, StoreError> {
+    files::away(core, machine);
+    Ok(match core.store.read(move |reader| store::outbox::held_since(reader, &machine)).await? {
+        Some(since_ms) => Stop::Until(again_in(core.clock.wall_ms().saturating_sub(since_ms))),
+        None => Stop::Done,
+    })
 }
 
 /// When to look whether what has lain there for so long is to be put again. Some of it may not go now, and is not looked at
@@ -174,11 +184,12 @@ async fn pack(core: &Arc<Core>, reach: &Reach) -> Result<Option<Packed>, StoreEr
     let to = reach.machine;
     let said = lock(&core.mailbox.said).get(&to).copied().unwrap_or_default();
     let (stranger, reads) = (reach.held.is_none(), reads::shared_with(core, &to));
-    let before_ms = core.clock.wall_ms().saturating_sub(AGAIN_MS);
+    let now_ms = core.clock.wall_ms();
+    let (before_ms, now_s) = (now_ms.saturating_sub(AGAIN_MS), now_ms / 1_000);
     core.store
         .read(move |reader| {
             let (identity, profile, prekey) = (&*identity, &profile, prekey.as_ref());
-            Packing { identity, to, profile, prekey, said, stranger, reads, before_ms }.pack(reader)
+            Packing { identity, to, profile, prekey, said, stranger, reads, before_ms, now_s }.pack(reader)
         })
         .await
 }
@@ -267,7 +278,7 @@ async fn lies_there(
     relay: &RelayAddress,
     packed: Packed,
 ) -> Result<(), StoreError> {
-    let Packed { held, paid, said, .. } = packed;
+    let Packed { held, paid, said, deposits, .. } = packed;
     lock(&core.mailbox.said).insert(machine, said);
     let (me, origin, now_ms) = (core.me, relay.origin(), core.clock.wall_ms());
     let rows = core
@@ -279,6 +290,9 @@ async fn lies_there(
                 keys.extend(store::outbox::hold(tx, &machine, held.session, log, held.seqs, now_ms)?);
             }
             store::reach::paid(tx, &machine, Some(paid))?;
+            for (attachment, until_s) in deposits {
+                store::deposits::told(tx, attachment, until_s)?;
+            }
             let changed = store::messages::mark_held(tx, &keys, &origin)?;
             store::messages::by_keys(tx, &changed)
         })

@@ -79,19 +79,21 @@ fn make(identity: &Identity, secret: PrekeySecret, version: u64, now_s: u64) -> 
     Some(OwnPrekey { signed: SignedPrekey::sign(identity, prekey).ok()?, secret })
 }
 
-/// Sees that every contact has a grant. Gives those that got a new one.
+/// Sees that every contact has a grant, and this machine itself, by which it lays files down in its own mailbox. Gives those
+/// contacts that got a new one.
 pub(super) async fn grants(core: &Core) -> Result<Vec<MachineId>, KeyError> {
+    let me = core.me;
     let lacking = core
         .store
-        .read(|reader| {
+        .read(move |reader| {
             let granted: Vec<_> = store::reach::list(reader)?;
             let has =
                 |machine: &MachineId| granted.iter().any(|reach| reach.machine == *machine && reach.given.is_some());
             let contacts = store::machines::list(reader)?.into_iter().filter(|machine| machine.trust.is_contact());
-            Ok(contacts.map(|machine| machine.id).filter(|id| !has(id)).collect::<Vec<_>>())
+            let others = contacts.map(|machine| machine.id).filter(|id| *id != me);
+            Ok(others.chain([me]).filter(|id| !has(id)).collect::<Vec<_>>())
         })
         .await?;
-    let lacking: Vec<MachineId> = lacking.into_iter().filter(|machine| *machine != core.me).collect();
     if lacking.is_empty() {
         return Ok(lacking);
     }
@@ -105,7 +107,7 @@ pub(super) async fn grants(core: &Core) -> Result<Vec<MachineId>, KeyError> {
     core.store
         .write(move |tx| given.iter().try_for_each(|(machine, secret)| give(tx, machine, secret, now_ms)))
         .await?;
-    Ok(lacking)
+    Ok(lacking.into_iter().filter(|machine| *machine != me).collect())
 }
 
 fn give(tx: &Tx<'_>, machine: &MachineId, secret: &GrantSecret, now_ms: u64) -> Result<(), StoreError> {

@@ -81,6 +81,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) fn changed(core: &Core, status: RelayStatus) {
     let RelayStatus { address, state } = status;
     let before = lock(&core.relays.states).insert(address.clone(), state.clone());
+    if state == RelayState::Connected && before.as_ref() != Some(&state) {
+        core.files.retry_all();
+    }
     if before.as_ref() == Some(&state) || !core.relays.addresses().contains(&address) {
         return;
     }

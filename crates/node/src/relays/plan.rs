@@ -51,7 +51,8 @@ async fn round(core: &Arc<Core>) -> Result<(), KeyError> {
             Ok((store::reach::list(reader)?, made, store::invitations::all_followed(reader, now_ms)?))
         })
         .await?;
-    let known = Known { own: core.relays.own(), prekey: core.relays.prekey(), reach, made, followed, now_ms };
+    let (me, own, prekey) = (core.me, core.relays.own(), core.relays.prekey());
+    let known = Known { me, own, prekey, reach, made, followed, now_ms };
     if let Some(link) = core.link() {
         link.set_relays(known.plans(|machine| core.people.relays(machine)));
     }
@@ -66,6 +67,7 @@ async fn round(core: &Arc<Core>) -> Result<(), KeyError> {
 
 /// What a plan is made of.
 struct Known {
+    me: MachineId,
     own: Vec<OwnRelay>,
     prekey: Option<SignedPrekey>,
     reach: Vec<Reach>,
@@ -108,8 +110,8 @@ impl Known {
 
     fn home(&self, relay: &OwnRelay) -> Home {
         let address = &relay.address;
-        let granted =
-            self.reach.iter().filter(|reach| reach.trust.is_contact()).filter_map(|reach| reach.given.as_ref());
+        let may = |reach: &&Reach| reach.trust.is_contact() || reach.machine == self.me;
+        let granted = self.reach.iter().filter(may).filter_map(|reach| reach.given.as_ref());
         let lasting = granted.map(|secret| HomeToken { hash: secret.at(address).hash(), until: None });
         let now = Instant::now();
         let fleeting = self.made.iter().map(|(token, ends_ms)| HomeToken {

@@ -40,6 +40,34 @@ pub struct Attachment {
     pub bytes_done: u64,
     /// Where it lies on this machine; only for callers with admin scope.
     pub path: Option<String>,
+    /// The copy that waits at a relay for a receiver who is away; of own attachments that have not arrived.
+    pub relay_copy: Option<RelayCopy>,
+}
+
+/// An own attachment at a relay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RelayCopy {
+    /// Origin of the relay.
+    pub relay: String,
+    /// How it stands with the copy.
+    pub state: RelayCopyState,
+    /// Until when the relay keeps it, RFC 3339 in UTC; present when it is held.
+    pub until: Option<String>,
+    /// Why the relay does not have it, in words. It is tried again, and goes directly when both are online.
+    pub failure: Option<String>,
+}
+
+/// How it stands with a copy at a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RelayCopyState {
+    /// Not all there yet: on its way, or to go on. `bytesDone` of the transfer says how far.
+    Sending,
+    /// All there.
+    Held,
+    /// The relay did not take it, or cannot be reached; see `failure`.
+    Refused,
 }
 
 /// What an attachment is.
@@ -104,6 +132,9 @@ pub struct Transfer {
     pub state: TransferState,
     /// Why it failed, in words.
     pub failure: Option<String>,
+    /// The copy that waits at a relay for a receiver who is away; of own attachments that have not arrived. As long as it is
+    /// being sent there, `bytesDone` and what follows say how that goes.
+    pub relay_copy: Option<RelayCopy>,
 }
 
 /// Which way a transfer goes.

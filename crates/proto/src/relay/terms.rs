@@ -32,12 +32,27 @@ pub struct Limits {
     pub circuits: u64,
     /// Bytes a second through one tunnel; 0 when there is no bound.
     pub circuit_bytes_per_s: u64,
+    /// What it allows of files; none when it takes none.
+    pub files: Option<FileLimits>,
+}
+
+/// What a relay allows of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileLimits {
+    /// Most bytes of one file, before it is padded and sealed.
+    pub file_bytes: u64,
+    /// How long a file is kept, in seconds.
+    pub ttl_s: u64,
+    /// Most bytes of files in a mailbox, as they are kept.
+    pub bytes: u64,
+    /// Most files in a mailbox.
+    pub count: u64,
 }
 
 impl Limits {
     /// The values in the order of their keys, from 0.
-    const fn values(&self) -> [u64; 13] {
-        [
+    fn values(&self) -> impl Iterator<Item = u64> {
+        let values = [
             self.items,
             self.bytes,
             self.ttl_s,
@@ -51,19 +66,20 @@ impl Limits {
             self.watches,
             self.circuits,
             self.circuit_bytes_per_s,
-        ]
+        ];
+        let files = self.files.map(|files| [files.file_bytes, files.ttl_s, files.bytes, files.count]);
+        values.into_iter().chain(files.into_iter().flatten())
     }
 
     pub(super) fn write(&self, writer: &mut Writer) {
-        let values = self.values();
-        writer.map(values.len());
-        for (key, value) in (0..).zip(values) {
+        writer.map(self.values().count());
+        for (key, value) in (0..).zip(self.values()) {
             writer.uint(key).uint(value);
         }
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut values = [None; 13];
+        let mut values = [None; 17];
         for _ in 0..reader.map("limits")? {
             let key = usize::try_from(reader.key("limits")?).unwrap_or(usize::MAX);
             match values.get_mut(key) {
@@ -71,23 +87,30 @@ impl Limits {
                 None => reader.skip("limits")?,
             }
         }
-        let mut values = values.into_iter().flatten();
-        // Keys ascend, so none is missing when the number is right.
-        let mut next = || required(values.next(), "limits");
+        let mut values = values.into_iter();
+        let mut next = || values.next().flatten();
+        let mut known = || required(next(), "limits");
         Ok(Self {
-            items: next()?,
-            bytes: next()?,
-            ttl_s: next()?,
-            envelope_bytes: next()?,
-            puts_per_minute: next()?,
-            puts_burst: next()?,
-            request_items: next()?,
-            request_bytes: next()?,
-            request_ttl_s: next()?,
-            tokens: next()?,
-            watches: next()?,
-            circuits: next()?,
-            circuit_bytes_per_s: next()?,
+            items: known()?,
+            bytes: known()?,
+            ttl_s: known()?,
+            envelope_bytes: known()?,
+            puts_per_minute: known()?,
+            puts_burst: known()?,
+            request_items: known()?,
+            request_bytes: known()?,
+            request_ttl_s: known()?,
+            tokens: known()?,
+            watches: known()?,
+            circuits: known()?,
+            circuit_bytes_per_s: known()?,
+            files: match (next(), next(), next(), next()) {
+                (Some(file_bytes), Some(ttl_s), Some(bytes), Some(count)) => {
+                    Some(FileLimits { file_bytes, ttl_s, bytes, count })
+                }
+                // Whatever is missing, it can't be relied on.
+                _ => None,
+            },
         })
     }
 }

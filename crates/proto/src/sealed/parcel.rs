@@ -18,7 +18,7 @@ pub struct Parcel {
     /// Who left it. Proven by nothing but the signatures in it, all of which must be this machine's (in `Events` also
     /// the recipient's own, which come back to it).
     pub from: MachineId,
-    /// What: `Events`, `Receipts`, `Profile`, `Prekey` and `Grant` only, at most [`limits::PARCEL_FRAMES`].
+    /// What: `Events`, `Receipts`, `Profile`, `Prekey`, `Grant` and `Deposit` only, at most [`limits::PARCEL_FRAMES`].
     pub frames: Vec<Frame>,
 }
 
@@ -137,6 +137,7 @@ impl Parcel {
                 Frame::Profile(profile) => profile.machine() == self.from,
                 Frame::Prekey(prekey) => prekey.prekey().machine == self.from,
                 Frame::Grant(grant) => grant.grant().machine == self.from && grant.grant().holder == *recipient,
+                Frame::Deposit(deposit) => deposit.deposit().machine == self.from,
                 other => return Err(ParcelError::NotForMailboxes(other.number())),
             };
             if !theirs {

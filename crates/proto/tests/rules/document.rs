@@ -61,7 +61,7 @@ fn limits_are_those_of_the_code() {
         ("relay: tokens", vec![limits::RELAY_TOKENS, limits::RELAY_TOKENS_REMOVED]),
         ("relay: machines in", vec![limits::RELAY_WATCHES_PER_FRAME]),
         ("relay: items of", vec![limits::RELAY_ITEMS, limits::RELAY_ACKS]),
-        ("prekey", vec![limits::PREKEY_BYTES, limits::PREKEY_PUBLIC_BYTES, limits::GRANT_BYTES]),
+        ("prekey", vec![limits::PREKEY_BYTES, limits::PREKEY_PUBLIC_BYTES, limits::GRANT_BYTES, limits::DEPOSIT_BYTES]),
         ("relays", vec![limits::RELAYS]),
         ("invitation", vec![limits::INVITATION_BYTES, limits::INVITATION_ADDRESSES]),
         ("parcel", vec![limits::PARCEL_BYTES, limits::PARCEL_FRAMES]),
@@ -109,7 +109,15 @@ fn relay_frames_have_the_numbers_of_the_code() {
 #[test]
 fn labels_are_those_of_the_code() {
     let identity = part("2 Identity");
-    for domain in [Domain::Event, Domain::Profile, Domain::Receipt, Domain::Prekey, Domain::Grant, Domain::RelayAuth] {
+    for domain in [
+        Domain::Event,
+        Domain::Profile,
+        Domain::Receipt,
+        Domain::Prekey,
+        Domain::Grant,
+        Domain::Deposit,
+        Domain::RelayAuth,
+    ] {
         assert!(identity.contains(&format!("| `{}` |", domain.label())), "{}", domain.label());
     }
 }

@@ -12,6 +12,7 @@
 mod admission;
 mod convergence;
 mod document;
+mod files;
 mod hostile;
 mod invitations;
 mod names;

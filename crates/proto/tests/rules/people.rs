@@ -232,6 +232,7 @@ pub fn one_of_each() -> Vec<(&'static str, Frame)> {
         ("blob-want", Frame::BlobWant { hash: [0xb1; 32], from: 1_048_576 }),
         ("prekey", Frame::Prekey(crate::relay::prekey())),
         ("grant", Frame::Grant(crate::relay::grant())),
+        ("deposit", Frame::Deposit(crate::files::deposit())),
         ("invited", Frame::Invited { proof: [0x1a; 32] }),
         ("blob-state", Frame::BlobState { hash: [0xb1; 32], state: BlobState::Done }),
     ]

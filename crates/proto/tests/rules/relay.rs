@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use landline_proto::identity::{Domain, Signature, verify};
 use landline_proto::relay::{
-    Expected, FromRelay, GrantSecret, Item, Limits, Login, LoginError, RefusalCode, Refused, RelayAddress, RelayBye,
-    RelayFrameError, Ticket, ToRelay, Token, TokenEntry, TokenHash,
+    Expected, FileLimits, FromRelay, GrantSecret, Item, Limits, Login, LoginError, RefusalCode, Refused, RelayAddress,
+    RelayBye, RelayFrameError, Ticket, ToRelay, Token, TokenEntry, TokenHash,
 };
 use landline_proto::{DecodeError, MachineId, Prekey, Problem, SignedGrant, SignedPrekey, limits};
 use proptest::prelude::*;
@@ -86,6 +86,7 @@ fn limits_of_a_relay() -> Limits {
         watches: 4_096,
         circuits: 64,
         circuit_bytes_per_s: 0,
+        files: Some(FileLimits { file_bytes: 500 << 20, ttl_s: 21 * 86_400, bytes: 2 << 30, count: 1_000 }),
     }
 }
 
@@ -264,8 +265,13 @@ fn any_from_relay() -> impl Strategy<Value = FromRelay> {
     let ticket = || any::<[u8; 32]>().prop_map(Ticket::from_bytes);
     prop_oneof![
         (any::<u16>(), any::<[u8; 32]>()).prop_map(|(version, nonce)| FromRelay::Challenge { version, nonce }),
-        (cursor(), any::<u64>()).prop_map(|(number, wall_ms)| FromRelay::Welcome {
-            limits: Limits { circuit_bytes_per_s: number, items: number / 2, ..limits_of_a_relay() },
+        (cursor(), any::<u64>(), any::<bool>()).prop_map(|(number, wall_ms, files)| FromRelay::Welcome {
+            limits: Limits {
+                circuit_bytes_per_s: number,
+                items: number / 2,
+                files: files.then_some(FileLimits { file_bytes: number, ttl_s: 1, bytes: 2, count: number }),
+                ..limits_of_a_relay()
+            },
             wall_ms,
         }),
         (refused, prop::option::of(any::<u32>())).prop_map(|((request, code, detail, limit), retry_after_s)| {

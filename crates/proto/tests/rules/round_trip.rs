@@ -6,8 +6,9 @@ use landline_proto::frame::{BlobState, ByeReason, Frame, Hello, HoldReason, Phas
 use landline_proto::prekey::{PUBLIC_BYTES, SUITE};
 use landline_proto::relay::{GrantSecret, RelayAddress};
 use landline_proto::{
-    Attachment, Blob, Body, EditBody, Epoch, MachineId, MessageBody, MessageId, Picture, Prekey, Profile, ReactionBody,
-    ReceiptKind, Run, SessionId, SignedGrant, SignedPrekey, SignedProfile, SignedReceipt, VersionVector, limits,
+    Attachment, Blob, Body, EditBody, Epoch, FileKey, MachineId, MessageBody, MessageId, Picture, Prekey, Profile,
+    ReactionBody, ReceiptKind, Run, SessionId, SignedDeposit, SignedGrant, SignedPrekey, SignedProfile, SignedReceipt,
+    VersionVector, limits,
 };
 use proptest::prelude::*;
 
@@ -41,6 +42,13 @@ fn relays() -> impl Strategy<Value = Vec<RelayAddress>> {
 fn grant() -> impl Strategy<Value = SignedGrant> {
     (any::<[u8; 32]>(), any::<u64>(), any::<[u8; 32]>()).prop_map(|(holder, version, secret)| {
         SignedGrant::sign(&alice(), MachineId::from_bytes(holder), version, GrantSecret::from_bytes(secret))
+    })
+}
+
+fn deposit() -> impl Strategy<Value = SignedDeposit> {
+    let relay = relays().prop_filter_map("one", |relays| relays.into_iter().next());
+    (any::<[u8; 32]>(), relay, any::<[u8; 32]>(), any::<u64>()).prop_map(|(hash, relay, key, until_s)| {
+        SignedDeposit::sign(&alice(), hash, relay, FileKey::from_bytes(key), until_s)
     })
 }
 
@@ -113,6 +121,7 @@ fn frame() -> impl Strategy<Value = Frame> {
         prekey().prop_map(Frame::Prekey),
         grant().prop_map(Frame::Grant),
         any::<[u8; 32]>().prop_map(|proof| Frame::Invited { proof }),
+        deposit().prop_map(Frame::Deposit),
         any::<u16>().prop_map(|n| Frame::Ignored((n | 1).max(101))),
     ]
 }

@@ -15,6 +15,7 @@ use landline_proto::{
 };
 use proptest::prelude::*;
 
+use crate::files::deposit_of;
 use crate::people::{Machine, NOW_MS, alice, bob, mallory, pair, profile_of};
 use crate::vectors::{annotate, compare, hex, read};
 
@@ -220,6 +221,7 @@ fn a_parcel_speaks_of_its_sender_to_its_recipient() {
         (Frame::Prekey(prekey_of(&mallory(), &secret())), "another's prekey"),
         (grant(&bob(), &mallory()), "another's grant"),
         (grant(&mallory(), &alice()), "a grant for another"),
+        (Frame::Deposit(deposit_of(&mallory())), "another's deposit"),
     ] {
         let number = frame.number();
         assert_eq!(refused(&with(frame)), ParcelError::Foreign(number), "{why}");
@@ -238,6 +240,10 @@ fn a_parcel_speaks_of_its_sender_to_its_recipient() {
     assert_eq!(refused(&own), ParcelError::Decode(unexpected), "nobody leaves himself something");
     let many = Parcel { from: alice().machine_id(), frames: vec![Frame::Ignored(101); limits::PARCEL_FRAMES + 1] };
     assert!(matches!(refused(&many), ParcelError::Decode(DecodeError { field: "frames", .. })));
+
+    let deposit = with(Frame::Deposit(deposit_of(&alice())));
+    let sealed = seal(&deposit, &prekey_of(&bob(), &secret()), NOW_S, &randomness()).unwrap();
+    assert_eq!(open(&sealed, &bob().machine_id(), &secret()), Ok(deposit));
 
     // What its own author could not have in time comes back to it.
     let mut back = Machine::new(bob(), alice().machine_id(), 2);

@@ -1,5 +1,6 @@
-//! Mailboxes in one SQLite file.
+//! Mailboxes in one SQLite file, and files beside it.
 
+mod files;
 mod open;
 mod rows;
 mod writer;
@@ -13,13 +14,15 @@ use proto::id::MachineId;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+pub use files::SqliteFiles;
 pub use open::OpenError;
 
 use crate::mailboxes::{Answer, Counts, Kept, MailboxError, Mailboxes, Page, Put, Quotas, Token, TokenChange};
 use writer::{Closure, Order};
 
-/// The tables, as a new database has them.
+/// The tables, as a new database has them: those of the first version, and those that came with the second.
 const SCHEMA: &str = include_str!("schema.sql");
+const FILES_SCHEMA: &str = include_str!("files.sql");
 
 /// Reads at the same time. Two keep a long page from delaying a short one; more would only contend for the cores.
 const READERS: usize = 2;
@@ -28,8 +31,14 @@ const READERS: usize = 2;
 /// (`synchronous=FULL`); many share one sync.
 #[derive(Debug)]
 pub struct SqliteMailboxes {
-    path: PathBuf,
+    db: Database,
     quotas: Arc<Quotas>,
+}
+
+/// A database in use: one writer, some readers.
+#[derive(Debug, Clone)]
+struct Database {
+    path: PathBuf,
     writer: mpsc::Sender<Order>,
     idle: Arc<Mutex<Vec<Connection>>>,
     reading: Arc<Semaphore>,
@@ -46,16 +55,11 @@ impl SqliteMailboxes {
         // would have had to come ever since for a cursor to be ahead of the clock's milliseconds.
         let connection = open::writer(&path, wall_ms)?;
         let writer = writer::start(connection).map_err(|error| OpenError::Io { path: path.clone(), error })?;
-        Ok(Self {
-            path,
-            quotas: Arc::new(quotas),
-            writer,
-            idle: Arc::default(),
-            reading: Arc::new(Semaphore::new(READERS)),
-        })
+        let db = Database { path, writer, idle: Arc::default(), reading: Arc::new(Semaphore::new(READERS)) };
+        Ok(Self { db, quotas: Arc::new(quotas) })
     }
 
-    /// Moves the database of a folder aside: where to, when there was one.
+    /// Moves the database of a folder aside, and its files: where to, when there was one.
     ///
     /// # Errors
     /// [`OpenError::Io`].
@@ -63,16 +67,39 @@ impl SqliteMailboxes {
         open::move_aside(&folder.join(open::FILE), now_s)
     }
 
-    /// Runs a job in the next transaction; answered after its commit.
+    /// What it is kept in.
+    fn database(&self) -> &Database {
+        &self.db
+    }
+
     fn write<T, F>(&self, bytes: usize, job: F) -> Answer<'_, T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection, &Quotas) -> Result<T, MailboxError> + Send + 'static,
     {
         let quotas = Arc::clone(&self.quotas);
+        self.db.write(bytes, move |connection| job(connection, &quotas))
+    }
+
+    fn read<T, F>(&self, job: F) -> Answer<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, MailboxError> + Send + 'static,
+    {
+        self.db.read(job)
+    }
+}
+
+impl Database {
+    /// Runs a job in the next transaction; answered after its commit.
+    fn write<T, F>(&self, bytes: usize, job: F) -> Answer<'_, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, MailboxError> + Send + 'static,
+    {
         async move {
             let (answer, answered) = oneshot::channel();
-            let job = Closure::new(move |connection: &Connection| job(connection, &quotas), bytes, answer);
+            let job = Closure::new(job, bytes, answer);
             self.writer.send(Order::Job(Box::new(job))).await.map_err(|_| MailboxError::Closed)?;
             answered.await.unwrap_or(Err(MailboxError::Closed))
         }
@@ -151,13 +178,14 @@ impl Mailboxes for SqliteMailboxes {
 
     fn close(&self) -> Answer<'_, ()> {
         async move {
-            if let Ok(all) = self.reading.acquire_many(READERS.try_into().unwrap_or(u32::MAX)).await {
-                self.reading.close();
+            let db = &self.db;
+            if let Ok(all) = db.reading.acquire_many(READERS.try_into().unwrap_or(u32::MAX)).await {
+                db.reading.close();
                 drop(all);
             }
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            db.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
             let (answer, answered) = oneshot::channel();
-            if self.writer.send(Order::Close(answer)).await.is_err() {
+            if db.writer.send(Order::Close(answer)).await.is_err() {
                 return Ok(());
             }
             answered.await.unwrap_or(Err(MailboxError::Closed))

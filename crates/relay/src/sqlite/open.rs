@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::SCHEMA;
+use super::{FILES_SCHEMA, SCHEMA, files};
 
 /// Name of the database in the data folder.
 pub(super) const FILE: &str = "relay.db";
@@ -19,8 +19,8 @@ const BESIDE: [&str; 3] = ["", "-wal", "-shm"];
 /// Marks the file as a relay's ("LNRL"), so that no other database is taken for one.
 const APPLICATION_ID: i32 = 0x4c4e_524c;
 
-/// Version of the schema.
-const VERSION: i32 = 1;
+/// Version of the schema. The second has files; an older program would not remove them.
+const VERSION: i32 = 2;
 
 /// What begins every SQLite file (SQLite file format, section 1.3).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -93,6 +93,9 @@ pub(super) fn writer(path: &Path, first_cursor: u64) -> Result<Connection, OpenE
     if pragma(&connection, "application_id").map_err(|error| judge(path, &error))? != APPLICATION_ID {
         return Err(unusable(path, "is the database of another program"));
     }
+    if found < VERSION {
+        bring_up(&connection).map_err(|error| judge(path, &error))?;
+    }
     look_inside(&connection).map_err(|error| judge(path, &error))?;
     Ok(connection)
 }
@@ -108,6 +111,11 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
 pub(super) fn move_aside(path: &Path, now_s: u64) -> Result<Option<PathBuf>, OpenError> {
     let named = |suffix: &str| path.with_file_name(format!("{FILE}{suffix}"));
     let aside = |suffix: &str| path.with_file_name(format!("{FILE}.aside-{now_s}{suffix}"));
+    let (folder, folder_aside) = (path.with_file_name(files::FOLDER), aside("-files"));
+    match fs::rename(&folder, folder_aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(OpenError::Io { path: folder, error }),
+        _ => {}
+    }
     let mut moved = None;
     for suffix in BESIDE {
         match fs::rename(named(suffix), aside(suffix)) {
@@ -163,6 +171,7 @@ fn prepare_writer(path: &Path, first_cursor: u64) -> rusqlite::Result<Connection
     if tables == 0 {
         let tx = connection.transaction()?;
         tx.execute_batch(SCHEMA)?;
+        tx.execute_batch(FILES_SCHEMA)?;
         // Beginning where no earlier database on this disk can have been keeps cursors that clients remember harmless.
         tx.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('items', ?1)", [first_cursor.cast_signed()])?;
         tx.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -174,6 +183,14 @@ fn prepare_writer(path: &Path, first_cursor: u64) -> rusqlite::Result<Connection
     Ok(connection)
 }
 
+/// Makes the tables that a database of the first version does not have.
+fn bring_up(connection: &Connection) -> rusqlite::Result<()> {
+    let tx = connection.unchecked_transaction()?;
+    tx.execute_batch(FILES_SCHEMA)?;
+    tx.pragma_update(None, "user_version", VERSION)?;
+    tx.commit()
+}
+
 /// Reads the ends of each table: damage shows early, whatever the size.
 fn look_inside(connection: &Connection) -> rusqlite::Result<()> {
     for sql in [
@@ -183,6 +200,7 @@ fn look_inside(connection: &Connection) -> rusqlite::Result<()> {
         "SELECT max(mailbox), min(mailbox) FROM remembered",
         "SELECT max(mailbox), min(mailbox) FROM tokens",
         "SELECT max(mailbox), min(mailbox) FROM prekeys",
+        "SELECT max(expires_s), min(expires_s) FROM files",
     ] {
         connection.query_row(sql, [], |_| Ok(()))?;
     }
@@ -206,7 +224,7 @@ fn unusable(path: &Path, problem: impl Into<String>) -> OpenError {
     OpenError::Unusable { path: path.into(), problem: problem.into() }
 }
 
-fn judge(path: &Path, error: &rusqlite::Error) -> OpenError {
+pub(super) fn judge(path: &Path, error: &rusqlite::Error) -> OpenError {
     let io = |detail: String| OpenError::Io { path: path.into(), error: io::Error::other(detail) };
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => OpenError::DiskFull { path: path.into() },

@@ -332,6 +332,11 @@ fn remember(
     Ok(())
 }
 
+/// The number of a machine's mailbox.
+pub(super) fn mailbox_id(db: &Connection, machine: &MachineId) -> Result<Option<i64>, MailboxError> {
+    Ok(mailbox(db, machine)?.map(|mailbox| mailbox.id))
+}
+
 fn mailbox(db: &Connection, machine: &MachineId) -> Result<Option<Mailbox>, MailboxError> {
     one(
         db,
@@ -361,19 +366,20 @@ fn tokens(db: &Connection, mailbox: i64) -> Result<Vec<Token>, MailboxError> {
     })
 }
 
-fn is_valid(db: &Connection, mailbox: i64, hash: &TokenHash, now_s: u64) -> Result<bool, MailboxError> {
+/// Whether a token may be used for a mailbox.
+pub(super) fn is_valid(db: &Connection, mailbox: i64, hash: &TokenHash, now_s: u64) -> Result<bool, MailboxError> {
     let expires_s = one(db, "SELECT expires_s FROM tokens WHERE mailbox = ?1 AND hash = ?2", (mailbox, hash), |row| {
         number(row, 0)
     })?;
     Ok(expires_s.is_some_and(|expires_s| Token { hash: *hash, expires_s }.is_valid(now_s)))
 }
 
-fn run<P: Params>(db: &Connection, sql: &str, params: P) -> Result<usize, MailboxError> {
+pub(super) fn run<P: Params>(db: &Connection, sql: &str, params: P) -> Result<usize, MailboxError> {
     let changed = db.prepare_cached(sql).and_then(|mut statement| statement.execute(params));
     changed.map_err(|error| failed(&error))
 }
 
-fn one<T, P: Params>(
+pub(super) fn one<T, P: Params>(
     db: &Connection,
     sql: &str,
     params: P,
@@ -383,7 +389,7 @@ fn one<T, P: Params>(
     row.map_err(|error| failed(&error))
 }
 
-fn all<T, P: Params>(
+pub(super) fn all<T, P: Params>(
     db: &Connection,
     sql: &str,
     params: P,
@@ -394,10 +400,10 @@ fn all<T, P: Params>(
 }
 
 /// SQLite's integers have a sign; what is larger than they are is as good as the largest.
-fn signed(value: u64) -> i64 {
+pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(column)?.max(0).cast_unsigned())
 }

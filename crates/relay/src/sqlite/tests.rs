@@ -9,6 +9,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 
 use super::*;
 use crate::Limits;
+use crate::files::{FileCounts, FileQuotas, Files as _};
 
 const NOW_S: u64 = 1_800_000_000;
 
@@ -34,9 +35,10 @@ async fn schema_sql_says_what_the_database_is() {
     let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid";
     let real: Vec<String> =
         database.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
-    let statements = real.iter().filter(|sql| SCHEMA.contains(&format!("{sql};"))).count();
+    let all = [SCHEMA, FILES_SCHEMA].concat();
+    let statements = real.iter().filter(|sql| all.contains(&format!("{sql};"))).count();
     assert_eq!(statements, real.len(), "because each table is made as it is written: {real:?}");
-    assert_eq!(SCHEMA.matches("CREATE ").count(), real.len());
+    assert_eq!(all.matches("CREATE ").count(), real.len());
     let strict: i64 = database
         .query_row(
             "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND strict = 0 AND name NOT LIKE 'sqlite_%'",
@@ -47,6 +49,44 @@ async fn schema_sql_says_what_the_database_is() {
     assert_eq!(strict, 0, "because each table holds what its columns say");
     let mode: String = database.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
     assert_eq!(mode, "wal");
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_version_gets_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    store.enter(anna(), NOW_S).await.unwrap();
+    store.put(ask(1)).await.unwrap();
+    let before = "DROP TRIGGER files_go; DROP TRIGGER files_come; DROP TABLE file_totals; DROP TABLE files;";
+    let before = store.write(0, move |db, _| db.execute_batch(before).map_err(|error| failed(&error)));
+    before.await.unwrap();
+    let version = store.write(0, |db, _| db.pragma_update(None, "user_version", 1).map_err(|error| failed(&error)));
+    version.await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let store = open(folder.path()).unwrap();
+    let files = SqliteFiles::open(&store, folder.path(), FileQuotas::from(&Limits::default())).unwrap();
+    assert_eq!(files.count().await, Ok(FileCounts::default()));
+    assert_eq!(store.fetch(anna(), 0, 9, 100).await.unwrap().items.len(), 1, "because what was there stays");
+}
+
+#[tokio::test]
+async fn files_are_moved_aside_with_their_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let open_files = |store: &SqliteMailboxes| {
+        SqliteFiles::open(store, folder.path(), FileQuotas::from(&Limits::default())).unwrap()
+    };
+    drop(open_files(&store));
+    store.close().await.unwrap();
+    drop(store);
+    let name = proto::FileId::from_bytes([1; 32]).to_string();
+    fs::write(folder.path().join("files").join(&name), "sealed").unwrap();
+    SqliteMailboxes::move_aside(folder.path(), NOW_S).unwrap().unwrap();
+    let store = open(folder.path()).unwrap();
+    drop(open_files(&store));
+    let aside = folder.path().join(format!("relay.db.aside-{NOW_S}-files")).join(name);
+    assert_eq!(fs::read_to_string(aside).unwrap(), "sealed", "because the database that was moved counts it");
 }
 
 #[tokio::test]
@@ -76,7 +116,7 @@ async fn a_crowd_shares_its_syncs() {
     let changes = |db: &Connection| db.query_row("SELECT total_changes()", [], |row| row.get::<_, i64>(0));
     // The frames of the log that a job finds are those of the groups before its own.
     let frames = |path: PathBuf| fs::metadata(path.with_file_name("relay.db-wal")).unwrap().len();
-    let (path, again) = (store.path.clone(), store.path.clone());
+    let (path, again) = (store.db.path.clone(), store.db.path.clone());
     let first = store.write(0, move |db, _| Ok((frames(path), changes(db).map_err(|error| failed(&error))?)));
     let middle = store.put(ask(2));
     let last = store.write(0, move |db, _| Ok((frames(again), changes(db).map_err(|error| failed(&error))?)));

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on ends with a panic that says why"
 )]
 
+mod files;
 #[cfg(target_os = "linux")]
 mod nats;
 #[cfg(target_os = "linux")]

@@ -9,7 +9,10 @@
 )]
 
 mod circuits;
+mod files;
 mod hostile;
+mod hostile_files;
+mod http;
 mod lifetime;
 mod login;
 mod mailbox;

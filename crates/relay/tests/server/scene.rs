@@ -112,6 +112,7 @@ async fn start(folder: &TempDir, clock: &Arc<ManualClock>, change: impl FnOnce(&
     config.limits.sweep = Duration::from_millis(50);
     // Tests look at the figures again and again.
     config.limits.connections_per_minute = 1_000_000;
+    config.limits.uploads_per_minute = 1_000_000;
     change(&mut config);
     Relay::start(config, clock.clone()).await.unwrap()
 }

@@ -1,0 +1,162 @@
+//! Files that wait at a relay for a machine that is away.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends with a panic that says why")]
+
+use landline_node::DeleteFor;
+use landline_node::view::{Attachment, Message, RelayCopyState, Session, TransferState};
+use testkit::files::{Shelf, add, bytes, content, sees, send};
+use testkit::{Net, Person, Relay, Setup, is_connected, meet};
+
+const MIB: usize = 1 << 20;
+
+fn at(relay: &Relay) -> Setup {
+    Setup { relays: vec![relay.address()], ..Setup::default() }
+}
+
+/// Anna and Ben, at home at one relay and with no other way to each other.
+async fn apart(net: &Net) -> (Relay, Person, Person, Session) {
+    let relay = net.relay().await;
+    let (anna, ben) = (net.person("Anna", at(&relay)).await, net.person("Ben", at(&relay)).await);
+    let session = meet(&anna, &ben).await;
+    (relay, anna, ben, session)
+}
+
+async fn sends(person: &Person, session: &Session, shelf: &Shelf, name: &str, data: &[u8]) -> Message {
+    let upload = add(person, &shelf.file(name, data)).await;
+    send(person, session, name, &[&upload]).await
+}
+
+/// Waits until the copy at the relay stands so.
+async fn copy_is(person: &Person, message: &Message, state: RelayCopyState) -> Attachment {
+    let stands = |attachment: &Attachment| attachment.relay_copy.as_ref().is_some_and(|copy| copy.state == state);
+    sees(person, message, &format!("{state:?} at the relay"), stands).await
+}
+
+async fn is_complete(person: &Person, message: &Message) -> Attachment {
+    sees(person, message, "complete", |attachment| attachment.state == TransferState::Complete).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_comes_from_the_relay_while_its_sender_is_away() {
+    let net = Net::new();
+    let (shelf, data) = (Shelf::new(), bytes(3 * MIB + 17));
+    let (relay, anna, ben, session) = apart(&net).await;
+    ben.stop().await;
+    let message = sends(&anna, &session, &shelf, "plan.pdf", &data).await;
+    let held = copy_is(&anna, &message, RelayCopyState::Held).await;
+    let copy = held.relay_copy.unwrap();
+    assert_eq!((copy.relay.as_str(), copy.failure), (relay.address().as_str(), None));
+    assert!(copy.until.is_some(), "because the sender is told how long it is kept");
+    assert_eq!(held.state, TransferState::Offered, "because it is not on Ben's disk");
+    relay.until_items("what says so to lie there too", |items| items >= 2).await;
+
+    net.section("Anna leaves, and Ben comes");
+    anna.stop().await;
+    ben.start_again().await;
+    let came = is_complete(&ben, &message).await;
+    assert_eq!(content(&came), data);
+
+    net.section("both are there: the file is not needed at the relay any more");
+    anna.start_again().await;
+    let done = is_complete(&anna, &message).await;
+    assert_eq!(done.relay_copy, None);
+    relay.until_files("the file to be taken away", |files| files == 0).await;
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_for_several_lies_there_once() {
+    let net = Net::new();
+    let (shelf, data) = (Shelf::new(), bytes(200_000));
+    let (relay, anna, ben, with_ben) = apart(&net).await;
+    let cleo = net.person("Cleo", at(&relay)).await;
+    let with_cleo = meet(&anna, &cleo).await;
+    ben.stop().await;
+    cleo.stop().await;
+    let to_ben = sends(&anna, &with_ben, &shelf, "photo.jpg", &data).await;
+    copy_is(&anna, &to_ben, RelayCopyState::Held).await;
+    let forwarded = anna
+        .node()
+        .forward_messages(std::slice::from_ref(&to_ben.id), std::slice::from_ref(&with_cleo.session_id))
+        .await
+        .unwrap();
+    let to_cleo = forwarded.first().unwrap().clone();
+    copy_is(&anna, &to_cleo, RelayCopyState::Held).await;
+    assert_eq!(relay.files().await, 1);
+    relay.until_items("both to be told", |items| items >= 4).await;
+    anna.stop().await;
+
+    net.section("each fetches it");
+    for (person, message) in [(&ben, &to_ben), (&cleo, &to_cleo)] {
+        person.start_again().await;
+        assert_eq!(content(&is_complete(person, message).await), data);
+    }
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_relay_does_not_take_is_said_and_goes_when_both_are_there() {
+    let net = Net::new();
+    let (shelf, data) = (Shelf::new(), bytes(MIB + 1));
+    let relay = net.relay_with(|limits| limits.file_bytes = 1 << 20).await;
+    let (anna, ben) = (net.person("Anna", at(&relay)).await, net.person("Ben", at(&relay)).await);
+    let session = meet(&anna, &ben).await;
+    ben.stop().await;
+    let message = sends(&anna, &session, &shelf, "film.mkv", &data).await;
+    let refused = copy_is(&anna, &message, RelayCopyState::Refused).await;
+    assert_eq!(refused.relay_copy.unwrap().failure.as_deref(), Some("it takes files of at most 1 MiB"));
+    assert_eq!(refused.state, TransferState::Offered, "because it is offered all the same");
+    let small = sends(&anna, &session, &shelf, "note.txt", b"Small enough").await;
+    copy_is(&anna, &small, RelayCopyState::Held).await;
+
+    net.section("Ben comes");
+    ben.start_again().await;
+    assert_eq!(content(&is_complete(&ben, &message).await), data);
+    assert_eq!(is_complete(&anna, &message).await.relay_copy, None);
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_was_deleted_is_taken_away() {
+    let net = Net::new();
+    let shelf = Shelf::new();
+    let (relay, anna, ben, session) = apart(&net).await;
+    ben.stop().await;
+    let message = sends(&anna, &session, &shelf, "mistake.txt", b"Not for Ben").await;
+    copy_is(&anna, &message, RelayCopyState::Held).await;
+    assert_eq!(relay.files().await, 1);
+    anna.node().delete_message(&message.id, DeleteFor::All).await.unwrap();
+    relay.until_files("the file to be taken away", |files| files == 0).await;
+
+    net.section("the relay is not there when the next one goes");
+    let other = sends(&anna, &session, &shelf, "other.txt", b"Nor this").await;
+    copy_is(&anna, &other, RelayCopyState::Held).await;
+    relay.stop().await;
+    anna.node().delete_message(&other.id, DeleteFor::All).await.unwrap();
+    relay.start_again().await;
+    is_connected(&anna).await;
+    relay.until_files("that one to be taken away too", |files| files == 0).await;
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_lost_a_file_costs_a_wait_until_both_are_there() {
+    let net = Net::new();
+    let (shelf, data) = (Shelf::new(), bytes(100_000));
+    let (relay, anna, ben, session) = apart(&net).await;
+    ben.stop().await;
+    let message = sends(&anna, &session, &shelf, "notes.txt", &data).await;
+    copy_is(&anna, &message, RelayCopyState::Held).await;
+    relay.until_items("what says so to lie there too", |items| items >= 2).await;
+    anna.stop().await;
+    relay.stop().await;
+    relay.forget_files();
+    relay.start_again().await;
+    ben.start_again().await;
+    let wanted =
+        |attachment: &Attachment| matches!(attachment.state, TransferState::Queued | TransferState::Transferring);
+    sees(&ben, &message, "wanted", wanted).await;
+    anna.start_again().await;
+    assert_eq!(content(&is_complete(&ben, &message).await), data);
+    net.end().await;
+}
