@@ -65,6 +65,28 @@ async fn a_file_comes_from_the_relay_while_its_sender_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_lies_where_its_sender_is_at_home_or_else_where_its_receiver_is() {
+    let net = Net::new();
+    let (shelf, data) = (Shelf::new(), bytes(100_000));
+    let (hers, his) = (net.relay_called("hers", |_| {}).await, net.relay_called("his", |_| {}).await);
+    let (anna, ben) = (net.person("Anna", at(&hers)).await, net.person("Ben", at(&his)).await);
+    let dora = net.person("Dora", Setup::default()).await;
+    let (with_anna, with_dora) = (meet(&anna, &ben).await, meet(&ben, &dora).await);
+    ben.stop().await;
+    for (person, session, relay) in [(&anna, &with_anna, &hers), (&dora, &with_dora, &his)] {
+        let message = sends(person, session, &shelf, "notes.txt", &data).await;
+        let held = copy_is(person, &message, RelayCopyState::Held).await.relay_copy.unwrap();
+        assert_eq!(held.relay, relay.address());
+        his.until_items("what says so to lie in his mailbox", |items| items >= 2).await;
+        person.stop().await;
+        ben.start_again().await;
+        assert_eq!(content(&is_complete(&ben, &message).await), data);
+        ben.stop().await;
+    }
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_for_several_lies_there_once() {
     let net = Net::new();
     let (shelf, data) = (Shelf::new(), bytes(200_000));
@@ -98,7 +120,7 @@ async fn a_file_for_several_lies_there_once() {
 async fn what_the_relay_does_not_take_is_said_and_goes_when_both_are_there() {
     let net = Net::new();
     let (shelf, data) = (Shelf::new(), bytes(MIB + 1));
-    let relay = net.relay_with(|limits| limits.file_bytes = 1 << 20).await;
+    let relay = net.relay_called("relay", |limits| limits.file_bytes = 1 << 20).await;
     let (anna, ben) = (net.person("Anna", at(&relay)).await, net.person("Ben", at(&relay)).await);
     let session = meet(&anna, &ben).await;
     ben.stop().await;

@@ -121,11 +121,11 @@ impl Net {
 
     /// A relay for everybody, with limits that no test meets.
     pub async fn relay(&self) -> Relay {
-        self.relay_with(|_| {}).await
+        self.relay_called("relay", |_| {}).await
     }
 
-    /// The same, but for some limits.
-    pub async fn relay_with(&self, set: impl FnOnce(&mut relay::Limits)) -> Relay {
+    /// The same, one of several or with other limits.
+    pub async fn relay_called(&self, name: &str, set: impl FnOnce(&mut relay::Limits)) -> Relay {
         let mut limits = relay::Limits {
             puts_per_minute: 100_000,
             puts_burst: 10_000,
@@ -138,7 +138,7 @@ impl Net {
             ..relay::Limits::default()
         };
         set(&mut limits);
-        Relay::start(self.dir.path().join("relay"), limits, self.transcript.clone()).await
+        Relay::start(self.dir.path().join(name), limits, self.transcript.clone()).await
     }
 
     /// Says what comes next, in the transcript.
