@@ -63,6 +63,8 @@ export type * from "./Receipt";
 export type * from "./Receipts";
 export type * from "./Relay";
 export type * from "./RelayArgs";
+export type * from "./RelayCopy";
+export type * from "./RelayCopyState";
 export type * from "./RelayFault";
 export type * from "./RelayState";
 export type * from "./Scope";
