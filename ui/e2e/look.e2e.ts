@@ -449,6 +449,16 @@ const screens: readonly Screen[] = [
     },
   })),
   {
+    name: "small-far-picture",
+    query: "world=farFiles",
+    viewport: small,
+    go: async (page) => {
+      await session(0)(page);
+      await page.locator("[data-attachment='attachment-boat.jpg']").click();
+      await page.getByTestId("picture-dialog").locator("img").waitFor();
+    },
+  },
+  {
     name: "far-media",
     query: "world=farFiles",
     go: async (page) => {

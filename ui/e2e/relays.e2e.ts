@@ -103,6 +103,9 @@ test("a file says how it stands with its copy at a relay, to ears as well", asyn
   expect(await folder.getByRole("progressbar", { name: "Progress of Last year" }).getAttribute("value")).toBe("34");
   const boat = page.getByRole("button", { name: "Show image boat.jpg. Not at relay" });
   expect(await boat.getAttribute("title"), "because a title is read as the description").toMatch(/not at relay .*: It cannot be reached\. It is tried again/u);
+  await boat.click();
+  await page.getByTestId("picture-dialog").getByText(/not at relay/u).waitFor();
+  await page.keyboard.press("Escape");
   const move = (more: object) => page.evaluate((patch) => void window.fake.files.move("attachment-Last year", patch), more);
   const relayCopy = { relay: "wss://relay.example.org:4282", state: "sending", until: null, failure: null };
   await move({ relayCopy, bytesDone: 24_000_000 });
