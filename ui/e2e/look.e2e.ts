@@ -433,6 +433,40 @@ const screens: readonly Screen[] = [
     await page.locator("[data-session=session-landline1omar]").click();
     await page.locator(".scroller.placed").waitFor();
   } },
+  ...(["far-files", "narrow-far-files", "small-far-files", "pseudo-far-files"] as const).map((name): Screen => ({
+    name,
+    query: `world=farFiles${name === "pseudo-far-files" ? "&language=en-XA" : ""}`,
+    viewport: name === "small-far-files" ? small : { width: name === "narrow-far-files" ? narrow.width : 1180, height: 1400 },
+    go: session(0),
+  })),
+  ...(["far-transfers", "narrow-far-transfers", "pseudo-far-transfers"] as const).map((name): Screen => ({
+    name,
+    query: `world=farFiles${name === "pseudo-far-transfers" ? "&language=en-XA" : ""}`,
+    viewport: name === "narrow-far-transfers" ? narrow : { width: 1180, height: 1000 },
+    go: async (page) => {
+      await page.getByTestId("transfers-open").click();
+      await page.getByTestId("transfer").first().waitFor();
+    },
+  })),
+  {
+    name: "small-far-picture",
+    query: "world=farFiles",
+    viewport: small,
+    go: async (page) => {
+      await session(0)(page);
+      await page.locator("[data-attachment='attachment-boat.jpg']").click();
+      await page.getByTestId("picture-dialog").locator("img").waitFor();
+    },
+  },
+  {
+    name: "far-media",
+    query: "world=farFiles",
+    go: async (page) => {
+      await session(0)(page);
+      await page.getByTestId("details-open").click();
+      await page.getByTestId("media").locator("img").first().waitFor();
+    },
+  },
   {
     name: "far-why",
     query: "world=far",

@@ -92,6 +92,32 @@ test("a message at a relay says so, and not that it is delivered", async () => {
   await page.waitForFunction(() => document.querySelectorAll("[data-testid=message][data-shown=relay]").length === 0);
 });
 
+test("a file says how it stands with its copy at a relay, to ears as well", async () => {
+  const page = await start("world=farFiles");
+  await open(page, "omar");
+  const file = (name: string) => page.locator(`[data-testid=file][data-attachment="attachment-${name}"]`);
+  await file("plans.pdf").getByText(/held by relay .?relay\.example\.org.? until \w+/u).waitFor();
+  await file("talk.mov").getByText(/not at relay .?relay\.example\.org.?: a file may have at most 100 MB there\. It is tried again/u).waitFor();
+  const folder = file("Last year");
+  await folder.getByText(/1,204 files · Going to relay .?relay\.example\.org.? · 34% · 1\.8 MB\/s/u).waitFor();
+  expect(await folder.getByRole("progressbar", { name: "Progress of Last year" }).getAttribute("value")).toBe("34");
+  const boat = page.getByRole("button", { name: "Show image boat.jpg. Not at relay" });
+  expect(await boat.getAttribute("title"), "because a title is read as the description").toMatch(/not at relay .*: It cannot be reached\. It is tried again/u);
+  await boat.click();
+  await page.getByTestId("picture-dialog").getByText(/not at relay/u).waitFor();
+  await page.keyboard.press("Escape");
+  const move = (more: object) => page.evaluate((patch) => void window.fake.files.move("attachment-Last year", patch), more);
+  const relayCopy = { relay: "wss://relay.example.org:4282", state: "sending", until: null, failure: null };
+  await move({ relayCopy, bytesDone: 24_000_000 });
+  await folder.getByText("50%").waitFor();
+  await move({ relayCopy: { ...relayCopy, state: "held" }, bytesDone: 0 });
+  await folder.getByText("48 MB · held by relay").waitFor();
+  expect(await folder.getByRole("progressbar").count(), "because nothing moves any more").toBe(0);
+  await move({ relayCopy: null, state: "complete", bytesDone: 48_000_000 });
+  await page.locator(`[data-attachment="attachment-Last year"][data-state=complete]`).waitFor();
+  expect(await folder.getByText("relay").count()).toBe(0);
+});
+
 test("why somebody is not found is looked at for them", async () => {
   const page = await start("world=far");
   await open(page, "omar");

@@ -1,14 +1,14 @@
 import { describe, expect, test, vi } from "vitest";
 import { isDrawable, isPicture, Pictures, shownSize } from "../src/domain/pictures";
 import { Toasts } from "../src/domain/toasts.svelte";
-import { isOpen, Transfers } from "../src/domain/transfers.svelte";
+import { copyOf, isOpen, Transfers } from "../src/domain/transfers.svelte";
 import { MOST_ATTACHMENTS, Tray } from "../src/domain/tray.svelte";
 import { previewOf } from "../src/domain/preview";
 import { fileSize } from "../src/shared/sizes";
-import { percentDone, transferLine } from "../src/views/attachments/words";
+import { percentDone, tileWord, transferLine } from "../src/views/attachments/words";
 import { FakeBackend, person } from "./fake/backend";
 import { attachment, picture } from "./fake/files";
-import { filesWorld } from "./fake/world";
+import { farFilesWorld, filesWorld } from "./fake/world";
 
 describe("the tray", () => {
   test("is ready when all in it can be sent", async () => {
@@ -61,17 +61,60 @@ describe("the tray", () => {
 });
 
 describe("what is said of a file", () => {
+  const now = new Date("2026-11-30T12:00:00");
   test("how far, how fast, how long", () => {
-    const way = { state: "transferring", size: 1_000_000_000, bytesDone: 421_000_000, failure: null } as const;
-    expect(transferLine({ ...way, bytesPerSecond: 18_000_000, secondsLeft: 32 }, false)).toBe("42% · 18 MB/s · about 32 sec left");
-    expect(transferLine({ ...way, bytesPerSecond: 18_000_000, secondsLeft: 5_300 }, false)).toContain("89 min");
-    expect(transferLine(way, false), "because a rate is not known at once").toBe("42% of 1 GB");
+    const way = { state: "transferring", size: 1_000_000_000, bytesDone: 421_000_000, failure: null, relayCopy: null } as const;
+    expect(transferLine({ ...way, bytesPerSecond: 18_000_000, secondsLeft: 32 }, false, now)).toBe("42% · 18 MB/s · about 32 sec left");
+    expect(transferLine({ ...way, bytesPerSecond: 18_000_000, secondsLeft: 5_300 }, false, now)).toContain("89 min");
+    expect(transferLine(way, false, now), "because a rate is not known at once").toBe("42% of 1 GB");
   });
 
   test("never done before it is", () => {
-    expect(percentDone({ state: "transferring", size: 1000, bytesDone: 1000, failure: null })).toBe(99);
-    expect(percentDone({ state: "complete", size: 0, bytesDone: 0, failure: null })).toBe(100);
-    expect(percentDone({ state: "queued", size: 0, bytesDone: 0, failure: null })).toBe(0);
+    expect(percentDone({ state: "transferring", size: 1000, bytesDone: 1000 })).toBe(99);
+    expect(percentDone({ state: "complete", size: 0, bytesDone: 0 })).toBe(100);
+    expect(percentDone({ state: "queued", size: 0, bytesDone: 0 })).toBe(0);
+  });
+
+  describe("while a copy lies at a relay, or is to", () => {
+    const copy = { relay: "wss://relay.example.org:4282", state: "held", until: null, failure: null } as const;
+    const way = { state: "offered", size: 20_000_000, bytesDone: 6_800_000, failure: null, relayCopy: copy } as const;
+    // Names stand between marks that keep their direction to themselves.
+    const said = (more: Partial<Parameters<typeof transferLine>[0]>) => transferLine({ ...way, ...more }, true, now).replace(/[\u2068\u2069]/gu, "");
+    const sending = { ...copy, state: "sending" } as const;
+
+    test("how far on its way there", () => {
+      expect(said({ relayCopy: sending, bytesPerSecond: 2_000_000, secondsLeft: 7 })).toBe("Going to relay relay.example.org · 34% · 2 MB/s · about 7 sec left");
+      expect(said({ relayCopy: sending }), "because it may only be to go on").toBe("Going to relay relay.example.org · 34% of 20 MB");
+    });
+
+    test("where it is held, and until when", () => {
+      expect(said({})).toBe("20 MB · held by relay relay.example.org");
+      expect(said({ relayCopy: { ...copy, until: new Date("2026-12-21T09:00:00").toISOString() } })).toBe("20 MB · held by relay relay.example.org until Mon, December 21");
+      expect(said({ relayCopy: { ...copy, until: new Date("2026-11-30T18:40:00").toISOString() } })).toMatch(/until today at 6:40\sPM$/u);
+    });
+
+    test("why it is not there, and what happens then", () => {
+      const rest = "It is tried again, and goes when both of you are online.";
+      const refused = { ...copy, state: "refused" } as const;
+      expect(said({ relayCopy: { ...refused, failure: "it has no room left" } })).toBe(`20 MB · not at relay relay.example.org: it has no room left. ${rest}`);
+      expect(said({ relayCopy: { ...refused, failure: "It cannot be reached." } })).toBe(`20 MB · not at relay relay.example.org: It cannot be reached. ${rest}`);
+      expect(said({ relayCopy: refused })).toBe(`20 MB · not at relay relay.example.org. ${rest}`);
+    });
+
+    test("nothing of it once it goes straight, or has ended", () => {
+      expect(said({ state: "transferring" })).toBe("34% of 20 MB");
+      for (const state of ["complete", "failed", "cancelled", "gone"] as const) {
+        expect(copyOf({ ...way, state })).toBe(null);
+        expect(said({ state })).not.toContain("relay");
+      }
+      expect(copyOf({ ...way, state: "paused" })).toBe(copy);
+    });
+
+    test("on an image in two words", () => {
+      const words = [sending, copy, { ...copy, state: "refused" } as const, null].map((relayCopy) => tileWord({ ...way, relayCopy }, true));
+      expect(words).toEqual(["To relay · 34%", "At relay", "Not at relay", ""]);
+      expect(tileWord({ ...way, relayCopy: null, state: "queued" }, true)).toBe("34%");
+    });
   });
 
   test("sizes are read as people read them", () => {
@@ -136,6 +179,14 @@ test("transfers: those under way first, and known by their attachment", async ()
   const folder = attachment("Last year", "", { state: "transferring" });
   expect(transfers.of(folder)?.bytesPerSecond).toBe(18_000_000);
   expect(transfers.of({ ...folder, state: "complete" }), "because then the message knows best").toBeUndefined();
+});
+
+test("transfers: what goes to a relay is on its way, and what lies there waits", async () => {
+  const fake = farFilesWorld();
+  const transfers = new Transfers(fake, new Toasts().attempt);
+  await transfers.load();
+  expect(transfers.running.map((one) => one.name)).toEqual(["pier.jpg", "Last year", "song.flac"]);
+  expect(transfers.open).toHaveLength(10);
 });
 
 describe("the second line of a session", () => {

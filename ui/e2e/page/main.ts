@@ -10,7 +10,7 @@ import { invitationId } from "../../tests/fake/invitations";
 import { attachment, picture } from "../../tests/fake/files";
 import { types } from "../../tests/fake/operations";
 import { richWorld } from "../../tests/fake/rich";
-import { busyWorld, farWorld, filesWorld, freshWorld, hostileWorld, longWorld } from "../../tests/fake/world";
+import { busyWorld, farFilesWorld, farWorld, filesWorld, freshWorld, hostileWorld, longWorld } from "../../tests/fake/world";
 
 declare global {
   interface Window {
@@ -30,6 +30,7 @@ const query = new URLSearchParams(location.search);
 const worlds: Record<string, () => FakeBackend> = {
   busy: () => busyWorld(),
   far: () => farWorld(),
+  farFiles: () => farFilesWorld(),
   files: () => filesWorld(),
   fresh: freshWorld,
   rich: () => richWorld(),

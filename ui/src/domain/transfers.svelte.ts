@@ -1,6 +1,6 @@
 import { SvelteMap } from "svelte/reactivity";
 import type { Backend } from "../backend/backend";
-import type { Attachment, Transfer } from "../backend/gen";
+import type { Attachment, RelayCopy, Transfer } from "../backend/gen";
 import type { Attempt } from "./toasts.svelte";
 
 /** Whether something is still to come of it. */
@@ -13,6 +13,16 @@ export function isHere(attachment: Pick<Attachment, "state">, own: boolean): boo
   return own ? attachment.state !== "gone" : attachment.state === "complete";
 }
 
+/** The copy at a relay, while it is what there is to say of a file: one that goes straight, or has come to its end, says that. */
+export function copyOf({ state, relayCopy }: Pick<Transfer, "state" | "relayCopy">): RelayCopy | null {
+  return ["offered", "queued", "paused"].includes(state) ? relayCopy : null;
+}
+
+/** Whether bytes of it go to where they are to go, or go on as soon as they can. */
+function isRunning(transfer: Transfer): boolean {
+  return transfer.state === "transferring" || copyOf(transfer)?.state === "sending";
+}
+
 /** Files on their way, and those that came or went of late. What changes comes by the stream. */
 export class Transfers {
   /** The list has been loaded. */
@@ -23,7 +33,7 @@ export class Transfers {
 
   /** Those under way first, then the newest. */
   readonly items: readonly Transfer[] = $derived([...this.#byId.values()].sort((a, b) => Number(isOpen(b)) - Number(isOpen(a))));
-  readonly running: readonly Transfer[] = $derived([...this.#byId.values()].filter((one) => one.state === "transferring"));
+  readonly running: readonly Transfer[] = $derived([...this.#byId.values()].filter(isRunning));
   readonly open: readonly Transfer[] = $derived([...this.#byId.values()].filter(isOpen));
 
   constructor(backend: Backend, attempt: Attempt) {

@@ -21,6 +21,7 @@ export function attachment(name: string, mime: string, more: Partial<Attachment>
     failure: null,
     bytesDone: 2_400_000,
     path: null,
+    relayCopy: null,
     ...more,
   };
 }
@@ -111,13 +112,14 @@ export class FakeFiles {
       secondsLeft: null,
       state: one.state,
       failure: one.failure,
+      relayCopy: one.relayCopy,
       ...more,
     };
     this.transfers.set(transfer.transferId, transfer);
     return transfer;
   }
 
-  /** Changes a transfer and tells it; the message of a finished one changes too. */
+  /** Changes a transfer and tells it; where more than its progress changes, its message does too. */
   move(transferId: string, patch: Partial<Transfer>): Transfer {
     const before = this.transfers.get(transferId);
     if (before === undefined) throw new BackendError({ code: "attachment_not_found", message: "There is no such attachment here." });
@@ -125,9 +127,9 @@ export class FakeFiles {
     this.transfers.set(transferId, transfer);
     this.#fake.emit({ type: "change", change: { type: "transferChanged", transfer } });
     const message = this.#fake.messages.get(transfer.sessionId)?.find((one) => one.id === transfer.messageId);
-    if (message !== undefined && patch.state !== undefined) {
-      const { state, bytesDone, failure } = transfer;
-      const attachments = message.attachments.map((one) => (one.attachmentId === transfer.attachmentId ? { ...one, state, bytesDone, failure } : one));
+    if (message !== undefined && (patch.state !== undefined || patch.relayCopy !== undefined)) {
+      const { state, bytesDone, failure, relayCopy } = transfer;
+      const attachments = message.attachments.map((one) => (one.attachmentId === transfer.attachmentId ? { ...one, state, bytesDone, failure, relayCopy } : one));
       this.#fake.change({ ...message, attachments });
     }
     return transfer;

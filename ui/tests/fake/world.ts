@@ -1,4 +1,4 @@
-import type { Attachment } from "../../src/backend/gen";
+import type { Attachment, RelayCopy, Transfer } from "../../src/backend/gen";
 import { FakeBackend, ME, START, person } from "./backend";
 import { attachment, picture } from "./files";
 import { quote } from "./operations";
@@ -195,6 +195,59 @@ export function farWorld(now = Date.now()): FakeBackend {
   fake.now = now - 2 * MINUTE;
   fake.put(fake.session(anna).sessionId, anna.userId, "Hello from the other site!");
   fake.network = { ...fake.network, links: 1 };
+  fake.now = now;
+  return fake;
+}
+
+/** Files for somebody who is away, and how it stands with their copies at a relay. */
+export function farFilesWorld(now = Date.now()): FakeBackend {
+  const fake = new FakeBackend();
+  const office = "wss://relay.example.org:4282";
+  fake.relays.items = [fake.relays.of("wss://relay.example.org")];
+  const omar = person("omar", "Omar", { nearby: false, relays: [office], colour: 1, path: "none", status: "offline", lastSeen: new Date(now - 3 * HOUR).toISOString() });
+  const id = fake.session(omar, { waitingCount: 4 }).sessionId;
+  const copy = (state: RelayCopy["state"], more: Partial<RelayCopy> = {}): RelayCopy => ({ relay: office, state, until: null, failure: null, ...more });
+  const held = copy("held", { until: new Date(now + 21 * DAY).toISOString() });
+  const sending = copy("sending");
+  const large = copy("refused", { failure: "a file may have at most 100 MB there" });
+  const away = copy("refused", { failure: "It cannot be reached." });
+  const send = (text: string, attachments: Attachment[], heldBy: string | null, running: Partial<Transfer> = {}) => {
+    fake.now += MINUTE;
+    const messageType = attachments.every((one) => one.width !== null) ? "image" : "file";
+    const message = fake.put(id, ME, text, { attachments, messageType, state: "queued", deliveredAt: null, heldBy });
+    for (const one of attachments) fake.files.put(id, message.id, one, { direction: "outgoing", ...(one.relayCopy?.state === "sending" ? running : {}) });
+  };
+  const offered = { state: "offered", bytesDone: 0 } as const;
+  fake.now = now - 3 * HOUR;
+  fake.put(id, omar.userId, "I am off to the train. Send me the files, I look at them on Monday.");
+  fake.now = now - 50 * MINUTE;
+  send("", [picture("harbour.jpg", 1600, 900, { ...offered, relayCopy: held })], office);
+  send(
+    "Four from Sunday",
+    [held, sending, away, null].map((relayCopy, index) => {
+      const name = ["dune.jpg", "pier.jpg", "boat.jpg", "kite.jpg"][index] ?? "";
+      return picture(name, 1200, 900 + index, { ...offered, bytesDone: relayCopy === sending ? 1_300_000 : 0, relayCopy });
+    }),
+    office,
+  );
+  send(
+    "The plans, and all of last year's",
+    [
+      attachment("plans.pdf", "application/pdf", { ...offered, relayCopy: held }),
+      attachment("Last year", "inode/directory", { ...offered, kind: "folder", files: 1_204, size: 48_000_000, bytesDone: 16_400_000, relayCopy: sending }),
+      attachment("talk.mov", "video/quicktime", { ...offered, size: 2_100_000_000, relayCopy: large }),
+    ],
+    office,
+    { bytesPerSecond: 1_800_000, secondsLeft: 18 },
+  );
+  send(
+    "",
+    [
+      attachment("notes.txt", "text/plain", { ...offered, size: 812, relayCopy: away }),
+      attachment("song.flac", "audio/flac", { ...offered, size: 30_000_000, bytesDone: 12_000_000, relayCopy: sending }),
+    ],
+    null,
+  );
   fake.now = now;
   return fake;
 }

@@ -1,19 +1,25 @@
-import type { Attachment, Transfer } from "../../backend/gen";
+import type { Attachment, RelayCopy, Transfer } from "../../backend/gen";
+import { relayName } from "../../domain/relays.svelte";
+import { copyOf } from "../../domain/transfers.svelte";
 import { language, m } from "../../shared/i18n.svelte";
+import { isolate } from "../../shared/platform";
 import { fileSize } from "../../shared/sizes";
+import { dayAndTime } from "../../shared/time";
 
-type Way = Pick<Attachment, "state" | "size" | "bytesDone" | "failure"> & Partial<Pick<Transfer, "bytesPerSecond" | "secondsLeft">>;
+type Way = Pick<Attachment, "state" | "size" | "bytesDone" | "failure" | "relayCopy"> & Partial<Pick<Transfer, "bytesPerSecond" | "secondsLeft">>;
 
 /** Percent that have come, whole; 100 only when all is there. */
-export function percentDone({ size, bytesDone, state }: Way): number {
+export function percentDone({ size, bytesDone, state }: Pick<Way, "size" | "bytesDone" | "state">): number {
   if (state === "complete") return 100;
   return size === 0 ? 0 : Math.min(99, Math.floor((bytesDone / size) * 100));
 }
 
 /** What is said of a file: "42 % · 18 MB/s · about 12 s left". */
-export function transferLine(way: Way, own: boolean): string {
+export function transferLine(way: Way, own: boolean, now: Date): string {
+  const copy = copyOf(way);
+  if (copy !== null) return copyLine(copy, way, now);
   const size = fileSize(way.size, language.region);
-  const percent = (percentDone(way) / 100).toLocaleString(language.region, { style: "percent" });
+  const percent = percentWord(way);
   switch (way.state) {
     case "complete":
       return size;
@@ -29,13 +35,49 @@ export function transferLine(way: Way, own: boolean): string {
       return m.file_cancelled({ size });
     case "gone":
       return way.failure ?? m.file_gone();
-    case "transferring": {
-      if (way.bytesPerSecond == null) return m.file_running({ percent, size });
-      const rate = fileSize(way.bytesPerSecond, language.region);
-      if (way.secondsLeft == null) return m.file_running_rate({ percent, rate });
-      return m.file_running_left({ percent, rate, time: timeLeft(way.secondsLeft) });
-    }
+    case "transferring":
+      return runningLine(way);
   }
+}
+
+/** What is said of an image, in as little as its tile has room for; nothing where nothing goes on. */
+export function tileWord(way: Way, own: boolean): string {
+  const copy = copyOf(way);
+  if (copy?.state === "sending") return m.picture_relay_sending({ percent: percentWord(way) });
+  if (copy !== null) return copy.state === "held" ? m.picture_relay_held() : m.picture_relay_refused();
+  const moves = way.state === "transferring" || way.state === "queued";
+  return moves && (!own || way.bytesDone > 0) ? percentWord(way) : "";
+}
+
+/** How it stands with the copy at a relay: "2.4 MB · held by relay relay.example.org until Mon 21 December". */
+function copyLine({ relay: origin, state, until, failure }: RelayCopy, way: Way, now: Date): string {
+  const relay = isolate(relayName(origin));
+  const size = fileSize(way.size, language.region);
+  switch (state) {
+    case "sending":
+      return `${m.file_relay_sending({ relay })} · ${runningLine(way)}`;
+    case "held": {
+      if (until === null) return m.file_relay_held({ relay, size });
+      const { day, time, today } = dayAndTime(until, now, language.region);
+      return today ? m.file_relay_held_today({ relay, size, time }) : m.file_relay_held_day({ relay, size, day });
+    }
+    case "refused":
+      // The text ends the sentence, whether the reason is one or not.
+      return failure === null ? m.file_relay_refused({ relay, size }) : m.file_relay_refused_because({ relay, size, reason: failure.replace(/\.$/u, "") });
+  }
+}
+
+function percentWord(way: Way): string {
+  return (percentDone(way) / 100).toLocaleString(language.region, { style: "percent" });
+}
+
+/** How far, and as soon as that is known, how fast and how long. */
+function runningLine(way: Way): string {
+  const percent = percentWord(way);
+  if (way.bytesPerSecond == null) return m.file_running({ percent, size: fileSize(way.size, language.region) });
+  const rate = fileSize(way.bytesPerSecond, language.region);
+  if (way.secondsLeft == null) return m.file_running_rate({ percent, rate });
+  return m.file_running_left({ percent, rate, time: timeLeft(way.secondsLeft) });
 }
 
 /** A rough time, in the unit that fits: "12 sec", "4 min", "2 hr". */
