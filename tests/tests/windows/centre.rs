@@ -24,13 +24,19 @@ fn shows(who: &Someone, wanted: &[&str]) {
     });
 }
 
+/// Turns to another page, and waits until it is there: a message that comes before is one that was seen.
+fn looks_elsewhere(who: &Someone) {
+    who.window().click("[data-testid=nearby-open]");
+    who.window().see("[data-testid=nearby]");
+}
+
 #[test]
 fn what_came_is_kept_opened_and_read() {
     let Some(mut lab) = Lab::new() else { return };
     let (anna, mut ben) = two(&mut lab);
 
     section("Messages that came while Ben looked elsewhere");
-    ben.window().click("[data-testid=nearby-open]");
+    looks_elsewhere(&ben);
     anna.window().enter("[data-testid=composer]", "Are you there?");
     anna.window().enter("[data-testid=composer]", "It is about the cables.");
     ben.window().see("[data-testid=notifications-badge]");
@@ -49,7 +55,7 @@ fn what_came_is_kept_opened_and_read() {
     ben.picture("41-all");
 
     section("All are read at once");
-    ben.window().click("[data-testid=nearby-open]");
+    looks_elsewhere(&ben);
     anna.window().enter("[data-testid=composer]", "Hello?");
     ben.window().see("[data-testid=notifications-badge]");
     ben.window().click("[data-testid=notifications-open]");
