@@ -189,6 +189,15 @@ describe("a conversation", () => {
     expect(await fromEnd(page)).toBeLessThanOrEqual(1);
   });
 
+  test("opens at its end where it turns out to be longer than the window", async () => {
+    const page = await start("world=farFiles", { viewport: { width: 1180, height: 1300 } });
+    await openSession(page);
+    await page.waitForFunction(() => {
+      const one = document.querySelector(".scroller");
+      return one !== null && one.scrollHeight > one.clientHeight && one.scrollHeight - one.clientHeight - one.scrollTop <= 1;
+    });
+  });
+
   test("follows what arrives at its end, and offers a pill where one reads further up", async () => {
     const page = await start("world=long&count=500");
     await openSession(page);
