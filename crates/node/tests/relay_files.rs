@@ -162,6 +162,24 @@ async fn a_file_that_was_deleted_is_taken_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_its_sender_no_longer_has_comes_from_the_relay_though_a_link_stands() {
+    let net = Net::new();
+    let (shelf, data) = (Shelf::new(), bytes(300_000));
+    let (relay, anna, ben, session) = apart(&net).await;
+    ben.stop().await;
+    let message = sends(&anna, &session, &shelf, "scan.png", &data).await;
+    copy_is(&anna, &message, RelayCopyState::Held).await;
+    relay.until_items("what says so to lie there too", |items| items >= 2).await;
+    std::fs::remove_file(shelf.path().join("scan.png")).unwrap();
+    ben.start_again().await;
+    ben.sees_online(&anna).await;
+    assert_eq!(content(&is_complete(&ben, &message).await), data);
+    is_complete(&anna, &message).await;
+    relay.until_files("the file to be taken away", |files| files == 0).await;
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relay_that_lost_a_file_costs_a_wait_until_both_are_there() {
     let net = Net::new();
     let (shelf, data) = (Shelf::new(), bytes(100_000));

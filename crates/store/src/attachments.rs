@@ -42,6 +42,7 @@ CREATE INDEX attachments_open ON attachments (state) WHERE state < 4;";
 pub(crate) const DEPOSIT_DDL: &str = "\
 ALTER TABLE attachments ADD COLUMN deposit INTEGER;
 ALTER TABLE attachments ADD COLUMN told_s INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attachments ADD COLUMN relayed INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX attachments_deposit ON attachments (deposit) WHERE deposit IS NOT NULL;";
 
 pub(crate) const THUMBNAILS_DDL: &str = "\
@@ -130,6 +131,20 @@ pub struct Stored {
     pub has_thumbnail: bool,
     /// Of an own one: how it stands with its copy at a relay.
     pub deposit: Option<deposits::Shown>,
+    /// Of another's: whether some of it came from a relay.
+    pub relayed: Relayed,
+}
+
+/// What came of an attachment from a relay, where each piece is opened, but only the whole is checked against its hash. The
+/// numbers are those of the column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relayed {
+    /// Nothing: all that is here was checked as it came.
+    No = 0,
+    /// Some of it.
+    Yes = 1,
+    /// Something else than what was meant. Relays are not asked for it again.
+    Falsely = 2,
 }
 
 /// What stands as failure of an attachment that this machine no longer offers.
@@ -148,7 +163,8 @@ macro_rules! select {
         concat!(
             "SELECT a.id, a.message, m.id, s.id, a.place, p.id, a.outgoing, a.hash, a.size, a.name, a.mime, a.files,
                  a.width, a.height, a.animated, a.thumbnail, a.thumbnail_size, a.state, a.failure, a.done, a.part, a.path,
-                 EXISTS (SELECT 1 FROM thumbnails t WHERE t.hash = a.thumbnail), d.key, d.relay, d.until_s, d.refusal
+                 EXISTS (SELECT 1 FROM thumbnails t WHERE t.hash = a.thumbnail), d.key, d.relay, d.until_s, d.refusal,
+                 a.relayed
              FROM attachments a CROSS JOIN messages m ON m.key = a.message CROSS JOIN sessions s ON s.key = m.session
              CROSS JOIN machines p ON p.key = a.peer LEFT JOIN deposits d ON d.key = a.deposit ",
             $rest
@@ -347,6 +363,20 @@ pub fn ended(reader: &Reader<'_>, peer: &MachineId, limit: u32) -> Result<Vec<St
     )
 }
 
+/// The newest incoming attachments of a machine that came whole by way of a relay, of which it may not know.
+///
+/// # Errors
+///
+/// As any read.
+pub fn ended_by_relay(reader: &Reader<'_>, peer: &MachineId, limit: u32) -> Result<Vec<Stored>, StoreError> {
+    let Some(peer) = machines::key(reader, peer)? else { return Ok(Vec::new()) };
+    reader.all(
+        select!("WHERE a.peer = ?1 AND a.outgoing = 0 AND a.state = 4 AND a.relayed <> 0 ORDER BY a.key DESC LIMIT ?2"),
+        (peer, limit),
+        stored,
+    )
+}
+
 /// Notes how far an attachment has come; false when it is not there any more.
 ///
 /// # Errors
@@ -357,15 +387,26 @@ pub fn set_state(tx: &Tx<'_>, id: AttachmentId, state: State, failure: Option<&s
     Ok(tx.execute(sql, (id.0, state as i64, failure))? > 0)
 }
 
-/// Notes that fetching begins, where, and from which byte on; false when it is not wanted any more.
+/// Notes that fetching begins, where, from which byte on, and whether from a relay; false when it is not wanted any more.
 ///
 /// # Errors
 ///
 /// As any write.
-pub fn begin(tx: &Tx<'_>, id: AttachmentId, part: &str, done: u64) -> Result<bool, StoreError> {
-    let sql =
-        "UPDATE attachments SET state = 2, failure = NULL, part = ?2, done = ?3 WHERE id = ?1 AND state IN (1, 2)";
-    Ok(tx.execute(sql, (id.0, part, exact(done, "bytes done")?))? > 0)
+pub fn begin(tx: &Tx<'_>, id: AttachmentId, part: &str, done: u64, relayed: bool) -> Result<bool, StoreError> {
+    let sql = "UPDATE attachments SET state = 2, failure = NULL, part = ?2, done = ?3, relayed = max(relayed, ?4)
+        WHERE id = ?1 AND state IN (1, 2)";
+    Ok(tx.execute(sql, (id.0, part, exact(done, "bytes done")?, relayed))? > 0)
+}
+
+/// Notes that what came from a relay is not what was meant: nothing of what is here counts.
+///
+/// # Errors
+///
+/// As any write.
+pub fn came_falsely(tx: &Tx<'_>, id: AttachmentId) -> Result<(), StoreError> {
+    let sql = "UPDATE attachments SET done = 0, relayed = ?2 WHERE id = ?1";
+    tx.execute(sql, (id.0, Relayed::Falsely as i64))?;
+    Ok(())
 }
 
 /// Notes how fetching ended, unless a person has decided otherwise meanwhile.
@@ -478,10 +519,9 @@ pub(crate) fn remove(tx: &Tx<'_>, message: EventKey, received: Received) -> Resu
             }
         }
         let hash = &stored.attachment.blob.hash;
-        match &stored.deposit {
-            Some(deposit) => deposits::release(tx, deposit.key)?,
-            None if !stored.outgoing => deposits::release_told(tx, &stored.peer, hash)?,
-            None => {}
+        match stored.outgoing {
+            true => deposits::release(tx, hash)?,
+            false => deposits::release_told(tx, &stored.peer, hash)?,
         }
         sources::release(tx, hash)?;
         if let Some(thumbnail) = &stored.attachment.thumbnail {
@@ -585,5 +625,10 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         path: row.get(21)?,
         has_thumbnail: row.get(22)?,
         deposit: deposits::shown(row, 23)?,
+        relayed: match row.get(27)? {
+            0 => Relayed::No,
+            1 => Relayed::Yes,
+            _ => Relayed::Falsely,
+        },
     })
 }

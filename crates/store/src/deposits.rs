@@ -22,6 +22,7 @@ CREATE TABLE deposits (
     file BLOB NOT NULL CHECK (length(file) = 32),
     secret BLOB CHECK (length(secret) = 32),
     until_s INTEGER NOT NULL DEFAULT 0,
+    begun INTEGER NOT NULL DEFAULT 0,
     seen_ms INTEGER NOT NULL,
     refusal TEXT
 ) STRICT;
@@ -34,7 +35,7 @@ CREATE TABLE told_deposits (
     relay TEXT NOT NULL,
     secret BLOB NOT NULL CHECK (length(secret) = 32),
     until_s INTEGER NOT NULL,
-    PRIMARY KEY (machine, hash)
+    PRIMARY KEY (machine, hash, relay)
 ) STRICT, WITHOUT ROWID;";
 
 /// Most deposits of one machine that are kept: as many as its relay lets it lay down, by far.
@@ -62,7 +63,9 @@ pub struct OwnDeposit {
     pub secret: Option<FileKey>,
     /// Until when the relay keeps it, in seconds since 1970; 0 while it is not whole.
     pub until_s: u64,
-    /// When the relay last said that all of it is there, or else when it was begun; milliseconds since 1970.
+    /// Whether some of it is there.
+    pub begun: bool,
+    /// When the relay last took some of it, or said that all is there; milliseconds since 1970.
     pub seen_ms: u64,
 }
 
@@ -84,6 +87,8 @@ pub struct Shown {
 pub struct Untold {
     /// The attachment.
     pub attachment: AttachmentId,
+    /// Its deposit.
+    pub deposit: DepositKey,
     /// Hash of the file.
     pub hash: [u8; 32],
     /// Where it lies.
@@ -94,7 +99,7 @@ pub struct Untold {
     pub until_s: u64,
 }
 
-const COLUMNS: &str = "key, relay, mailbox, token, file, secret, until_s, seen_ms FROM deposits";
+const COLUMNS: &str = "key, relay, mailbox, token, file, secret, until_s, begun, seen_ms FROM deposits";
 
 /// The deposits of a file, the newest first.
 ///
@@ -106,18 +111,20 @@ pub fn of_hash(reader: &Reader<'_>, hash: &[u8; 32]) -> Result<Vec<OwnDeposit>, 
     reader.all(&sql, [hash], own)
 }
 
-/// Deposits that no attachment needs any more, at most `limit`.
+/// Deposits that no attachment needs any more, at most `limit`. One that this machine can no longer give itself is needed for
+/// as long as it is kept.
 ///
 /// # Errors
 ///
 /// As any read.
-pub fn unneeded(reader: &Reader<'_>, limit: u32) -> Result<Vec<OwnDeposit>, StoreError> {
+pub fn unneeded(reader: &Reader<'_>, now_s: u64, limit: u32) -> Result<Vec<OwnDeposit>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} WHERE NOT EXISTS
-             (SELECT 1 FROM attachments a WHERE a.deposit = deposits.key AND a.state < 4)
-         ORDER BY key LIMIT ?1"
+             (SELECT 1 FROM attachments a WHERE a.deposit = deposits.key
+                 AND (a.state < 4 OR (a.state IN (5, 7) AND deposits.until_s > ?1)))
+         ORDER BY key LIMIT ?2"
     );
-    reader.all(&sql, [limit], own)
+    reader.all(&sql, (time(now_s), limit), own)
 }
 
 /// Notes that an attachment's file is being laid down at a relay, under a key that is used for nothing else.
@@ -171,20 +178,21 @@ pub fn serve(tx: &Tx<'_>, attachment: AttachmentId, deposit: DepositKey) -> Resu
 ///
 /// As any write.
 pub fn laid_down(tx: &Tx<'_>, deposit: DepositKey, until_s: u64, now_ms: u64) -> Result<(), StoreError> {
-    let sql = "UPDATE deposits SET refusal = NULL, seen_ms = ?3,
+    let sql = "UPDATE deposits SET refusal = NULL, begun = 1, seen_ms = ?3,
              until_s = CASE WHEN ?2 BETWEEN until_s - ?4 AND until_s + ?4 THEN until_s ELSE ?2 END
          WHERE key = ?1";
     tx.execute(sql, (deposit.0, time(until_s), time(now_ms), time(LATER_S)))?;
     Ok(())
 }
 
-/// Notes that the relay takes it after all.
+/// Notes that the relay takes it, and has some of it.
 ///
 /// # Errors
 ///
 /// As any write.
-pub fn is_taken(tx: &Tx<'_>, deposit: DepositKey) -> Result<(), StoreError> {
-    tx.execute("UPDATE deposits SET refusal = NULL WHERE key = ?1", [deposit.0])?;
+pub fn is_taken(tx: &Tx<'_>, deposit: DepositKey, now_ms: u64) -> Result<(), StoreError> {
+    let sql = "UPDATE deposits SET refusal = NULL, begun = 1, seen_ms = ?2 WHERE key = ?1";
+    tx.execute(sql, (deposit.0, time(now_ms)))?;
     Ok(())
 }
 
@@ -230,7 +238,7 @@ pub fn forget(tx: &Tx<'_>, deposit: DepositKey) -> Result<(), StoreError> {
 pub fn untold(reader: &Reader<'_>, peer: &MachineId, now_s: u64, limit: u32) -> Result<Vec<Untold>, StoreError> {
     let Some(peer) = machines::key(reader, peer)? else { return Ok(Vec::new()) };
     reader.all(
-        "SELECT a.id, a.hash, d.relay, d.secret, d.until_s
+        "SELECT a.id, d.key, a.hash, d.relay, d.secret, d.until_s
          FROM attachments a CROSS JOIN deposits d ON d.key = a.deposit
          WHERE a.state < 4 AND a.peer = ?1 AND a.outgoing = 1 AND d.until_s > max(?2, a.told_s) AND d.secret IS NOT NULL
          ORDER BY a.key LIMIT ?3",
@@ -238,69 +246,73 @@ pub fn untold(reader: &Reader<'_>, peer: &MachineId, now_s: u64, limit: u32) -> 
         |row| {
             Ok(Untold {
                 attachment: AttachmentId(row.get::<_, Fixed<16>>(0)?.0),
-                hash: row.get::<_, Fixed<32>>(1)?.0,
-                relay: relay(row, 2)?,
-                secret: FileKey::from_bytes(row.get::<_, Fixed<32>>(3)?.0),
-                until_s: unsigned(row, 4)?,
+                deposit: DepositKey(row.get(1)?),
+                hash: row.get::<_, Fixed<32>>(2)?.0,
+                relay: relay(row, 3)?,
+                secret: FileKey::from_bytes(row.get::<_, Fixed<32>>(4)?.0),
+                until_s: unsigned(row, 5)?,
             })
         },
     )
 }
 
-/// Notes that the receiver of an attachment was told of its deposit.
+/// Notes that the receiver of an attachment was told of its deposit, if that still serves it.
 ///
 /// # Errors
 ///
 /// As any write.
-pub fn told(tx: &Tx<'_>, attachment: AttachmentId, until_s: u64) -> Result<(), StoreError> {
-    tx.execute("UPDATE attachments SET told_s = ?2 WHERE id = ?1", (attachment.0, time(until_s)))?;
+pub fn told(tx: &Tx<'_>, untold: &Untold) -> Result<(), StoreError> {
+    let sql = "UPDATE attachments SET told_s = ?3 WHERE id = ?1 AND deposit = ?2";
+    tx.execute(sql, (untold.attachment.0, untold.deposit.0, time(untold.until_s)))?;
     Ok(())
 }
 
-/// Destroys the key of a deposit that no attachment names any more. What is left is what takes it away from its relay.
-pub(crate) fn release(tx: &Tx<'_>, deposit: DepositKey) -> Result<(), StoreError> {
-    tx.erases();
-    tx.execute(
-        "UPDATE deposits SET secret = NULL
-         WHERE key = ?1 AND NOT EXISTS (SELECT 1 FROM attachments WHERE deposit = ?1)",
-        [deposit.0],
-    )?;
+/// Destroys the keys of a file's deposits that serve no attachment any more. What is left is what takes them away from their
+/// relays.
+pub(crate) fn release(tx: &Tx<'_>, hash: &[u8; 32]) -> Result<(), StoreError> {
+    let sql = "UPDATE deposits SET secret = NULL
+        WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM attachments WHERE deposit = deposits.key)";
+    if tx.execute(sql, [hash])? > 0 {
+        tx.erases();
+    }
     Ok(())
 }
 
-/// Keeps what a machine said of a file that it laid down, whose signature the caller has checked. Of two for one file the
-/// later one counts. When there are very many, those that end first go.
+/// Keeps what a machine said of files that it laid down, whose signatures the caller has checked. Of two for one file at one
+/// relay the later one counts. When there are very many, those that end first go.
 ///
 /// # Errors
 ///
 /// As any write.
-pub fn keep_told(tx: &Tx<'_>, deposit: &Deposit) -> Result<(), StoreError> {
-    let (Some(machine), Some(relay)) = (machines::key(tx, &deposit.machine)?, &deposit.relay) else { return Ok(()) };
+pub fn keep_told(tx: &Tx<'_>, peer: &MachineId, deposits: &[Deposit]) -> Result<(), StoreError> {
+    let Some(machine) = machines::key(tx, peer)? else { return Ok(()) };
+    for deposit in deposits {
+        let Some(relay) = &deposit.relay else { continue };
+        tx.execute(
+            "INSERT INTO told_deposits (machine, hash, relay, secret, until_s) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (machine, hash, relay) DO UPDATE SET secret = excluded.secret, until_s = excluded.until_s
+                 WHERE excluded.until_s > until_s",
+            (machine, deposit.hash, relay.to_string(), deposit.key.as_bytes(), time(deposit.until_s)),
+        )?;
+    }
     tx.execute(
-        "INSERT INTO told_deposits (machine, hash, relay, secret, until_s) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (machine, hash) DO UPDATE
-             SET relay = excluded.relay, secret = excluded.secret, until_s = excluded.until_s
-             WHERE excluded.until_s > until_s",
-        (machine, deposit.hash, relay.to_string(), deposit.key.as_bytes(), time(deposit.until_s)),
-    )?;
-    tx.execute(
-        "DELETE FROM told_deposits WHERE machine = ?1 AND hash IN
-             (SELECT hash FROM told_deposits WHERE machine = ?1 ORDER BY until_s DESC LIMIT -1 OFFSET ?2)",
+        "DELETE FROM told_deposits WHERE machine = ?1 AND (hash, relay) IN
+             (SELECT hash, relay FROM told_deposits WHERE machine = ?1 ORDER BY until_s DESC LIMIT -1 OFFSET ?2)",
         (machine, TOLD),
     )?;
     Ok(())
 }
 
-/// Where a machine laid a file down, as far as it said.
+/// Where a machine laid a file down, as far as it said; where it is kept longest first.
 ///
 /// # Errors
 ///
 /// As any read.
-pub fn find_told(reader: &Reader<'_>, peer: &MachineId, hash: &[u8; 32]) -> Result<Option<Deposit>, StoreError> {
+pub fn find_told(reader: &Reader<'_>, peer: &MachineId, hash: &[u8; 32]) -> Result<Vec<Deposit>, StoreError> {
     let sql = "SELECT m.id, t.hash, t.relay, t.secret, t.until_s
         FROM told_deposits t CROSS JOIN machines m ON m.key = t.machine
-        WHERE t.machine = (SELECT key FROM machines WHERE id = ?1) AND t.hash = ?2";
-    reader.one(sql, (peer.as_bytes(), hash), |row| {
+        WHERE t.machine = (SELECT key FROM machines WHERE id = ?1) AND t.hash = ?2 ORDER BY t.until_s DESC";
+    reader.all(sql, (peer.as_bytes(), hash), |row| {
         Ok(Deposit {
             machine: machine_id(row, 0)?,
             hash: row.get::<_, Fixed<32>>(1)?.0,
@@ -311,26 +323,29 @@ pub fn find_told(reader: &Reader<'_>, peer: &MachineId, hash: &[u8; 32]) -> Resu
     })
 }
 
-/// Forgets where a machine laid a file down: it is not there, or not what was meant.
+/// Forgets a place where a machine laid a file down: it is not there, or not what was meant.
 ///
 /// # Errors
 ///
 /// As any write.
-pub fn drop_told(tx: &Tx<'_>, peer: &MachineId, hash: &[u8; 32]) -> Result<(), StoreError> {
+pub fn drop_told(tx: &Tx<'_>, deposit: &Deposit) -> Result<(), StoreError> {
     tx.erases();
-    let sql = "DELETE FROM told_deposits WHERE machine = (SELECT key FROM machines WHERE id = ?1) AND hash = ?2";
-    tx.execute(sql, (peer.as_bytes(), hash))?;
+    let sql = "DELETE FROM told_deposits
+        WHERE machine = (SELECT key FROM machines WHERE id = ?1) AND hash = ?2 AND relay = ?3";
+    let relay = deposit.relay.as_ref().map(ToString::to_string);
+    tx.execute(sql, (deposit.machine.as_bytes(), deposit.hash, relay))?;
     Ok(())
 }
 
 /// Forgets where a machine laid a file down, unless an attachment from it is still to be fetched.
 pub(crate) fn release_told(tx: &Tx<'_>, peer: &MachineId, hash: &[u8; 32]) -> Result<(), StoreError> {
-    let sql = "SELECT 1 FROM attachments WHERE hash = ?2 AND outgoing = 0 AND state <> 4
-        AND peer = (SELECT key FROM machines WHERE id = ?1) LIMIT 1";
-    match tx.one(sql, (peer.as_bytes(), hash), |_| Ok(()))? {
-        Some(()) => Ok(()),
-        None => drop_told(tx, peer, hash),
+    let sql = "DELETE FROM told_deposits WHERE hash = ?2 AND machine = (SELECT key FROM machines WHERE id = ?1)
+        AND NOT EXISTS (SELECT 1 FROM attachments a
+            WHERE a.hash = ?2 AND a.outgoing = 0 AND a.state <> 4 AND a.peer = told_deposits.machine)";
+    if tx.execute(sql, (peer.as_bytes(), hash))? > 0 {
+        tx.erases();
     }
+    Ok(())
 }
 
 /// Forgets what relays keep no longer.
@@ -365,7 +380,8 @@ fn own(row: &Row<'_>) -> rusqlite::Result<OwnDeposit> {
         file: FileId::from_bytes(bytes(4)?),
         secret: row.get::<_, Option<Fixed<32>>>(5)?.map(|secret| FileKey::from_bytes(secret.0)),
         until_s: unsigned(row, 6)?,
-        seen_ms: unsigned(row, 7)?,
+        begun: row.get(7)?,
+        seen_ms: unsigned(row, 8)?,
     })
 }
 

@@ -312,7 +312,8 @@ CREATE TABLE attachments (
     part TEXT,                                   -- where it grows
     path TEXT,                                   -- where it lies, or will
     deposit INTEGER,                             -- deposits.key: serves an own one whose receiver is away
-    told_s INTEGER NOT NULL DEFAULT 0            -- deposits.until_s, as the receiver was told last; 0: not yet
+    told_s INTEGER NOT NULL DEFAULT 0,           -- deposits.until_s, as the receiver was told last; 0: not yet
+    relayed INTEGER NOT NULL DEFAULT 0           -- of an incoming one: 1 some of it came from a relay, 2 and not what was meant
 ) STRICT;
 
 CREATE UNIQUE INDEX attachments_id ON attachments (id);
@@ -434,7 +435,8 @@ CREATE TABLE deposits (
     file BLOB NOT NULL CHECK (length(file) = 32),        -- its ID there
     secret BLOB CHECK (length(secret) = 32),     -- what opens it; NULL: it is only to be taken away
     until_s INTEGER NOT NULL DEFAULT 0,          -- kept until then, in seconds since 1970; 0: not whole
-    seen_ms INTEGER NOT NULL,                    -- when the relay last said that it is whole, or else when it was begun
+    begun INTEGER NOT NULL DEFAULT 0,            -- some of it is there
+    seen_ms INTEGER NOT NULL,                    -- when the relay last took some of it, or said that it is whole
     refusal TEXT                                 -- why it is not there
 ) STRICT;
 
@@ -447,5 +449,5 @@ CREATE TABLE told_deposits (
     relay TEXT NOT NULL,
     secret BLOB NOT NULL CHECK (length(secret) = 32),
     until_s INTEGER NOT NULL,
-    PRIMARY KEY (machine, hash)
+    PRIMARY KEY (machine, hash, relay)
 ) STRICT, WITHOUT ROWID;

@@ -10,7 +10,7 @@ use proto::id::MachineId;
 use proto::relay::{RefusalCode, RelayAddress};
 use proto::{Deposit, SignedDeposit};
 use store::StoreError;
-use store::attachments::Stored;
+use store::attachments::{Relayed, Stored};
 use tokio_util::sync::CancellationToken;
 
 use crate::core::Core;
@@ -27,18 +27,44 @@ pub(crate) async fn told(core: &Arc<Core>, peer: MachineId, deposits: Vec<Signed
     if kept.is_empty() {
         return Ok(());
     }
-    core.store
+    let wanted = core
+        .store
         .write(move |tx| {
             store::deposits::sweep_told(tx, now_s)?;
-            kept.iter().try_for_each(|deposit| store::deposits::keep_told(tx, deposit))
+            store::deposits::keep_told(tx, &peer, &kept)?;
+            let mut wanted = Vec::new();
+            for deposit in kept {
+                wanted.extend(store::attachments::of_blob(tx, &peer, &deposit.hash, false)?);
+            }
+            Ok(wanted)
         })
         .await?;
-    core.files.retry_all();
+    wanted.iter().for_each(|stored| core.files.retry(stored.id));
     Ok(())
 }
 
+/// The first of some places at which a file may be fetched.
+pub(super) fn choose(core: &Core, stored: &Stored, told: Vec<Deposit>) -> Option<Deposit> {
+    if stored.relayed == Relayed::Falsely {
+        return None;
+    }
+    told.into_iter().find(|deposit| may_collect(core, deposit))
+}
+
+/// Whether a file that its sender can no longer give is to be had from a relay: then it is fetched from there, though a link
+/// stands.
+pub(super) async fn instead(core: &Core, stored: &Stored) -> bool {
+    let (peer, hash) = (stored.peer, stored.attachment.blob.hash);
+    let told = core.store.read(move |reader| store::deposits::find_told(reader, &peer, &hash)).await;
+    let is_there = told.is_ok_and(|told| choose(core, stored, told).is_some());
+    if is_there {
+        core.files.state().from_relay.insert(stored.id);
+    }
+    is_there
+}
+
 /// Whether this machine goes where a deposit says. Nobody can send it to a relay of a stranger.
-pub(super) fn may_collect(core: &Core, deposit: &Deposit) -> bool {
+fn may_collect(core: &Core, deposit: &Deposit) -> bool {
     let known = |relay: &RelayAddress| {
         core.relays.addresses().contains(relay) || core.people.relays(&deposit.machine).contains(relay)
     };
@@ -74,16 +100,32 @@ pub(super) fn is_not_there(error: &BlobError) -> bool {
     }
 }
 
-/// Forgets where a file lies. What came from there is not relied on when it was `false_content`.
-pub(super) async fn forget(core: &Core, stored: &Stored, false_content: bool) -> Result<(), StoreError> {
-    let (id, peer, hash) = (stored.id, stored.peer, stored.attachment.blob.hash);
+/// Forgets where a file lies. Nothing that came from there is relied on when it was something else.
+pub(super) async fn forget(
+    core: &Core,
+    stored: &Stored,
+    deposit: &Deposit,
+    error: &BlobError,
+) -> Result<(), StoreError> {
+    let (id, deposit, falsely) = (stored.id, deposit.clone(), matches!(error, BlobError::Mismatch));
     core.store
         .write(move |tx| {
-            store::deposits::drop_told(tx, &peer, &hash)?;
-            if false_content {
-                store::attachments::set_done(tx, id, 0)?;
-            }
-            Ok(())
+            store::deposits::drop_told(tx, &deposit)?;
+            if falsely { store::attachments::came_falsely(tx, id) } else { Ok(()) }
         })
         .await
+}
+
+/// Checks the whole of what has come, when some of it came from a relay and the rest did not prove it.
+pub(super) async fn prove(core: &Core, part: &Path, blob: Blob) -> Result<(), BlobError> {
+    let part = part.to_owned();
+    let proving = core.spawner.spawn_background("check a file", move || {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(File::open(part)?)?;
+        Ok::<_, std::io::Error>(hasher.finalize())
+    });
+    match proving.await.map_err(|_| BlobError::Cancelled)?.map_err(BlobError::Sink)? {
+        hash if *hash.as_bytes() == blob.hash => Ok(()),
+        _ => Err(BlobError::Mismatch),
+    }
 }

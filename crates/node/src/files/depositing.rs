@@ -3,10 +3,11 @@
 //!
 //! A relay is only a second place from which the receiver can fetch. What is complete, only the receiver says.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use link::blob::{BlobError, BlobRefusal};
+use link::blob::{BlobError, BlobRefusal, Source};
 use proto::FileKey;
 use proto::id::MachineId;
 use proto::relay::{FilePass, RefusalCode, Refused, RelayAddress};
@@ -28,7 +29,7 @@ const AT_A_TIME: usize = 2;
 const LOOKED_AT: u32 = 256;
 
 /// Deposits that are taken away between two looks at what is to be laid down.
-const TAKEN_AWAY: u32 = 16;
+const TAKEN_AWAY: usize = 16;
 
 /// Pauses after failures: from the first to the longest.
 const PAUSE_FIRST: Duration = Duration::from_secs(5);
@@ -37,8 +38,14 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(10 * 60);
 /// How often it is looked whether what lies there still does.
 const LOOK: Duration = Duration::from_secs(60 * 60);
 
+/// After how many bytes it is noted that the relay takes it.
+const NOTED_BYTES: u64 = 64 << 20;
+
 /// Between two looks at how far it is.
 const SHOWN: Duration = Duration::from_millis(500);
+
+/// For how long an upload that breaks is gone on with at its relay only, since the last of it was taken.
+const STAYS_MS: u64 = 6 * 60 * 60 * 1_000;
 
 /// What does not become whole is removed by the relay itself; that long is waited until one can be reached to be told so.
 const GIVEN_UP_MS: u64 = 4 * 24 * 60 * 60 * 1_000;
@@ -58,8 +65,13 @@ struct Due {
 
 /// A machine is away, and has all in its mailbox that is to be there: its files follow.
 pub(crate) fn away(core: &Core, machine: MachineId) {
-    core.files.state().away.insert(machine);
-    core.files.depositing.notify_one();
+    let mut state = core.files.state();
+    // It may have come meanwhile.
+    if !state.peers.contains_key(&machine) {
+        state.away.insert(machine);
+        drop(state);
+        core.files.depositing.notify_one();
+    }
 }
 
 /// Lays down, and takes away, until the store is closed.
@@ -190,10 +202,25 @@ fn begun_first(places: &[Place], deposits: &[OwnDeposit]) -> Vec<Place> {
     places
 }
 
+/// How an attempt ended.
+enum Laid {
+    /// It lies there.
+    Down,
+    /// Another way is there, or it is not wanted any more.
+    Ended,
+    /// Again, not before so long.
+    Later(Duration),
+}
+
 /// Lays a file down, and sees what follows.
 async fn job(core: &Arc<Core>, Due { stored, places }: Due, running: Running) {
     let (id, hash) = (stored.id, stored.attachment.blob.hash);
-    let outcome = lay_down(core, &stored, places, &running).await;
+    let outcome = lay_down(core, &stored, places, &running).await.unwrap_or_else(|error| {
+        if !matches!(error, StoreError::Closed) {
+            tracing::error!(%error, "what was laid down at a relay could not be noted");
+        }
+        Laid::Later(Duration::ZERO)
+    });
     {
         let mut state = core.files.state();
         state.depositing.remove(&hash);
@@ -201,66 +228,70 @@ async fn job(core: &Arc<Core>, Due { stored, places }: Due, running: Running) {
             state.running.remove(&id);
         }
         match outcome {
-            Ok(Some(least)) => {
+            Laid::Later(least) => {
+                let moved = running.meter.done() > 0;
                 let failures = state.refused.get(&hash).map_or(0, |(failures, _)| *failures);
+                let failures = if moved { 0 } else { failures };
                 let pause = PAUSE_FIRST.saturating_mul(1 << failures.min(8)).min(PAUSE_LONGEST).max(least);
                 state.refused.insert(hash, (failures + 1, Instant::now() + pause));
             }
-            Ok(None) | Err(_) => drop(state.refused.remove(&hash)),
+            Laid::Down | Laid::Ended => drop(state.refused.remove(&hash)),
         }
-    }
-    match outcome {
-        Ok(_) | Err(StoreError::Closed) => {}
-        Err(error) => tracing::error!(%error, "what was laid down at a relay could not be noted"),
     }
     show::publish(core, id).await;
     core.files.depositing.notify_one();
 }
 
-/// Lays a file down at the first place that takes it. When none does, says for how long at least it is not tried again.
+/// Lays a file down at the first place that takes it. What was begun at one is gone on with there: elsewhere all of it would
+/// have to go once more.
 async fn lay_down(
     core: &Arc<Core>,
     stored: &Stored,
     places: Vec<Place>,
     running: &Running,
-) -> Result<Option<Duration>, StoreError> {
+) -> Result<Laid, StoreError> {
     let mut least: Option<Duration> = None;
     for place in places {
-        let Some(Begun { deposit, secret, held }) = begin(core, stored, &place).await? else { return Ok(None) };
+        let Some(begun) = begin(core, stored, &place).await? else { return Ok(Laid::Ended) };
         show::publish(core, stored.id).await;
-        let error = match put(core, stored, &place, deposit, &secret, running).await {
+        let error = match put(core, stored, &place, &begun, running).await {
             Ok(lifetime) => {
-                let now_ms = core.clock.wall_ms();
+                let (deposit, now_ms) = (begun.deposit, core.clock.wall_ms());
                 let until_s = (now_ms / 1_000).saturating_add(lifetime.as_secs());
                 core.store.write(move |tx| store::deposits::laid_down(tx, deposit, until_s, now_ms)).await?;
                 // For the others it is found to be there when they are looked at.
                 mailbox::stir(core, stored.peer);
-                return Ok(None);
+                return Ok(Laid::Down);
             }
-            Err(Unput::Ended) => return Ok(None),
+            Err(Unput::Ended) if running.cancel.is_cancelled() => return Ok(Laid::Ended),
+            Err(Unput::Ended) => return Ok(Laid::Later(Duration::ZERO)),
             Err(Unput::CannotGive(refusal)) => {
                 desk::cannot_give(core, stored, refusal).await;
-                return Ok(None);
+                return Ok(Laid::Later(Duration::ZERO));
             }
             Err(Unput::Relay(error)) => error,
         };
         tracing::debug!(relay = place.relay.origin(), %error, "a file was not laid down");
-        let (words, pause) = refusal(&place.relay, &error);
-        match &error {
-            // The token by which it was begun counts no longer: what is there is of no use, and goes by itself.
-            BlobError::RelayRefused(Refused { code: RefusalCode::BadToken, .. }) => {
-                core.store.write(move |tx| store::deposits::renounce(tx, deposit, &words)).await?;
-            }
-            BlobError::RelayRefused(_) => {
-                core.store.write(move |tx| store::deposits::refused(tx, deposit, &words)).await?;
-            }
-            // Whether it still lies there is not known.
-            _ if held => {}
-            _ => core.store.write(move |tx| store::deposits::refused(tx, deposit, &words)).await?,
+        let Refusal { words, pause, lasting } = refusal(&place.relay, &error);
+        if begun.held {
+            // Who has it there can still fetch it. It is looked at again until that time is over.
+            return Ok(Laid::Later(pause));
+        }
+        let deposit = begun.deposit;
+        let lost = matches!(&error, BlobError::RelayRefused(Refused { code: RefusalCode::BadToken, .. }));
+        core.store
+            .write(move |tx| match lost {
+                // The token by which it was begun counts no longer: what is there is of no use, and goes by itself.
+                true => store::deposits::renounce(tx, deposit, &words),
+                false => store::deposits::refused(tx, deposit, &words),
+            })
+            .await?;
+        if !lasting && (begun.recently || running.meter.done() > 0) {
+            return Ok(Laid::Later(pause));
         }
         least = Some(least.map_or(pause, |other| other.min(pause)));
     }
-    Ok(least)
+    Ok(Laid::Later(least.unwrap_or_default()))
 }
 
 /// A deposit that can be gone on with.
@@ -269,6 +300,8 @@ struct Begun {
     secret: FileKey,
     /// All of it was there, when that was last looked at.
     held: bool,
+    /// Some of it was taken not long ago.
+    recently: bool,
 }
 
 /// The deposit that an attachment has at a place, or a new one; none when the attachment is gone.
@@ -283,14 +316,18 @@ async fn begin(core: &Core, stored: &Stored, place: &Place) -> Result<Option<Beg
     core.store
         .write(move |tx| {
             let before = store::deposits::of_hash(tx, &hash)?.into_iter();
-            // By another token it could not be gone on with.
-            let mut before = before.filter(|deposit| deposit.relay == place.relay && deposit.pass == place.pass);
-            if let Some(OwnDeposit { key: deposit, secret: Some(secret), until_s, .. }) = before.next() {
+            // By another token it could not be gone on with; what is whole serves all the same.
+            let mut before = before.filter(|deposit| {
+                deposit.relay == place.relay && (deposit.pass == place.pass || deposit.until_s > now_ms / 1_000)
+            });
+            if let Some(OwnDeposit { key: deposit, secret: Some(secret), until_s, begun, seen_ms, .. }) = before.next()
+            {
                 store::deposits::serve(tx, id, deposit)?;
-                return Ok(Some(Begun { deposit, secret, held: until_s > 0 }));
+                let recently = begun && now_ms < seen_ms.saturating_add(STAYS_MS);
+                return Ok(Some(Begun { deposit, secret, held: until_s > now_ms / 1_000, recently }));
             }
             let begun = store::deposits::begin(tx, id, &place.relay, &place.pass, &fresh, now_ms)?;
-            Ok(begun.map(|deposit| Begun { deposit, secret: fresh, held: false }))
+            Ok(begun.map(|deposit| Begun { deposit, secret: fresh, held: false, recently: false }))
         })
         .await
 }
@@ -310,35 +347,47 @@ async fn put(
     core: &Arc<Core>,
     stored: &Stored,
     place: &Place,
-    deposit: DepositKey,
-    secret: &FileKey,
+    begun: &Begun,
     running: &Running,
 ) -> Result<Duration, Unput> {
     let hash = stored.attachment.blob.hash;
     let source = core.store.read(move |reader| store::sources::get(reader, &hash)).await;
-    let source = source.map_err(|_| Unput::Ended)?.ok_or(Unput::CannotGive(BlobRefusal::Gone))?;
-    let dir = core.files.dir.clone();
-    let opening = core.spawner.spawn_blocking("open a file", move || content::open(&dir, &source));
-    let opened = opening.await.map_err(|_| Unput::Ended)?.map_err(Unput::CannotGive)?;
-    let (content, _left) = content::metered(opened, running);
+    let source = source.map_err(|_| Unput::Ended)?;
+    let data = match open(core, source.clone(), running).await? {
+        Ok(data) => data,
+        // What lies there already needs nothing from here.
+        Err(refusal) if begun.held => Box::new(Missing(refusal)),
+        Err(refusal) => return Err(Unput::CannotGive(refusal)),
+    };
     let Some(link) = core.link() else { return Err(Unput::Ended) };
-    let size = stored.attachment.blob.size;
+    let (size, deposit) = (stored.attachment.blob.size, begun.deposit);
     let mut putting =
-        std::pin::pin!(link.deposit(&place.relay, &place.pass, secret, size, content.data, &running.cancel));
-    let mut taken = false;
+        std::pin::pin!(link.deposit(&place.relay, &place.pass, &begun.secret, size, data, &running.cancel));
+    let mut taken = 0;
     let outcome = loop {
         tokio::select! {
             outcome = &mut putting => break outcome,
             () = sleep(SHOWN) => {}
         }
-        if running.meter.done() > 0 && !std::mem::replace(&mut taken, true) {
-            // What the relay said before counts no longer. A store that fails shows it until all is there.
-            let _ = core.store.write(move |tx| store::deposits::is_taken(tx, deposit)).await;
+        let done = running.meter.done();
+        if done >= taken + NOTED_BYTES || (taken == 0 && done > 0) {
+            taken = done;
+            let now_ms = core.clock.wall_ms();
+            // A store that fails shows what the relay said before, until all is there.
+            let _ = core.store.write(move |tx| store::deposits::is_taken(tx, deposit, now_ms)).await;
             show::publish(core, stored.id).await;
         }
         show::sending(core, stored, running);
     };
     match outcome {
+        Ok(deposited) if running.meter.done() > 0 => {
+            // What was changed while it was read is not what was offered.
+            let Some(source) = source else { return Err(Unput::CannotGive(BlobRefusal::Gone)) };
+            let dir = core.files.dir.clone();
+            let looking = core.spawner.spawn_blocking("look at a file", move || content::look(&dir, &source));
+            looking.await.map_err(|_| Unput::Ended)?.map_err(Unput::CannotGive)?;
+            Ok(deposited.lifetime)
+        }
         Ok(deposited) => Ok(deposited.lifetime),
         Err(_) if running.cancel.is_cancelled() => Err(Unput::Ended),
         Err(BlobError::Source(error)) => Err(Unput::CannotGive(content::refusal(&error))),
@@ -346,10 +395,47 @@ async fn put(
     }
 }
 
-/// What is said to the sender, and for how long at least it is not tried again.
-fn refusal(relay: &RelayAddress, error: &BlobError) -> (String, Duration) {
+/// Opens an own file, to be read as far as `running` says.
+async fn open(
+    core: &Core,
+    source: Option<store::sources::Source>,
+    running: &Running,
+) -> Result<Result<Box<dyn Source>, BlobRefusal>, Unput> {
+    let Some(source) = source else { return Ok(Err(BlobRefusal::Gone)) };
+    let dir = core.files.dir.clone();
+    let opening = core.spawner.spawn_blocking("open a file", move || content::open(&dir, &source));
+    let opened = opening.await.map_err(|_| Unput::Ended)?;
+    // How long it is read is known by the end of the job.
+    Ok(opened.map(|opened| content::metered(opened, running).0.data))
+}
+
+/// Stands for a file that cannot be opened.
+struct Missing(BlobRefusal);
+
+impl Source for Missing {
+    fn read_at(&mut self, _: u64, _: &mut [u8]) -> io::Result<()> {
+        Err(match self.0 {
+            BlobRefusal::Gone => io::ErrorKind::NotFound,
+            BlobRefusal::Changed => io::ErrorKind::InvalidData,
+            _ => io::ErrorKind::Other,
+        }
+        .into())
+    }
+}
+
+/// What a relay's no means.
+struct Refusal {
+    /// As it is said to the sender.
+    words: String,
+    /// For how long at least it is not tried again.
+    pause: Duration,
+    /// Whether it will be the same for long.
+    lasting: bool,
+}
+
+fn refusal(relay: &RelayAddress, error: &BlobError) -> Refusal {
     let BlobError::RelayRefused(refused) = error else {
-        return (error.to_string(), Duration::ZERO);
+        return Refusal { words: error.to_string(), pause: Duration::ZERO, lasting: false };
     };
     let limit = refused.limit.unwrap_or(0);
     let words = match refused.code {
@@ -361,13 +447,19 @@ fn refusal(relay: &RelayAddress, error: &BlobError) -> (String, Duration) {
         RefusalCode::Storage => "its disk fails or is full".to_owned(),
         _ => refused.detail.clone(),
     };
-    let usual = match refused.code {
-        RefusalCode::TooLarge => LOOK,
-        RefusalCode::MailboxFull | RefusalCode::TooMany => PAUSE_LONGEST,
-        _ => Duration::ZERO,
+    let (usual, lasting) = match refused.code {
+        RefusalCode::TooLarge => (LOOK, true),
+        RefusalCode::MailboxFull | RefusalCode::TooMany | RefusalCode::Invalid => (PAUSE_LONGEST, true),
+        RefusalCode::BadToken | RefusalCode::Unreachable => (Duration::ZERO, true),
+        _ => (Duration::ZERO, false),
     };
     tracing::info!(relay = relay.origin(), code = ?refused.code, "a relay does not take a file");
-    (words, refused.retry_after_s.map_or(usual, |seconds| Duration::from_secs(seconds.into())).min(LOOK))
+    Refusal { words, pause: wait(refused, usual), lasting }
+}
+
+/// For how long a relay asks to wait, within bounds.
+fn wait(refused: &Refused, usual: Duration) -> Duration {
+    refused.retry_after_s.map_or(usual, |seconds| Duration::from_secs(seconds.into())).min(LOOK)
 }
 
 /// A limit of a relay, as people read it.
@@ -381,32 +473,43 @@ fn mib(bytes: u64) -> String {
 
 /// Takes away from relays what nobody needs there any more. What cannot be told to a relay, it removes in its time.
 async fn take_away(core: &Arc<Core>, next: &mut Instant) -> Result<(), StoreError> {
-    if core.files.state().not_before.is_some_and(|at| at > Instant::now()) {
-        return Ok(());
-    }
     let now_ms = core.clock.wall_ms();
-    let unneeded = core.store.read(|reader| store::deposits::unneeded(reader, TAKEN_AWAY)).await?;
-    let more = unneeded.len() == usize::try_from(TAKEN_AWAY).unwrap_or(usize::MAX);
+    let unneeded = core.store.read(move |reader| store::deposits::unneeded(reader, now_ms / 1_000, LOOKED_AT)).await?;
+    let mut taken = 0;
     for deposit in unneeded {
         let Some(link) = core.link() else { return Ok(()) };
+        if let Some(at) = core.files.state().unreached.get(&deposit.relay).filter(|at| **at > Instant::now()) {
+            *next = (*at).min(*next);
+            continue;
+        }
+        if taken >= TAKEN_AWAY {
+            core.files.depositing.notify_one();
+            break;
+        }
+        taken += 1;
         let ended_ms = deposit.until_s.saturating_mul(1_000).max(deposit.seen_ms.saturating_add(GIVEN_UP_MS));
-        match link.withdraw(&deposit.relay, &deposit.pass, &deposit.file).await {
-            // Who is refused has nothing there that it could take away.
-            Ok(()) | Err(BlobError::RelayRefused(_)) => {}
-            Err(_) if now_ms > ended_ms => {}
+        let pause = match link.withdraw(&deposit.relay, &deposit.pass, &deposit.file).await {
+            Ok(()) => None,
+            Err(BlobError::RelayRefused(refused)) => match refused.code {
+                RefusalCode::RateLimited | RefusalCode::Full | RefusalCode::Storage => {
+                    Some(wait(&refused, PAUSE_FIRST))
+                }
+                // Who is refused for good has nothing there that it could take away.
+                _ => None,
+            },
             Err(error) => {
                 tracing::debug!(relay = deposit.relay.origin(), %error, "a file could not be taken away");
-                let at = Instant::now() + PAUSE_LONGEST;
-                core.files.state().not_before = Some(at);
-                *next = at.min(*next);
-                return Ok(());
+                Some(PAUSE_LONGEST)
             }
+        };
+        match pause {
+            Some(pause) if now_ms <= ended_ms => {
+                let at = Instant::now() + pause;
+                core.files.state().unreached.insert(deposit.relay, at);
+                *next = at.min(*next);
+            }
+            _ => core.store.write(move |tx| store::deposits::forget(tx, deposit.key)).await?,
         }
-        let key = deposit.key;
-        core.store.write(move |tx| store::deposits::forget(tx, key)).await?;
-    }
-    if more {
-        core.files.depositing.notify_one();
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use store::attachments::{State, Stored};
 use tokio::sync::oneshot;
 
 use super::receive::{refused, tell_peer};
-use super::{Expected, Running, Telling, content, picture, show};
+use super::{Expected, Running, Telling, collecting, content, picture, show};
 use crate::core::Core;
 
 /// Blobs that one machine may fetch at a time.
@@ -160,6 +160,8 @@ async fn watch(core: &Arc<Core>, stored: Stored, running: Running, mut left: one
     if noted.is_ok() {
         show::publish(core, id).await;
     }
+    // It may be to be laid down now.
+    core.files.stir();
 }
 
 /// The other machine wants a blob brought.
@@ -214,6 +216,9 @@ pub(crate) async fn state_came(core: &Arc<Core>, peer: MachineId, hash: [u8; 32]
         BlobState::Failed => (State::Failed, Some("the other machine could not store the file")),
         BlobState::Other(_) => return,
     };
+    if !outgoing && from_relay_instead(core, &peer, hash).await {
+        return;
+    }
     let telling = Telling::now(core);
     let changed = core
         .store
@@ -257,11 +262,35 @@ pub(crate) async fn state_came(core: &Arc<Core>, peer: MachineId, hash: [u8; 32]
     }
 }
 
+/// The other machine can't give a blob. Whether all that is to come of it comes from a relay instead.
+async fn from_relay_instead(core: &Core, peer: &MachineId, hash: [u8; 32]) -> bool {
+    let asked = *peer;
+    let found = core.store.read(move |reader| store::attachments::of_blob(reader, &asked, &hash, false)).await;
+    let wanted = |stored: &Stored| matches!(stored.state, State::Queued | State::Transferring);
+    let wanted: Vec<Stored> = found.unwrap_or_default().into_iter().filter(wanted).collect();
+    for stored in &wanted {
+        if !collecting::instead(core, stored).await {
+            return false;
+        }
+        // The attempt over the link, which waits to be brought it, ends by itself.
+        core.files.retry(stored.id);
+    }
+    !wanted.is_empty()
+}
+
 /// Tells a machine that has just come back what became of its files: what was said before may have been lost.
 pub(crate) async fn tell_ended(core: &Arc<Core>, peer: MachineId) {
-    /// The newest are enough: all others were told at an earlier link.
+    /// The newest are enough: all others were told at an earlier link. What came while there was none, from a relay, may be more.
     const TOLD: u32 = 64;
-    let ended = core.store.read(move |reader| store::attachments::ended(reader, &peer, TOLD)).await;
+    const CAME: u32 = 1_024;
+    let ended = core.store.read(move |reader| {
+        let mut ended = store::attachments::ended(reader, &peer, TOLD)?;
+        ended.extend(store::attachments::ended_by_relay(reader, &peer, CAME)?);
+        ended.sort_by_key(|stored| stored.id);
+        ended.dedup_by_key(|stored| stored.id);
+        Ok(ended)
+    });
+    let ended = ended.await;
     for stored in ended.unwrap_or_default() {
         let state = match stored.state {
             State::Complete => BlobState::Done,

@@ -36,6 +36,7 @@ use link::{ConnId, Path};
 use proto::attachment::Blob;
 use proto::id::{MachineId, MessageId};
 use proto::limits;
+use proto::relay::RelayAddress;
 use store::attachments::AttachmentId;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -87,8 +88,10 @@ struct State {
     depositing: HashSet<[u8; 32]>,
     /// What relays did not take: how often, and not before when again.
     refused: HashMap<[u8; 32], (u32, Instant)>,
-    /// Not before then something is taken away from a relay, because one could not be reached.
-    not_before: Option<Instant>,
+    /// Relays that could not be reached or were busy: not before then something is taken away from there.
+    unreached: BTreeMap<RelayAddress, Instant>,
+    /// What its sender can no longer give, and a relay can.
+    from_relay: HashSet<AttachmentId>,
 }
 
 /// How a linked machine is reached.
@@ -170,12 +173,12 @@ impl Files {
         self.wake.notify_one();
     }
 
-    /// Something new is known, of a relay or of a file: all that failed for the moment is tried at once.
+    /// A relay is reached: all that failed for the moment is tried at once.
     pub(crate) fn retry_all(&self) {
         let mut state = self.state();
         state.waiting.clear();
         state.refused.clear();
-        state.not_before = None;
+        state.unreached.clear();
         drop(state);
         self.stir();
     }

@@ -11,7 +11,7 @@ use proto::Deposit;
 use proto::attachment::Blob;
 use proto::frame::{BlobState, Frame};
 use proto::id::MachineId;
-use store::attachments::{State, Stored};
+use store::attachments::{Relayed, State, Stored};
 use store::{StoreError, Tx};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -24,6 +24,9 @@ use crate::core::Core;
 
 /// Transfers to this machine at a time.
 const AT_A_TIME: usize = 3;
+
+/// Of these by way of relays, so that links always have room.
+const RELAYED_AT_A_TIME: usize = 2;
 
 /// Rows that are looked at for the next one.
 const LOOKED_AT: u32 = 256;
@@ -100,10 +103,17 @@ async fn start(core: &Arc<Core>) -> Result<Option<Instant>, StoreError> {
         .await?;
     let now = Instant::now();
     let mut next: Option<Instant> = None;
-    for (stored, told) in wanted {
-        let told = told.filter(|deposit| collecting::may_collect(core, deposit));
+    let choices = wanted.into_iter().map(|(stored, told)| {
+        let place = collecting::choose(core, &stored, told);
+        (stored, place)
+    });
+    // Over links first: a relay may be slow, or out of reach.
+    let linked = |(stored, _): &(Stored, Option<Deposit>)| core.files.way(&stored.peer).is_some();
+    let (near, far): (Vec<_>, Vec<_>) = choices.partition(linked);
+    for (stored, place) in near.into_iter().chain(far) {
         let mut state = core.files.state();
-        let (supply, running) = match (state.peers.get(&stored.peer), told) {
+        let way = state.peers.get(&stored.peer).filter(|_| !(place.is_some() && state.from_relay.contains(&stored.id)));
+        let (supply, running) = match (way, place) {
             (Some(way), _) => (Supply::Link(way.clone()), Running::over(way.stands.clone(), stored.done, true)),
             (None, Some(deposit)) => (Supply::Relay(deposit), Running::without_link(stored.peer, stored.done, true)),
             (None, None) => continue,
@@ -119,9 +129,13 @@ async fn start(core: &Arc<Core>) -> Result<Option<Instant>, StoreError> {
             Some((failures, _)) => *failures,
             None => 0,
         };
-        let busy = state.running.values().filter(|running| running.incoming).count();
-        if busy >= AT_A_TIME {
+        let incoming = || state.running.values().filter(|running| running.incoming);
+        if incoming().count() >= AT_A_TIME {
             // The one that ends wakes this.
+            break;
+        }
+        let relayed = incoming().filter(|running| running.relayed.is_some()).count();
+        if running.relayed.is_some() && relayed >= RELAYED_AT_A_TIME {
             break;
         }
         state.running.insert(stored.id, running.clone());
@@ -197,12 +211,17 @@ async fn receive(core: &Arc<Core>, stored: Stored, supply: Supply, running: Runn
         let mut state = core.files.state();
         state.running.remove(&id);
         match &outcome {
+            // The new way has not failed.
+            Outcome::Later(_) if running.way.is_cancelled() => drop(state.waiting.remove(&id)),
             Outcome::Later(why) => {
                 tracing::debug!(peer = stored.peer.short(), why, "a file is fetched again later");
                 let pause = PAUSE_FIRST.saturating_mul(1 << failures.min(8)).min(longest);
                 state.waiting.insert(id, (failures + 1, Instant::now() + pause));
             }
-            _ => drop(state.waiting.remove(&id)),
+            _ => {
+                state.waiting.remove(&id);
+                state.from_relay.remove(&id);
+            }
         }
     }
     let hash = stored.attachment.blob.hash;
@@ -246,7 +265,8 @@ async fn attempt(core: &Arc<Core>, stored: &Stored, supply: Supply, running: &Ru
     };
     let (path, sink, from) = part;
     let at = path.to_string_lossy().into_owned();
-    match core.store.write(move |tx| store::attachments::begin(tx, id, &at, from)).await {
+    let relayed = matches!(supply, Supply::Relay(_));
+    match core.store.write(move |tx| store::attachments::begin(tx, id, &at, from, relayed)).await {
         Ok(true) => {}
         // Deleted or given up before there was anything of it: no row would ever name this file.
         Ok(false) if from == 0 => {
@@ -261,11 +281,16 @@ async fn attempt(core: &Arc<Core>, stored: &Stored, supply: Supply, running: &Ru
     let (blob, sink, cancel) = (stored.attachment.blob, Box::new(sink), &running.cancel);
     let get = async {
         match &supply {
-            _ if from == blob.size => all_came(core, sink).await,
+            _ if from == blob.size => all_came(core, sink).await?,
             Supply::Link(way) => {
-                transfer(core, Wanted { peer: stored.peer, blob, from, failures }, way, sink, cancel).await
+                transfer(core, Wanted { peer: stored.peer, blob, from, failures }, way, sink, cancel).await?;
             }
-            Supply::Relay(deposit) => collecting::fetch(core, deposit, blob, from, &path, sink, cancel).await,
+            // Checks the whole.
+            Supply::Relay(deposit) => return collecting::fetch(core, deposit, blob, from, &path, sink, cancel).await,
+        }
+        match stored.relayed {
+            Relayed::Yes if from > 0 => collecting::prove(core, &path, blob).await,
+            _ => Ok(()),
         }
     };
     let ended = follow(core, stored, running, growing, get).await;
@@ -274,12 +299,23 @@ async fn attempt(core: &Arc<Core>, stored: &Stored, supply: Supply, running: &Ru
         (Err(BlobError::Cancelled), _) if running.way.is_cancelled() => {
             Outcome::Later("another way is there".to_owned())
         }
-        (Err(error), Supply::Relay(_)) if collecting::is_not_there(&error) => {
-            let false_content = matches!(error, BlobError::Mismatch);
-            match collecting::forget(core, stored, false_content).await {
+        (Err(error), Supply::Relay(deposit)) if collecting::is_not_there(&error) => {
+            match collecting::forget(core, stored, deposit, &error).await {
                 Ok(()) => Outcome::Later(error.to_string()),
                 Err(_) => Outcome::Ended,
             }
+        }
+        // What came from a relay before was something else.
+        (Err(error @ BlobError::Mismatch), Supply::Link(_)) if stored.relayed == Relayed::Yes && from > 0 => {
+            match core.store.write(move |tx| store::attachments::came_falsely(tx, id)).await {
+                Ok(()) => Outcome::Later(error.to_string()),
+                Err(_) => Outcome::Ended,
+            }
+        }
+        (Err(BlobError::Refused(BlobRefusal::Gone | BlobRefusal::Changed | BlobRefusal::Unreadable)), _)
+            if collecting::instead(core, stored).await =>
+        {
+            Outcome::Later("it is to be had from a relay".to_owned())
         }
         (Err(error), _) => failed(core, error, &path, failures).await,
     }

@@ -10,7 +10,6 @@ use proto::register::{ReceiptKind, SignedProfile, SignedReceipt};
 use proto::run::{Run, VerifiedRun};
 use proto::sealed::Parcel;
 use proto::{SignedDeposit, SignedGrant, SignedPrekey};
-use store::attachments::AttachmentId;
 use store::deposits::Untold;
 use store::{Reader, SessionKey, StoreError};
 
@@ -48,8 +47,8 @@ pub(super) struct Packed {
     /// What was owed to the machine as this was packed: the parcel says all of it.
     pub(super) paid: u64,
     pub(super) said: Said,
-    /// Attachments of whose place at a relay it tells, and until when they lie there.
-    pub(super) deposits: Vec<(AttachmentId, u64)>,
+    /// Attachments of whose place at a relay it tells.
+    pub(super) deposits: Vec<Untold>,
 }
 
 /// What a parcel is made of.
@@ -91,9 +90,9 @@ impl Packing<'_> {
         }
         frames.extend(self.prekey.filter(|_| before.prekey != said.prekey).cloned().map(Frame::Prekey));
         frames.extend(grant.filter(|_| before.grant != said.grant).map(Frame::Grant));
-        let told = self.deposits(reader)?;
+        let deposits = self.deposits(reader)?;
         let mut said_of = BTreeSet::new();
-        let places = told.iter().filter(|untold| said_of.insert(untold.hash)).map(
+        let places = deposits.iter().filter(|untold| said_of.insert(untold.hash)).map(
             |Untold { hash, relay, secret, until_s, .. }| {
                 Frame::Deposit(SignedDeposit::sign(self.identity, *hash, relay.clone(), secret.clone(), *until_s))
             },
@@ -113,7 +112,6 @@ impl Packing<'_> {
                 parcel.frames.push(Frame::Events { session: id, runs });
             }
         }
-        let deposits: Vec<_> = told.into_iter().map(|untold| (untold.attachment, untold.until_s)).collect();
         let news = paid > 0 || !held.is_empty() || !deposits.is_empty();
         Ok(news.then_some(Packed { parcel, held, paid, said, deposits }))
     }

@@ -290,9 +290,7 @@ async fn lies_there(
                 keys.extend(store::outbox::hold(tx, &machine, held.session, log, held.seqs, now_ms)?);
             }
             store::reach::paid(tx, &machine, Some(paid))?;
-            for (attachment, until_s) in deposits {
-                store::deposits::told(tx, attachment, until_s)?;
-            }
+            deposits.iter().try_for_each(|untold| store::deposits::told(tx, untold))?;
             let changed = store::messages::mark_held(tx, &keys, &origin)?;
             store::messages::by_keys(tx, &changed)
         })

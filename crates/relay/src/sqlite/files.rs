@@ -27,6 +27,9 @@ pub(super) const FOLDER: &str = "files";
 /// Files that one sweep removes at most, so that no put waits long behind it.
 const SWEPT: u32 = 64;
 
+/// For how long room is kept for a file of which nothing has come: an hour, so that room costs more than asking for it.
+const UNSENT_S: u64 = 60 * 60;
+
 /// Files in a folder.
 #[derive(Debug)]
 pub struct SqliteFiles {
@@ -183,6 +186,7 @@ fn begin_file(db: &Connection, quotas: &FileQuotas, folder: &Path, begin: &Begin
         return Err(FileError::TooLarge(quotas.file_bytes));
     }
     let unfinished_s = begin.now_s.saturating_add(quotas.unfinished_s);
+    let unsent_s = begin.now_s.saturating_add(quotas.unfinished_s.min(UNSENT_S));
     if let Some(Kept { mailbox: of, token, mut upload }) = kept(db, &begin.id)? {
         if of != Some(mailbox) || token != begin.token {
             return Err(FileError::BadToken);
@@ -193,8 +197,9 @@ fn begin_file(db: &Connection, quotas: &FileQuotas, folder: &Path, begin: &Begin
         let is_gone = upload.expires_s <= begin.now_s || length(&folder.join(begin.id.to_string())) < upload.received;
         if is_gone {
             upload.received = 0;
-        }
-        if upload.received < upload.size {
+            upload.expires_s = unsent_s;
+            note(db, &begin.id, &upload)?;
+        } else if 0 < upload.received && upload.received < upload.size {
             upload.expires_s = unfinished_s;
             note(db, &begin.id, &upload)?;
         }
@@ -214,9 +219,9 @@ fn begin_file(db: &Connection, quotas: &FileQuotas, folder: &Path, begin: &Begin
     run(
         db,
         "INSERT INTO files (id, mailbox, token, size, received, expires_s) VALUES (?1, ?2, ?3, ?4, 0, ?5)",
-        (begin.id.as_bytes(), mailbox, &begin.token, signed(begin.size), signed(unfinished_s)),
+        (begin.id.as_bytes(), mailbox, &begin.token, signed(begin.size), signed(unsent_s)),
     )?;
-    Ok(Upload { received: 0, size: begin.size, expires_s: unfinished_s })
+    Ok(Upload { received: 0, size: begin.size, expires_s: unsent_s })
 }
 
 /// Counts a piece that is on the disk.

@@ -45,9 +45,11 @@ async fn what_is_put_is_given_to_whoever_knows_its_id_and_taken_away_by_who_put_
     let size = bytes.len() as u64;
     let asked = putter.ask(&one, size).await;
     assert_eq!((asked.offset(), asked.number("upload-length")), (0, size));
-    assert_eq!(asked.number(FILE_LIFETIME), (3 * DAY).as_secs(), "because room is not kept for ever");
+    assert_eq!(asked.number(FILE_LIFETIME), 60 * 60, "because room for what does not come is not kept for long");
     assert_eq!(get(scene.addr(), &one).await.refused().code, RefusalCode::NoFile, "because it is not there yet");
-    let put = putter.put(&one, size, 0, &bytes).await;
+    let begun = putter.put(&one, size, 0, &bytes[..70_000]).await;
+    assert_eq!((begun.offset(), begun.number(FILE_LIFETIME)), (70_000, (3 * DAY).as_secs()));
+    let put = putter.put(&one, size, 70_000, &bytes[70_000..]).await;
     assert_eq!((put.offset(), put.number(FILE_LIFETIME)), (size, (21 * DAY).as_secs()));
     assert_eq!(putter.ask(&one, size).await.offset(), size, "because it may be asked again");
 
