@@ -245,13 +245,17 @@ impl Circuit {
     /// Lets a side in: waits for the other, or joins the one that waits. Returns when the tunnel has ended (for who came
     /// first), or when it was handed over.
     pub(crate) async fn join(self: Arc<Self>, side: Side, stop: CancellationToken) {
-        let waiting = self.meeting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(first) = waiting {
-            // The first may have given up meanwhile: then this side's connection ends as well.
-            return drop(first.send(side));
-        }
-        let (sender, other) = oneshot::channel();
-        *self.meeting.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        let other = {
+            // Held over both, so that of two that come at once one is the first.
+            let mut meeting = self.meeting.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(first) = meeting.take() {
+                // It may have given up meanwhile: then this side's connection ends as well.
+                return drop(first.send(side));
+            }
+            let (sender, other) = oneshot::channel();
+            *meeting = Some(sender);
+            other
+        };
         let other = tokio::select! {
             other = timeout(self.circuits.bounds.ticket, other) => other,
             () = stop.cancelled() => return,

@@ -191,7 +191,7 @@ impl Hub {
     pub(crate) fn leave(&self, line: &Line, machine: Option<&MachineId>, watched: &HashSet<MachineId>, now_s: u64) {
         let mut state = self.state();
         for other in watched {
-            state.unwatch(other, line);
+            self.forget(&mut state, other, line);
         }
         if let Some(machine) = machine
             && state.here.get(machine).is_some_and(|here| here.line.id == line.id)
@@ -226,9 +226,13 @@ impl Hub {
         let mut state = self.state();
         let mut present = Vec::with_capacity(items.len());
         for (machine, hash) in items {
-            let told = state.is_here(machine, hash, now_s);
-            let watcher = Watcher { line: line.clone(), hash: *hash, told, elsewhere: None, as_of: 0 };
-            state.watchers.entry(*machine).or_default().insert(line.id, watcher);
+            let is_here = state.is_here(machine, hash, now_s);
+            let watchers = state.watchers.entry(*machine).or_default();
+            // Who only says again whom it watches is not told that they are away meanwhile.
+            let before = watchers.get(&line.id).filter(|before| before.hash == *hash);
+            let (elsewhere, as_of) = before.map_or((None, 0), |before| (before.elsewhere, before.as_of));
+            let told = is_here || elsewhere.is_some();
+            watchers.insert(line.id, Watcher { line: line.clone(), hash: *hash, told, elsewhere, as_of });
             watched.insert(*machine);
             present.push((*machine, told));
         }
@@ -237,11 +241,11 @@ impl Hub {
         present
     }
 
-    /// Watches these no longer.
-    pub(crate) fn unwatch(&self, line: &Line, watched: &mut HashSet<MachineId>) {
+    /// Watches no longer what is not among these.
+    pub(crate) fn unwatch(&self, line: &Line, watched: &mut HashSet<MachineId>, but: &HashSet<MachineId>) {
         let mut state = self.state();
-        for machine in watched.drain() {
-            state.unwatch(&machine, line);
+        for machine in watched.extract_if(|machine| !but.contains(machine)) {
+            self.forget(&mut state, &machine, line);
         }
         // What was to be told of them is of no interest any more.
         line.post().presence.clear();
@@ -367,6 +371,21 @@ impl Hub {
         }
     }
 
+    /// All that other nodes said is void: where it stood says nothing any more. It is found out anew.
+    pub(crate) fn forget_others(&self, now_s: u64) {
+        let mut state = self.state();
+        for here in state.here.values_mut() {
+            here.rival = 0;
+        }
+        for watcher in state.watchers.values_mut().flat_map(HashMap::values_mut) {
+            (watcher.elsewhere, watcher.as_of) = (None, 0);
+        }
+        let watched: Vec<MachineId> = state.watchers.keys().copied().collect();
+        for machine in watched {
+            state.tell_watchers(&machine, now_s);
+        }
+    }
+
     /// All machines that are here.
     pub(crate) fn all_here(&self) -> Vec<MachineId> {
         self.state().here.keys().copied().collect()
@@ -388,6 +407,13 @@ impl Hub {
     pub(crate) fn send_away(&self) {
         for here in self.state().here.values() {
             here.line.tell(|post| post.bye = Some(RelayBye::ShuttingDown));
+        }
+    }
+
+    /// A connection watches a machine no longer. Nobody asks for one that nobody watches.
+    fn forget(&self, state: &mut State, machine: &MachineId, line: &Line) {
+        if state.unwatch(machine, line) {
+            self.say(|outbox| outbox.unwanted(machine));
         }
     }
 
@@ -435,13 +461,16 @@ impl State {
         true
     }
 
-    fn unwatch(&mut self, machine: &MachineId, line: &Line) {
+    /// Takes a watcher away: whether nobody watches the machine any more.
+    fn unwatch(&mut self, machine: &MachineId, line: &Line) -> bool {
         if let Entry::Occupied(mut watchers) = self.watchers.entry(*machine) {
             watchers.get_mut().remove(&line.id);
-            if watchers.get().is_empty() {
-                watchers.remove();
+            if !watchers.get().is_empty() {
+                return false;
             }
+            watchers.remove();
         }
+        true
     }
 }
 
@@ -560,6 +589,30 @@ mod tests {
     }
 
     #[test]
+    fn what_others_said_counts_no_more_when_it_begins_anew() {
+        let hub = Hub::with_others(Arc::default());
+        let (anna, bob) = (hub.line(), hub.line());
+        let mut bobs = HashSet::new();
+        let there = |at| Report { at, login: at, is_own: false, there: Some((NodeId([2; 16]), vec![FOREVER])) };
+        hub.watch(&bob, &mut bobs, &[(machine(1), KEY)], 5);
+        hub.report(&machine(1), &there(900), 5);
+        assert_eq!(bob.take().presence, BTreeMap::from([(machine(1), true)]));
+        hub.forget_others(5);
+        assert_eq!(bob.take().presence, BTreeMap::from([(machine(1), false)]));
+        hub.report(&machine(1), &there(1), 5);
+        assert_eq!(
+            bob.take().presence,
+            BTreeMap::from([(machine(1), true)]),
+            "because places begin again at the first"
+        );
+        hub.enter(machine(1), &anna, &[FOREVER], None, 5);
+        hub.report(&machine(1), &there(901), 5);
+        hub.forget_others(5);
+        hub.announced(&machine(1), hub.card(&machine(1)).unwrap().login, 2, 5);
+        assert_eq!(anna.take().bye, None, "because nobody is known to have come since");
+    }
+
+    #[test]
     fn a_token_counts_at_another_node_as_it_does_here() {
         let hub = Hub::default();
         let (bob, carol) = (hub.line(), hub.line());
@@ -575,5 +628,11 @@ mod tests {
         assert_eq!(bob.take().presence, BTreeMap::from([(machine(1), false)]), "because it has expired");
         hub.report(&machine(1), &there(2), 9);
         assert!(bob.take().presence.is_empty());
+        hub.report(&machine(1), &there(3), 5);
+        hub.unwatch(&bob, &mut bobs, &HashSet::from([machine(1)]));
+        assert_eq!(hub.watch(&bob, &mut bobs, &[(machine(1), KEY)], 5), [(machine(1), true)], "because it is known");
+        assert_eq!(hub.watch(&bob, &mut bobs, &[(machine(1), [9; 32])], 5), [(machine(1), false)]);
+        hub.unwatch(&bob, &mut bobs, &HashSet::new());
+        assert!(bobs.is_empty());
     }
 }

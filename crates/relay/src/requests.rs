@@ -85,7 +85,8 @@ impl Client {
     fn watch(&mut self, request: Request, items: &[(MachineId, proto::relay::Token)], replace: bool) -> Vec<FromRelay> {
         let relay = self.relay.clone();
         if replace {
-            relay.hub.unwatch(&self.line, &mut self.watched);
+            let but = items.iter().map(|(machine, _)| *machine).collect();
+            relay.hub.unwatch(&self.line, &mut self.watched, &but);
         }
         let new = items.iter().filter(|(machine, _)| !self.watched.contains(machine)).count();
         if self.watched.len() + new > WATCHES {
@@ -136,8 +137,9 @@ impl Client {
                 Ok(kept) => {
                     if kept == Kept::New {
                         count(&relay.figures.puts);
-                        relay.arrived(&to);
                     }
+                    // Also when it was known: who put it before may have gone, or its node died, before the owner was told.
+                    relay.arrived(&to);
                     FromRelay::Done { request }
                 }
                 Err(error) => refusal(&relay, Some(request), &error),

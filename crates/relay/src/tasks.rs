@@ -32,9 +32,11 @@ impl Tasks {
         // In a box: each layer around a future would take its size once more, and an idle client is little else.
         let future = Box::pin(future);
         self.tracker.track_future(async move {
+            // What is cut does nothing more, not even to end well.
             let outcome = tokio::select! {
-                outcome = AssertUnwindSafe(future).catch_unwind() => outcome,
+                biased;
                 () = cut.cancelled() => Ok(()),
+                outcome = AssertUnwindSafe(future).catch_unwind() => outcome,
             };
             if let Err(panic) = outcome {
                 tracing::error!(task = name, reason = words(panic.as_ref()), "a task panicked");
@@ -59,8 +61,8 @@ impl Tasks {
 
     /// Drops everything at once.
     pub(crate) fn cut(&self) {
-        self.stop.cancel();
         self.cut.cancel();
+        self.stop.cancel();
     }
 }
 

@@ -47,6 +47,11 @@ impl Nodes {
         !heard.is_lost
     }
 
+    /// Whether a node is known to be gone. Who asks may name any, so that nothing is noted of one that was never heard.
+    pub(super) fn is_lost(&self, node: NodeId) -> bool {
+        self.heard().get(&node).is_some_and(|heard| heard.is_lost)
+    }
+
     /// A node has said goodbye.
     pub(super) fn lose(&self, node: NodeId) {
         self.heard().insert(node, Heard { at: Instant::now(), is_lost: true });
@@ -83,10 +88,16 @@ mod tests {
         let (nodes, one, two) = (Nodes::new(lease), NodeId([1; 16]), NodeId([2; 16]));
         assert!(!nodes.hear(one));
         assert!(nodes.lives(two), "because it may not have said it yet");
+        assert!(!nodes.is_lost(two) && !nodes.is_lost(NodeId([3; 16])));
         tokio::time::advance(lease / 2).await;
         nodes.hear(one);
         tokio::time::advance(lease / 2).await;
-        assert_eq!((nodes.silent(), nodes.silent()), (vec![two], vec![]));
+        assert_eq!(
+            (nodes.silent(), nodes.silent()),
+            (vec![two], vec![]),
+            "because nobody but a client named the third"
+        );
+        assert!(nodes.is_lost(two));
         assert!(nodes.lives(one) && !nodes.lives(two));
         assert!(nodes.hear(two), "because it was thought lost");
         assert!(nodes.lives(two));

@@ -23,8 +23,11 @@ use super::wire::PIPE;
 /// less than a millisecond, so this is room for more than 256 MB/s.
 const WINDOW: u64 = 256 << 10;
 
-/// Messages in one direction that were sent and not yet confirmed.
+/// Messages in one direction that were sent and not yet confirmed, or not yet read.
 const MESSAGES: usize = 256;
+
+/// As how many bytes a message counts at least, so that no more than [`MESSAGES`] fill the window.
+const LEAST: u64 = WINDOW / MESSAGES as u64;
 
 /// Bytes that are read before it is said that there is room again.
 const CREDIT: u64 = WINDOW / 4;
@@ -70,9 +73,14 @@ struct Frame {
     number: u64,
     /// Number of the message that its sender expects next.
     expected: u64,
-    /// Bytes that its sender has read.
+    /// Bytes that its sender has read, as messages count.
     read: u64,
     bytes: Bytes,
+}
+
+/// As how many bytes a message counts.
+fn weight(bytes: &Bytes) -> u64 {
+    LEAST.max(bytes.len() as u64)
 }
 
 /// All pipes of a node.
@@ -293,7 +301,7 @@ impl Pipe {
 
     /// Sends, as soon as there is room. False when nobody is there any more.
     pub(crate) async fn send(&self, bytes: Bytes) -> bool {
-        let size = bytes.len() as u64;
+        let size = weight(&bytes);
         let frame = loop {
             {
                 let mut state = self.shared.state();
@@ -321,7 +329,7 @@ impl Pipe {
                 let mut state = self.shared.state();
                 match state.inbox.pop_front() {
                     Some(Some(bytes)) => {
-                        state.read += bytes.len() as u64;
+                        state.read += weight(&bytes);
                         let tells = state.read - state.read_told >= CREDIT;
                         Some((bytes, tells))
                     }
@@ -341,6 +349,12 @@ impl Pipe {
             }
             self.shared.readable.notified().await;
         }
+    }
+
+    /// Nobody came to the other end, as far as is known here: it is told once that nothing comes.
+    pub(super) fn give_up(&self) {
+        self.pipes.finish(&self.shared);
+        self.shared.state().is_broken = true;
     }
 
     /// Sends nothing more, and says so to the other end.
@@ -543,6 +557,24 @@ mod tests {
         assert_eq!(shared.state().unconfirmed.len(), 1, "because an older word says nothing new");
         shared.take(frame(Kind::Confirm, 0, u64::MAX, u64::MAX, b""));
         assert!(shared.state().unconfirmed.is_empty() && shared.state().has_room(WINDOW), "whatever is said");
+    }
+
+    #[test]
+    fn small_messages_fill_what_there_is_room_for_too() {
+        let (near, far) = (shared(), shared());
+        let (bytes, mut sent) = (Bytes::from_static(b"x"), 0);
+        while near.state().has_room(weight(&bytes)) {
+            near.state().add(Some(bytes.clone()));
+            near.state().sent += weight(&bytes);
+            far.take(frame(Kind::Data, sent, 0, 0, b"x"));
+            sent += 1;
+            // It has come, and nobody reads it.
+            near.take(frame(Kind::Confirm, 0, sent, 0, b""));
+        }
+        assert!(sent == MESSAGES as u64 && near.state().unconfirmed.is_empty(), "{sent}");
+        assert!(!far.state().is_broken, "because who does not read only makes the other side wait");
+        near.take(frame(Kind::Confirm, 0, sent, weight(&bytes), b""));
+        assert!(near.state().has_room(weight(&bytes)));
     }
 
     #[test]

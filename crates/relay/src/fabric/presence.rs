@@ -48,12 +48,18 @@ async fn announce_on(fabric: &Fabric, relay: &Inner) {
             todo = fabric.outbox.take() => todo,
             () = changes.changed() => {
                 let Some(_) = changes.next().await else { return };
-                // Anything may have been missed: on the way from here, and on the way to here.
+                // Anything may have been missed: on the way from here, and on the way to here. Who went meanwhile is not here any
+                // more, and stands in the bucket still.
                 relay.hub.arrived_for_all();
-                let (changed, wanted) = (relay.hub.all_here(), relay.hub.all_watched());
-                Todo { changed: changed.into_iter().collect(), wanted: wanted.into_iter().collect(), arrived: lately.clone() }
+                let changed = relay.hub.all_here().into_iter().chain(announced.keys().copied()).collect();
+                let wanted = relay.hub.all_watched().into_iter().collect();
+                fabric.outbox.give(Todo { changed, wanted, arrived: lately.clone() });
+                continue;
             }
-            _ = renewal.tick() => Todo { changed: announced.keys().copied().collect(), ..Todo::default() },
+            _ = renewal.tick() => {
+                fabric.outbox.give(Todo { changed: announced.keys().copied().collect(), ..Todo::default() });
+                continue;
+            }
         };
         let Ok(store) = fabric.connection.is_ready() else {
             // All of it is done anew as soon as there is a connection. What arrived is told now as well as then.
@@ -87,16 +93,20 @@ async fn announce_on(fabric: &Fabric, relay: &Inner) {
             })
             .buffer_unordered(AT_ONCE)
             .collect::<Vec<_>>();
+        let mut failed = Vec::new();
         for (machine, entry) in found.await {
             match entry {
                 Ok(Some(entry)) => hear(fabric, relay, &machine, &entry),
                 Ok(None) => {}
                 Err(error) => {
                     tracing::debug!(%error, "could not find out where a machine is");
-                    fabric.outbox.wanted([machine]);
-                    sleep(PAUSE).await;
+                    failed.push(machine);
                 }
             }
+        }
+        if !failed.is_empty() {
+            fabric.outbox.wanted(failed);
+            sleep(PAUSE).await;
         }
     }
 }
@@ -114,13 +124,17 @@ async fn write(
 ) -> Result<Option<u64>, Retry> {
     let key = kept::key(machine);
     let Some(card) = relay.hub.card(machine) else {
-        if let Some(before) = before
-            && let Err(error) = store.delete_expect_revision(&key, Some(before)).await
-        {
-            // Usually because it is at another node already.
-            tracing::debug!(%error, "an entry was not removed");
-        }
-        return Ok(None);
+        let Some(before) = before else { return Ok(None) };
+        return match store.delete_expect_revision(&key, Some(before)).await {
+            Ok(()) => Ok(None),
+            // It is at another node already.
+            Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
+            Err(error) => {
+                tracing::debug!(%error, "an entry was not removed");
+                sleep(PAUSE).await;
+                Err(Retry)
+            }
+        };
     };
     // A login, or a word about one that was told before, which must not get in front of a newer login at another node.
     let login = relay.hub.is_announced(machine, card.login).filter(|_| before.is_some());
@@ -214,6 +228,11 @@ async fn follow_on(fabric: &Fabric, relay: &Inner) {
         let (made, newest) = (status.info.created, status.info.state.last_sequence);
         let from = match heard {
             Some((of, last)) if of == made && last <= newest => last + 1,
+            Some((of, _)) if of != made => {
+                // It was lost: places in it begin again at the first.
+                relay.hub.forget_others(relay.now_s());
+                newest + 1
+            }
             _ => newest + 1,
         };
         let Ok(mut entries) = store.watch_all_from_revision(from).await else {

@@ -23,7 +23,7 @@ const ASK: &str = "landline.ask.";
 /// Where a node gets what goes through tunnels; its ID follows.
 pub(super) const PIPE: &str = "landline.pipe.";
 
-/// Where all nodes are told for whom something has arrived.
+/// Where a node tells all for whom something has arrived: its ID, and those of the machines.
 const ARRIVED: &str = "landline.arrived";
 
 /// Where each node tells all that it lives, or that it ends. Not in the bucket: that cannot be written while its servers choose
@@ -117,14 +117,18 @@ impl Fabric {
     /// Enters a tunnel at the node that gave out its ticket.
     pub(crate) async fn enter(&self, ticket: &[u8; 32]) -> Option<Pipe> {
         let (home, _) = ticket.split_first_chunk().map(|(home, rest)| (NodeId(*home), rest))?;
-        if home == self.node || !self.nodes.lives(home) {
+        // A client may name any home: one that nobody has is asked in vain.
+        if home == self.node || self.nodes.is_lost(home) {
             return None;
         }
         let pipe = self.pipes.open(None, home)?;
         let ask = Ask::Enter { ticket: *ticket, pipe: pipe.id(), from: self.node.0 };
         match self.ask(home, &ask).await {
             Some(Told::Entered) => Some(pipe),
-            _ => None,
+            _ => {
+                pipe.give_up();
+                None
+            }
         }
     }
 
@@ -140,7 +144,8 @@ impl Fabric {
 pub(super) async fn tell_arrived(fabric: &Fabric, machines: impl Iterator<Item = MachineId>) {
     let machines: Vec<MachineId> = machines.collect();
     for some in machines.chunks(ARRIVED_AT_ONCE) {
-        let bytes: Vec<u8> = some.iter().flat_map(|machine| *machine.as_bytes()).collect();
+        let mut bytes = fabric.node.0.to_vec();
+        bytes.extend(some.iter().flat_map(|machine| *machine.as_bytes()));
         if let Err(error) = fabric.connection.client.publish(ARRIVED, bytes.into()).await {
             tracing::debug!(%error, "other nodes were not told what arrived");
         }
@@ -157,6 +162,18 @@ pub(super) async fn tell_alive(fabric: &Fabric, is_alive: bool) {
     bytes.push(u8::from(is_alive));
     if let Err(error) = fabric.connection.client.publish(ALIVE, bytes.into()).await {
         tracing::debug!(%error, "this node could not say that it lives");
+    }
+}
+
+fn hear_arrived(fabric: &Fabric, relay: &Inner, bytes: &[u8]) {
+    let Some((from, machines)) = bytes.split_first_chunk() else { return };
+    // Who is here was told already.
+    if NodeId(*from) == fabric.node {
+        return;
+    }
+    let (ids, _) = machines.as_chunks::<32>();
+    for id in ids {
+        relay.hub.arrived(&MachineId::from_bytes(*id));
     }
 }
 
@@ -211,10 +228,7 @@ async fn listen_on(fabric: &Arc<Fabric>, relay: &Arc<Inner>) {
             }
             machines = arrived.next() => {
                 let Some(machines) = machines else { return };
-                let (ids, _) = machines.payload.as_chunks::<32>();
-                for id in ids {
-                    relay.hub.arrived(&MachineId::from_bytes(*id));
-                }
+                hear_arrived(fabric, relay, &machines.payload);
             }
         }
     }

@@ -111,7 +111,9 @@ impl NatsConfig {
 
     /// What a connection needs to know beyond the addresses.
     pub(super) async fn options(&self) -> Result<ConnectOptions, NatsError> {
-        let options = ConnectOptions::new().tls_client_config(self.tls()?);
+        // Also to servers of which others tell: what they say of them has no scheme, and they get the password, too.
+        let needs_tls = self.servers.iter().all(|address| address.starts_with("tls://"));
+        let options = ConnectOptions::new().tls_client_config(self.tls()?).require_tls(needs_tls);
         Ok(match &self.login {
             NatsLogin::Nobody => options,
             NatsLogin::Password { user, password } => options.user_and_password(user.clone(), password.clone()),

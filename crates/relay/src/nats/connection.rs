@@ -25,6 +25,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(12);
 /// How long one request to NATS may take before it is tried again.
 const REQUEST: Duration = Duration::from_secs(3);
 
+/// How often a server that says nothing is asked whether it is there. When two in a row were not answered, the connection is given
+/// up: a machine that lost its power, or its network, closes none, and what is asked has no longer patience than [`PATIENCE`].
+const PING: Duration = Duration::from_secs(2);
+
 /// After so long without a connection it is said. A change from one server to another takes less.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -58,7 +62,7 @@ impl<T> fmt::Debug for Connection<T> {
     }
 }
 
-impl<T: Send + Sync + 'static> Connection<T> {
+impl<T: Clone + Send + Sync + 'static> Connection<T> {
     /// Begins to connect. `what` says in the log what depends on it.
     pub(crate) async fn start(
         config: &NatsConfig,
@@ -74,6 +78,8 @@ impl<T: Send + Sync + 'static> Connection<T> {
             .name("landline relay")
             .retry_on_initial_connect()
             .request_timeout(Some(REQUEST))
+            .connection_timeout(REQUEST)
+            .ping_interval(PING)
             .reconnect_delay_callback(|attempts| match attempts {
                 0 | 1 => Duration::ZERO,
                 more => DIAL_PAUSE.min(Duration::from_millis(20) * u32::try_from(more).unwrap_or(u32::MAX)),
@@ -92,7 +98,15 @@ impl<T: Send + Sync + 'static> Connection<T> {
         let away = Standing::Away { since: Instant::now(), problem: "not connected yet".to_owned() };
         let connection =
             Arc::new(Self { client, jetstream, names: config.names(), standing: watch::Sender::new(away) });
-        let keeper = Keeper { connection: connection.clone(), what, setup, addresses, last: None, problem: None };
+        let keeper = Keeper {
+            connection: connection.clone(),
+            what,
+            setup,
+            addresses,
+            last: None,
+            problem: None,
+            is_forbidden: false,
+        };
         tasks.spawn("nats", keeper.keep(events, tasks.stopping().clone()));
         Ok(connection)
     }
@@ -171,37 +185,46 @@ struct Keeper<T> {
     last: Option<Arc<T>>,
     /// What the library said last.
     problem: Option<String>,
+    /// It was said that a subject is forbidden.
+    is_forbidden: bool,
 }
 
-impl<T: Send + Sync + 'static> Keeper<T> {
+impl<T: Clone + Send + Sync + 'static> Keeper<T> {
     async fn keep(mut self, mut events: mpsc::UnboundedReceiver<Event>, stop: tokio_util::sync::CancellationToken) {
         let (mut is_connected, mut is_set_up, mut was_said) = (false, false, false);
         let mut quiet_until = Instant::now() + QUIET;
+        // Goes on whatever is said meanwhile: begun anew at each word of a server that refuses it, it would be asked for as fast
+        // as it is refused.
+        let mut setting_up = None;
         loop {
-            let setting_up = (self.setup)(self.connection.client.clone(), self.connection.jetstream.clone());
+            let begun = setting_up
+                .get_or_insert_with(|| (self.setup)(self.connection.client.clone(), self.connection.jetstream.clone()));
             tokio::select! {
                 event = events.recv() => match event {
                     None => return,
                     Some(Event::Connected) => {
-                        (is_connected, is_set_up) = (true, false);
+                        (is_connected, is_set_up, setting_up) = (true, false, None);
                         if let Some(last) = &self.last {
-                            self.connection.standing.send_replace(Standing::Ready(last.clone()));
+                            // Another one, by which it is seen that it may have changed.
+                            let again = Arc::new(T::clone(last));
+                            self.connection.standing.send_replace(Standing::Ready(again));
+                            quiet_until = Instant::now() + PATIENCE;
                         }
                     }
                     Some(Event::Disconnected) => {
-                        is_connected = false;
+                        (is_connected, setting_up) = (false, None);
                         quiet_until = Instant::now() + QUIET;
                         self.away("the connection was lost".to_owned());
                     }
                     // Something was dropped: as if the connection had been lost for a moment.
                     Some(Event::SlowConsumer(_)) => self.connection.standing.send_modify(|_| {}),
                     Some(Event::ClientError(error)) => self.problem = Some(error.to_string()),
-                    Some(Event::ServerError(error)) => self.problem = Some(error.to_string()),
+                    Some(Event::ServerError(error)) => self.hear(error.to_string()),
                     Some(_) => {}
                 },
-                outcome = setting_up, if is_connected && !is_set_up => match outcome {
+                outcome = begun, if is_connected && !is_set_up => match outcome {
                     Ok(ready) => {
-                        is_set_up = true;
+                        (is_set_up, setting_up) = (true, None);
                         self.problem = None;
                         let ready = Arc::new(ready);
                         self.last = Some(ready.clone());
@@ -212,16 +235,33 @@ impl<T: Send + Sync + 'static> Keeper<T> {
                         }
                     }
                     Err(problem) => {
-                        self.problem = Some(problem);
+                        (self.problem, setting_up) = (Some(problem), None);
                         sleep(SETUP_PAUSE).await;
                     }
                 },
-                () = sleep_until(quiet_until), if !was_said && self.is_away() => {
+                () = sleep_until(quiet_until), if !was_said && (self.is_away() || (is_connected && !is_set_up)) => {
                     was_said = true;
                     self.say(is_connected).await;
                 }
                 () = stop.cancelled() => return,
             }
+        }
+    }
+
+    /// A server has said what is wrong.
+    fn hear(&mut self, problem: String) {
+        let is_forbidden = problem.to_lowercase().starts_with("permissions violation");
+        if !is_forbidden || self.last.is_none() {
+            self.problem = Some(problem);
+        } else if !self.is_forbidden {
+            // Without its words: they may name a machine's mailbox.
+            tracing::error!(
+                servers = %self.connection.names,
+                "NATS forbids a subject that {} needs, and what needs it is refused; let this relay's account use all subjects that \
+                 the operator's page names",
+                self.what
+            );
+            self.is_forbidden = true;
         }
     }
 
@@ -257,7 +297,10 @@ impl<T: Send + Sync + 'static> Keeper<T> {
              there with JetStream and lets this relay in; it is tried again and again",
             self.what
         );
-        self.away(problem);
+        // What was ready before still is, for what needs no more than the connection.
+        if self.is_away() {
+            self.away(problem);
+        }
     }
 }
 

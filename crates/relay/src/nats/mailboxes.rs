@@ -67,12 +67,20 @@ struct Known {
     shelf: Shelf,
 }
 
+impl Known {
+    fn is_mailbox(&self) -> bool {
+        self.shelf.record.is_some()
+    }
+}
+
 /// What is to be done to a mailbox.
 enum Step<T> {
     /// Nothing: this is the answer.
     Answer(Result<T, MailboxError>),
     /// Its record is to become this.
     Record(Record, T),
+    /// The same, and then it is asked again.
+    First(Record),
     /// An item is to be added.
     Item(ItemRow, Bytes, T),
 }
@@ -148,7 +156,7 @@ impl NatsMailboxes {
     async fn change<T>(
         &self,
         machine: &MachineId,
-        mut decide: impl FnMut(&Shelf, bool) -> Step<T>,
+        mut decide: impl FnMut(&Boxes, &Shelf, bool) -> Step<T>,
     ) -> Result<T, MailboxError> {
         self.open_still()?;
         let (slot, subject) = (self.slot(machine), Boxes::subject(machine));
@@ -166,17 +174,20 @@ impl NatsMailboxes {
                     (*known, is_newest) = (Some(Known { boxes: boxes.clone(), shelf }), true);
                 }
                 let Some(Known { shelf, .. }) = known.as_mut() else { return Err(Trouble::Conflict) };
-                let mut step = decide(shelf, is_unsure);
-                if let (Step::Item(..), Some(record)) = (&step, &shelf.record)
-                    && shelf.since >= ITEMS_PER_RECORD
-                {
+                let mut step = decide(&boxes, shelf, is_unsure);
+                let first = match (&step, &shelf.record) {
+                    (Step::First(record), _) => Some(record.clone()),
                     // So that nobody has to read more than so many items to know this mailbox.
-                    let record = record.clone();
+                    (Step::Item(..), Some(record)) if shelf.since >= ITEMS_PER_RECORD => Some(record.clone()),
+                    _ => None,
+                };
+                if let Some(record) = first {
                     write(&boxes, &subject, shelf, record, &mut garbage).await?;
-                    step = decide(shelf, is_unsure);
+                    step = decide(&boxes, shelf, is_unsure);
                 }
                 match step {
                     Step::Answer(answer) => Ok(answer),
+                    Step::First(_) => Err(Trouble::Conflict),
                     Step::Record(record, value) => {
                         write(&boxes, &subject, shelf, record, &mut garbage).await?;
                         is_newest = true;
@@ -196,7 +207,7 @@ impl NatsMailboxes {
                 Err(Trouble::Conflict) if tries < TRIES => {
                     is_newest = false;
                     if let Some(Known { shelf, .. }) = known.as_mut()
-                        && shelf.expect(&boxes, &subject).await.is_err()
+                        && !matches!(shelf.expect(&boxes, &subject).await, Ok(true))
                     {
                         *known = None;
                     }
@@ -222,8 +233,8 @@ impl NatsMailboxes {
     async fn put(&self, put: Put) -> Result<Kept, MailboxError> {
         let Put { to, token, envelope, now_s } = put;
         let (mark, size, is_request) = (shelf::mark(&envelope), envelope.len() as u64, token.is_none());
-        let quotas = &self.quotas;
-        self.change(&to, |shelf, is_unsure| {
+        let (quotas, remembered) = (&self.quotas, self.remembered());
+        self.change(&to, |boxes, shelf, is_unsure| {
             let Some(record) = &shelf.record else { return Step::Answer(Err(MailboxError::NoMailbox)) };
             if token.is_some_and(|token| !record.knows(&token, now_s)) {
                 return Step::Answer(Err(MailboxError::BadToken));
@@ -236,7 +247,18 @@ impl NatsMailboxes {
                 return Step::Answer(Ok(if is_unsure { Kept::New } else { Kept::Known }));
             }
             if let Err(full) = has_room(quotas, record, is_request, size) {
-                return Step::Answer(Err(full));
+                // What has expired is in nobody's way, though a sweep may not come by for hours.
+                let mut record = record.clone();
+                if record.take(|row| row.expires_s <= now_s).is_empty() {
+                    return Step::Answer(Err(full));
+                }
+                record.forget(remembered, now_s);
+                return Step::First(record);
+            }
+            if !record.has_room(boxes.record_bytes) {
+                // The quota is larger than what NATS takes.
+                let limit = record.items.len() as u64;
+                return Step::Answer(Err(MailboxError::Full { what: "items", limit }));
             }
             let ttl_s = if is_request { quotas.request_ttl_s } else { quotas.ttl_s };
             let row =
@@ -260,7 +282,7 @@ impl NatsMailboxes {
             }
         }
         let remembered = self.remembered();
-        self.change(&machine, |shelf, _| match &shelf.record {
+        self.change(&machine, |_, shelf, _| match &shelf.record {
             Some(record) if is_recent(record) => Step::Answer(Ok(record.tokens())),
             record => {
                 let mut record = record.clone().unwrap_or_default();
@@ -277,38 +299,43 @@ impl NatsMailboxes {
         let (boxes, shelf) = self.look(&machine).await?;
         let rows = shelf.record.map(|record| record.items).unwrap_or_default();
         let mut behind = rows.into_iter().filter(|row| row.place.saturating_add(boxes.base) > after).peekable();
-        let (mut chosen, mut total) = (Vec::new(), 0);
-        while let Some(row) = behind.peek() {
-            total += row.size;
-            if chosen.len() >= count || (total > bytes as u64 && !chosen.is_empty()) {
-                break;
+        loop {
+            let (mut chosen, mut total) = (Vec::new(), 0);
+            while let Some(row) = behind.peek() {
+                total += row.size;
+                if chosen.len() >= count || (total > bytes as u64 && !chosen.is_empty()) {
+                    break;
+                }
+                chosen.extend(behind.next());
             }
-            chosen.extend(behind.next());
-        }
-        let more = behind.next().is_some();
-        let fetched = chosen.into_iter().map(|row| {
-            let boxes = &boxes;
-            async move {
-                let message = boxes.get(row.place).await?;
-                // Taken away meanwhile, on another connection of its owner.
-                let Some(message) = message else { return Ok(None) };
-                Ok(Some(Item { cursor: row.place + boxes.base, put_s: row.put_s, envelope: message.payload }))
+            let more = behind.peek().is_some();
+            let fetched = chosen.into_iter().map(|row| {
+                let boxes = &boxes;
+                async move {
+                    let message = boxes.get(row.place).await?;
+                    // Taken away meanwhile, on another connection of its owner; or lost.
+                    let Some(message) = message else { return Ok(None) };
+                    Ok(Some(Item { cursor: row.place + boxes.base, put_s: row.put_s, envelope: message.payload }))
+                }
+            });
+            let fetched: Vec<Result<_, Trouble>> =
+                futures_util::stream::iter(fetched).buffered(FETCHES).collect().await;
+            let mut items = Vec::new();
+            for item in fetched {
+                items.extend(item?);
             }
-        });
-        let fetched: Vec<Result<_, Trouble>> = futures_util::stream::iter(fetched).buffered(FETCHES).collect().await;
-        let mut items = Vec::new();
-        for item in fetched {
-            items.extend(item?);
+            // A page of which nothing is left is passed over: behind an empty one its owner does not ask for more.
+            if !items.is_empty() || !more {
+                return Ok(Page { items, more });
+            }
         }
-        Ok(Page { items, more })
     }
 
     async fn acknowledge(&self, machine: MachineId, cursors: Vec<u64>) -> Result<(), MailboxError> {
-        let base = self.connection.ready().await?.base;
-        let places: BTreeSet<u64> = cursors.iter().filter_map(|cursor| cursor.checked_sub(base)).collect();
         let remembered = self.remembered();
-        self.change(&machine, |shelf, _| {
+        self.change(&machine, |boxes, shelf, _| {
             let Some(record) = &shelf.record else { return Step::Answer(Ok(())) };
+            let places: BTreeSet<u64> = cursors.iter().filter_map(|cursor| cursor.checked_sub(boxes.base)).collect();
             if !record.items.iter().any(|row| places.contains(&row.place)) {
                 return Step::Answer(Ok(()));
             }
@@ -327,7 +354,7 @@ impl NatsMailboxes {
         now_s: u64,
     ) -> Result<Vec<Token>, MailboxError> {
         let most = self.quotas.tokens;
-        self.change(&machine, |shelf, _| {
+        self.change(&machine, |_, shelf, _| {
             let Some(record) = &shelf.record else { return Step::Answer(Err(MailboxError::NoMailbox)) };
             let mut changed = record.clone();
             if !changed.change(&change, most as usize, now_s) {
@@ -343,7 +370,7 @@ impl NatsMailboxes {
     }
 
     async fn publish(&self, machine: MachineId, version: u64, register: Bytes) -> Result<bool, MailboxError> {
-        self.change(&machine, |shelf, _| {
+        self.change(&machine, |_, shelf, _| {
             let Some(record) = &shelf.record else { return Step::Answer(Err(MailboxError::NoMailbox)) };
             if let Some(kept) = record.prekey.as_ref().filter(|kept| kept.version >= version) {
                 return Step::Answer(Ok(kept.register == register));
@@ -360,7 +387,9 @@ impl NatsMailboxes {
         self.open_still()?;
         self.slots().retain(|_, slot| {
             let used = *slot.used.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::strong_count(slot) > 1 || used.elapsed() < KNOWN
+            // Who asks for mailboxes that there are not gets no room for them here.
+            let is_one = || slot.known.try_lock().is_ok_and(|known| known.as_ref().is_some_and(Known::is_mailbox));
+            Arc::strong_count(slot) > 1 || (used.elapsed() < KNOWN && is_one())
         });
         let boxes = self.connection.is_ready()?;
         let mut from = self.swept.lock().await;
@@ -391,7 +420,7 @@ impl NatsMailboxes {
     async fn sweep_mailbox(&self, boxes: &Boxes, machine: &MachineId, now_s: u64) -> Result<u64, MailboxError> {
         let forget_before = now_s.saturating_sub(self.quotas.forget_after_s);
         let remembered = self.remembered();
-        self.change(machine, |shelf, _| {
+        self.change(machine, |_, shelf, _| {
             let Some(record) = &shelf.record else { return Step::Answer(Ok(())) };
             if record.seen_s < forget_before {
                 return Step::Record(Record { is_gone: true, ..Record::default() }, ());

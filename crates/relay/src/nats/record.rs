@@ -1,13 +1,20 @@
 //! What a mailbox is beside its items' envelopes: one message, written anew at each change but that of an item more.
 
+use std::collections::{HashMap, HashSet};
+
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
-use crate::mailboxes::{Token, TokenChange};
+use crate::mailboxes::{Token, TokenChange, TokenHash};
 
 /// Hashes remembered in a mailbox, for each item that it may hold. Beyond, the oldest are forgotten: what is put again so
 /// late is kept twice, which its recipient sees through.
 pub(super) const REMEMBERED_PER_ITEM: usize = 16;
+
+/// Most bytes of a token, an item, and the rest of a record without its prekey and what was taken.
+const TOKEN_BYTES: usize = 44;
+const ITEM_BYTES: usize = 55;
+const REST_BYTES: usize = 96;
 
 /// First bytes of the BLAKE3 of an envelope, by which it is known again. As many as nobody finds two envelopes for.
 pub(super) type Mark = [u8; 16];
@@ -110,6 +117,14 @@ impl Record {
         }
     }
 
+    /// Whether it fits into so many bytes with an item more, if what was taken is forgotten. A mailbox whose record does not could not
+    /// even be emptied.
+    pub(super) fn has_room(&self, most: usize) -> bool {
+        let prekey = self.prekey.as_ref().map_or(0, |prekey| prekey.register.len());
+        let items = (self.items.len() + 1).saturating_mul(ITEM_BYTES);
+        REST_BYTES + prekey + self.tokens.len() * TOKEN_BYTES + items <= most
+    }
+
     /// All its tokens.
     pub(super) fn tokens(&self) -> Vec<Token> {
         self.tokens.iter().map(|row| Token { hash: row.hash, expires_s: row.expires_s }).collect()
@@ -130,16 +145,23 @@ impl Record {
     /// Changes the tokens, unless there were more than so many then.
     pub(super) fn change(&mut self, change: &TokenChange, most: usize, now_s: u64) -> bool {
         let is_valid = |token: &Token| token.is_valid(now_s);
+        let removed: HashSet<&TokenHash> = change.remove.iter().collect();
         self.tokens.retain(|row| {
-            let stays = !change.replace && !change.remove.contains(&row.hash);
+            let stays = !change.replace && !removed.contains(&row.hash);
             stays && is_valid(&Token { hash: row.hash, expires_s: row.expires_s })
         });
-        for token in change.add.iter().filter(|token| is_valid(token)) {
-            match self.tokens.iter_mut().find(|row| row.hash == token.hash) {
-                Some(row) => row.expires_s = token.expires_s,
-                None => self.tokens.push(TokenRow { hash: token.hash, expires_s: token.expires_s }),
+        let added = change.add.iter().filter(|token| is_valid(token));
+        let mut new: HashMap<TokenHash, u64> = added.clone().map(|token| (token.hash, token.expires_s)).collect();
+        for row in &mut self.tokens {
+            if let Some(expires_s) = new.remove(&row.hash) {
+                row.expires_s = expires_s;
             }
         }
+        // In the order in which they were named.
+        self.tokens.extend(added.filter_map(|token| {
+            let expires_s = new.remove(&token.hash)?;
+            Some(TokenRow { hash: token.hash, expires_s })
+        }));
         self.tokens.len() <= most
     }
 
@@ -198,6 +220,41 @@ mod tests {
         assert_eq!(record.taken.last(), Some(&taken(99)));
         record.tokens = (0..100).map(|number| TokenRow { hash: [number; 32], expires_s: 0 }).collect();
         assert_eq!(record.fit(1_000), None, "because tokens are never forgotten");
+    }
+
+    #[test]
+    fn what_has_room_fits() {
+        let most = u64::MAX;
+        let item = ItemRow { place: most, put_s: most, expires_s: most, size: most, is_request: true, mark: [9; 16] };
+        let mut record = Record {
+            seen_s: most,
+            tokens: vec![TokenRow { hash: [1; 32], expires_s: most }; 300],
+            prekey: Some(PrekeyRow { version: most, register: vec![5; 2_000] }),
+            before: most,
+            ..Record::default()
+        };
+        while record.has_room(60_000) {
+            record.items.push(item);
+        }
+        assert!(record.items.len() > 800 && record.fit(60_000).is_some(), "{}", record.items.len());
+    }
+
+    #[test]
+    fn tokens_are_changed_in_the_order_in_which_they_are_named() {
+        let token = |number: u8, expires_s| Token { hash: [number; 32], expires_s };
+        let change =
+            TokenChange { add: vec![token(3, 0), token(1, 0), token(3, 9), token(2, 5)], ..TokenChange::default() };
+        let mut record = Record::default();
+        assert!(!record.change(&change, 1, 5), "because they are two");
+        assert_eq!(
+            record.tokens(),
+            [token(3, 9), token(1, 0)],
+            "because the last word of one counts, and one has expired"
+        );
+        let change =
+            TokenChange { remove: vec![[3; 32]], add: vec![token(1, 7), token(3, 8)], ..TokenChange::default() };
+        assert!(record.change(&change, 2, 5));
+        assert_eq!(record.tokens(), [token(1, 7), token(3, 8)]);
     }
 
     #[test]

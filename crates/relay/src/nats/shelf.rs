@@ -70,6 +70,7 @@ impl Shelf {
     /// The newest, as the stream's leader knows it. What was known before spares reading it again.
     pub(super) async fn read(boxes: &Boxes, subject: &str, known: Option<&Self>) -> Result<Self, Trouble> {
         if let Some(known) = known
+            && known.record.is_some()
             && let Some(shelf) = Reading::of(known.clone(), known.seen).go_on(boxes, subject).await?
         {
             return Ok(shelf);
@@ -114,10 +115,11 @@ impl Shelf {
         Err(Trouble::Away("a mailbox changes too fast to be read".to_owned()))
     }
 
-    /// Finds out what the server has to be told, after it refused. What is there is then known to be no more.
-    pub(super) async fn expect(&mut self, boxes: &Boxes, subject: &str) -> Result<(), Trouble> {
+    /// Finds out what the server has to be told, after it refused. False when what is known here is gone: a message that counts is
+    /// removed only when a later one counts, unless the whole mailbox was.
+    pub(super) async fn expect(&mut self, boxes: &Boxes, subject: &str) -> Result<bool, Trouble> {
         self.expects = boxes.last(subject).await?.map_or(0, |last| last.sequence);
-        Ok(())
+        Ok(self.expects >= self.last)
     }
 
     /// An item that counts lies at a place now.
@@ -186,8 +188,11 @@ impl Reading {
                 self.shelf.replace(place, record);
                 self.has_gap = false;
             }
-            // It names one that was passed before and seemed not to count.
-            What::Record(_) => self.has_gap |= after > self.shelf.last && after < self.begin,
+            // It names one that was passed before and seemed not to count; or none, as one does that begins a mailbox anew of which
+            // all that is known here is gone.
+            What::Record(_) => {
+                self.has_gap |= (after > self.shelf.last && after < self.begin) || (after == 0 && self.begin > 0);
+            }
         }
         self.shelf.pass(place);
         self.passed.push((place, after));
@@ -322,5 +327,16 @@ mod tests {
         let stray = vec![item_at(2, 1), record_at(4, 3, &[2]), item_at(5, 4), record_at(6, 4, &[])];
         assert_eq!(read(stray), Some((5, 4, vec![2, 5])));
         assert_eq!(read(vec![record_at(1, 0, &[]), item_at(4, 3)]), None, "because a record must be on its way");
+    }
+
+    #[test]
+    fn a_mailbox_that_was_forgotten_and_begins_anew_is_read_from_its_beginning() {
+        let mut known = Shelf::default();
+        known.replace(5, Record::default());
+        let mut reading = Reading::of(known, 5);
+        reading.take(record_at(9, 0, &[]));
+        assert!(reading.has_gap, "because 5 may be gone");
+        reading.take(record_at(11, 9, &[]));
+        assert!(!reading.has_gap && reading.shelf.last == 11, "because this one needs nothing before it");
     }
 }

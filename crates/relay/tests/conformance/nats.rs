@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use landline_relay::mailboxes::{Kept, MailboxError, Mailboxes as _, Quotas, TokenChange};
@@ -10,7 +11,7 @@ use proto::clock::ManualClock;
 
 use crate::nats_server::{NatsServer, cluster};
 use crate::rules::conforms;
-use crate::scene::{KEY, Maker, NOW, content, machine, mailbox, put, put_at, quotas};
+use crate::scene::{KEY, Maker, NOW, content, kept, machine, mailbox, put, put_at, quotas};
 
 impl Maker for NatsServer {
     type Store = NatsMailboxes;
@@ -61,6 +62,31 @@ mod cluster {
     async fn quotas_are_exact_over_two_nodes() {
         let cluster = Cluster::new();
         exact_quotas(&cluster.open(quotas()).await, &open(&cluster.0[1], quotas(), NOW).await).await;
+    }
+
+    /// One node knows a mailbox that another forgets.
+    #[tokio::test]
+    async fn a_mailbox_that_is_forgotten_is_forgotten_everywhere() {
+        let cluster = Cluster::new();
+        forgotten_everywhere(&cluster.open(quotas()).await, &open(&cluster.0[1], quotas(), NOW).await).await;
+    }
+
+    /// A server whose machine loses its power closes no connection: it says nothing more.
+    #[tokio::test]
+    async fn a_server_that_falls_silent_is_left() {
+        let cluster = Cluster::new();
+        let store = cluster.open(quotas()).await;
+        let anna = mailbox(&store, 1).await;
+        for (number, server) in cluster.0.iter().enumerate() {
+            server.freeze();
+            // With the word that it passes it may be refused meanwhile, where the silent one led the stream as well.
+            let put = async { while put(&store, anna, &[u8::try_from(number).unwrap()]).await.is_err() {} };
+            let put = tokio::time::timeout(Duration::from_secs(40), put).await;
+            assert!(put.is_ok(), "server {number} was not left");
+            server.thaw();
+            cluster.0.iter().for_each(NatsServer::catches_up);
+        }
+        assert_eq!(content(&store, anna).await.0, [[0_u8], [1], [2]]);
     }
 
     /// One node adds, another takes away, both as fast as they can.
@@ -131,6 +157,93 @@ async fn exact_quotas(one: &NatsMailboxes, two: &NatsMailboxes) {
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Ok(Kept::New)).count(), 4, "{outcomes:?}");
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == full).count(), 36);
     assert_eq!(content(one, anna).await, content(two, anna).await);
+}
+
+#[tokio::test]
+async fn a_mailbox_that_is_forgotten_is_forgotten_everywhere() {
+    let server = NatsServer::start();
+    forgotten_everywhere(&server.open(quotas()).await, &server.open(quotas()).await).await;
+}
+
+async fn forgotten_everywhere(one: &NatsMailboxes, two: &NatsMailboxes) {
+    const LATER: u64 = NOW + 100_001;
+    let anna = mailbox(one, 1).await;
+    assert_eq!(put(one, anna, b"a").await, Ok(Kept::New));
+    two.sweep(LATER).await.unwrap();
+    assert_eq!(put_at(one, anna, b"b", LATER).await, Err(MailboxError::NoMailbox), "whatever it knew");
+    // She comes back, while the other node knows what there was before.
+    let anna = mailbox(one, 1).await;
+    two.sweep(LATER).await.unwrap();
+    let anna_again = mailbox(two, 1).await;
+    assert_eq!(put_at(one, anna, b"c", LATER).await, Ok(Kept::New));
+    assert_eq!(content(two, anna_again).await.0, [b"c"]);
+    assert_eq!(content(one, anna).await, content(two, anna).await);
+}
+
+#[tokio::test]
+async fn what_was_lost_hides_nothing_behind_it() {
+    let server = NatsServer::start();
+    let store = server.open(quotas()).await;
+    let anna = mailbox(&store, 1).await;
+    for envelope in [b"a", b"b", b"c"] {
+        put(&store, anna, envelope).await.unwrap();
+    }
+    let jetstream = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let stream = jetstream.get_stream("LANDLINE_MAILBOXES").await.unwrap();
+    let items = stream.cached_info().state.last_sequence;
+    stream.delete_message(items - 2).await.unwrap();
+    stream.delete_message(items - 1).await.unwrap();
+    let page = store.fetch(anna, 0, 2, 1_000).await.unwrap();
+    assert_eq!(page.items.iter().map(|item| item.envelope.as_ref()).collect::<Vec<_>>(), [b"c"]);
+    assert!(!page.more);
+}
+
+#[tokio::test]
+async fn what_has_expired_is_in_nobodys_way() {
+    let server = NatsServer::start();
+    let store = server.open(quotas()).await;
+    let anna = mailbox(&store, 1).await;
+    for number in 0..3_u8 {
+        assert_eq!(put(&store, anna, &[number]).await, Ok(Kept::New));
+    }
+    assert_eq!(put_at(&store, anna, &[3], NOW + 1).await, Ok(Kept::New));
+    let full = MailboxError::Full { what: "items", limit: 4 };
+    assert_eq!(put_at(&store, anna, &[4], NOW + 999).await, Err(full));
+    assert_eq!(
+        put_at(&store, anna, &[4], NOW + 1_000).await,
+        Ok(Kept::New),
+        "because a sweep may take hours to come by"
+    );
+    assert_eq!(content(&store, anna).await.0, [[3_u8], [4]]);
+    assert_eq!(kept(&store).await, (1, 2, 2), "because nothing is left behind in the stream");
+}
+
+#[tokio::test]
+async fn a_mailbox_has_no_more_than_nats_takes() {
+    // So much that a record of some hundred items is the most.
+    let server = NatsServer::with("max_payload: 101000");
+    let generous = Quotas { items: 100_000, bytes: 1 << 30, tokens: 4_000, ..quotas() };
+    let store = server.open(generous).await;
+    let anna = mailbox(&store, 1).await;
+    let token = |number: u32| {
+        let hash = *blake3::hash(&number.to_be_bytes()).as_bytes();
+        landline_relay::mailboxes::Token { hash, expires_s: 0 }
+    };
+    let tokens = TokenChange { add: (0..2_000).map(token).collect(), ..TokenChange::default() };
+    store.change_tokens(anna, tokens, NOW).await.unwrap();
+    let (mut kept, mut number) = (0_u64, 0_u32);
+    let full = loop {
+        match put(&store, anna, &number.to_be_bytes()).await {
+            Ok(kept_as) => assert_eq!(kept_as, Kept::New),
+            Err(full) => break full,
+        }
+        (kept, number) = (kept + 1, number + 1);
+    };
+    assert_eq!(full, MailboxError::Full { what: "items", limit: kept }, "because its record must fit into a message");
+    assert!(kept > 100);
+    let page = store.fetch(anna, 0, 1, 1_000).await.unwrap();
+    store.acknowledge(anna, vec![page.items[0].cursor]).await.unwrap();
+    assert_eq!(put(&store, anna, b"there is room again").await, Ok(Kept::New));
 }
 
 #[tokio::test]

@@ -9,6 +9,17 @@ use crate::nats_server::{NatsServer, cluster};
 use crate::scene::{Scene, anna, bob, id, key};
 use crate::wire::{Socket, Wire, enter, message};
 
+/// Two nodes that take each other for alive, however long nothing is heard.
+async fn two_patient(nats: &NatsServer) -> (Scene, Scene) {
+    let node = || {
+        Scene::with(|config| {
+            config.store = landline_relay::Store::Nats(landline_relay::NatsConfig::new(&nats.url()).unwrap());
+            config.limits.lease = std::time::Duration::from_secs(600);
+        })
+    };
+    tokio::join!(node(), node())
+}
+
 async fn two(nats: &NatsServer) -> (Scene, Scene) {
     tokio::join!(Scene::node(nats), Scene::node(nats))
 }
@@ -114,6 +125,63 @@ async fn a_node_that_goes_takes_its_machines_along_and_no_mailbox() {
 }
 
 #[tokio::test]
+async fn who_goes_while_nats_is_away_is_gone() {
+    let mut nats = NatsServer::start();
+    let (one, two) = two_patient(&nats).await;
+    let mut annas = one.machine(&anna()).await;
+    annas.gives(&key()).await;
+    let mut bobs = two.nobody().await;
+    sees_her_there(&mut bobs).await;
+    nats.kill();
+    drop(annas);
+    while one.figure("machines_online").await > 0 {}
+    nats.run();
+    sees(&mut bobs, false).await;
+}
+
+#[tokio::test]
+async fn presence_goes_on_when_the_store_was_lost() {
+    let mut nats = NatsServer::start();
+    let (one, two) = two_patient(&nats).await;
+    let mut annas = one.machine(&anna()).await;
+    for _ in 0..10 {
+        annas.gives(&key()).await;
+        let request = annas.number();
+        annas.done(ToRelay::Tokens { request, add: vec![], remove: vec![key().hash()], replace: false }).await;
+    }
+    annas.gives(&key()).await;
+    let mut bobs = two.nobody().await;
+    sees_her_there(&mut bobs).await;
+    for node in [&one, &two] {
+        node.clock.advance(std::time::Duration::from_secs(60));
+    }
+    nats.wipe();
+    sees(&mut bobs, false).await;
+    assert_eq!(annas.ends().await, Some(RelayBye::ShuttingDown));
+    let mut annas = one.machine(&anna()).await;
+    annas.gives(&key()).await;
+    sees(&mut bobs, true).await;
+    drop(annas);
+    sees(&mut bobs, false).await;
+}
+
+#[tokio::test]
+async fn what_was_put_before_a_node_died_is_told_when_it_is_put_again() {
+    let nats = NatsServer::start();
+    let (one, two) = two(&nats).await;
+    let mut annas = one.machine(&anna()).await;
+    annas.gives(&key()).await;
+    let mut sender = two.nobody().await;
+    let put = sender.put(id(&anna()), Some(&key()), b"one");
+    sender.done(put).await;
+    assert_eq!(annas.fetch(0).await.len(), 1, "because she looks, and will be told from now on");
+    // Its sender did not hear that it was kept, and neither did she.
+    let put = sender.put(id(&anna()), Some(&key()), b"one");
+    sender.done(put).await;
+    assert_eq!(annas.next().await, Some(FromRelay::Arrived));
+}
+
+#[tokio::test]
 async fn a_node_that_is_shut_down_says_so() {
     let nats = NatsServer::start();
     let (one, two) = two(&nats).await;
@@ -204,20 +272,23 @@ async fn who_does_not_read_slows_the_other_node_too() {
     annas.gives(&key()).await;
     let mut opener = two.nobody().await;
     let (mut near, mut far) = tunnel(&mut annas, &mut opener, &two, &one).await;
-    let piece = Bytes::from(vec![5; 64 << 10]);
-    let mut sent = 0_u64;
-    let pause = std::time::Duration::from_secs(2);
-    while tokio::time::timeout(pause, near.send(Message::Binary(piece.clone()))).await.is_ok() {
-        sent += 1;
-        assert!(sent < 4_096, "because 256 MiB in no buffer of a socket can only lie in a node");
-    }
-    let flushed = async { near.flush().await.unwrap() };
-    let read = async {
-        for _ in 0..=sent {
-            assert_eq!(message(&mut far).await.unwrap().len(), 64 << 10);
+    // Small messages fill no buffer of the nodes, but would be as many as fit into the sockets.
+    for size in [64 << 10, 100] {
+        let piece = Bytes::from(vec![5; size]);
+        let mut sent = 0;
+        let pause = std::time::Duration::from_secs(2);
+        while tokio::time::timeout(pause, near.send(Message::Binary(piece.clone()))).await.is_ok() {
+            sent += 1;
+            assert!(sent * size < 256 << 20, "because 256 MiB in no buffer of a socket can only lie in a node");
         }
-    };
-    tokio::join!(flushed, read);
+        let flushed = async { near.flush().await.unwrap() };
+        let read = async {
+            for _ in 0..=sent {
+                assert_eq!(message(&mut far).await.unwrap().len(), size);
+            }
+        };
+        tokio::join!(flushed, read);
+    }
 }
 
 #[tokio::test]

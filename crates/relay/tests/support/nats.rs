@@ -100,6 +100,23 @@ impl NatsServer {
         }
     }
 
+    /// Stops it where it is: it closes nothing and answers nothing, as when its machine loses its power.
+    #[allow(dead_code, reason = "not every test that has servers stops one")]
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    #[allow(dead_code, reason = "not every test that has servers stops one")]
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let process = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
+    }
+
     /// Loses all that it kept, as on a new disk, and runs.
     #[allow(dead_code, reason = "not every test that has servers loses one")]
     pub(crate) fn wipe(&mut self) {
