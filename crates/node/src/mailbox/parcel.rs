@@ -38,6 +38,8 @@ pub(super) struct Held {
 pub(super) struct Packed {
     pub(super) parcel: Parcel,
     pub(super) held: Vec<Held>,
+    /// It holds events that were put before, at a relay that perhaps drops what it takes.
+    pub(super) again: bool,
     /// What was owed to the machine as this was packed: the parcel says all of it.
     pub(super) paid: u64,
     pub(super) said: Said,
@@ -82,13 +84,15 @@ impl Packing<'_> {
         frames.extend(self.prekey.filter(|_| before.prekey != said.prekey).cloned().map(Frame::Prekey));
         frames.extend(grant.filter(|_| before.grant != said.grant).map(Frame::Grant));
         let mut parcel = Parcel { from: me, frames };
-        let mut held = Vec::new();
+        let (mut held, mut again) = (Vec::new(), false);
         if let Some(session) = store::sessions::find(reader, &id)? {
             let receipts = if paid > 0 { self.receipts(reader, session, id)? } else { Vec::new() };
             if !receipts.is_empty() {
                 parcel.frames.push(Frame::Receipts(receipts));
             }
-            let runs = self.runs(reader, session, parcel.wire_size())?;
+            let due = store::outbox::unheld(reader, &self.to, session, self.before_ms)?;
+            again = due.iter().any(|(.., again)| *again);
+            let runs = self.runs(reader, session, &due, parcel.wire_size())?;
             let places = |run: &Run| Held { session, epoch: run.epoch(), seqs: run.first_seq()..=run.last_seq() };
             held.extend(runs.iter().map(places));
             if !runs.is_empty() {
@@ -96,7 +100,7 @@ impl Packing<'_> {
             }
         }
         let news = paid > 0 || !held.is_empty();
-        Ok(news.then_some(Packed { parcel, held, paid, said }))
+        Ok(news.then_some(Packed { parcel, held, again, paid, said }))
     }
 
     /// What is on this disk, and what was seen of it.
@@ -119,14 +123,19 @@ impl Packing<'_> {
     }
 
     /// Own events that do not lie there yet, the oldest first, as many as fit behind `used` bytes.
-    fn runs(&self, reader: &Reader<'_>, session: SessionKey, used: usize) -> Result<Vec<Run>, StoreError> {
-        let due = store::outbox::unheld(reader, &self.to, session, self.before_ms)?;
+    fn runs(
+        &self,
+        reader: &Reader<'_>,
+        session: SessionKey,
+        due: &[(MachineId, Epoch, u64, bool)],
+        used: usize,
+    ) -> Result<Vec<Run>, StoreError> {
         if due.is_empty() {
             return Ok(Vec::new());
         }
         let me = self.identity.machine_id();
         let first_of = |author: &MachineId, epoch| {
-            due.iter().find(|(of, at, _)| of == author && *at == epoch).map(|(_, _, first)| *first)
+            due.iter().find(|(of, at, ..)| of == author && *at == epoch).map(|(_, _, first, _)| *first)
         };
         // All that is here counts as had, but own logs from where they are due.
         let had = store::logs::vector(reader, session)?

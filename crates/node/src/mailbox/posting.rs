@@ -234,17 +234,23 @@ async fn put(
         }
     };
     let how = if reach.held.is_some() { PutAs::Contact } else { PutAs::Stranger };
-    let mut soonest: Option<Duration> = None;
+    let (mut taken, mut soonest): (Option<RelayAddress>, Option<Duration>) = (None, None);
     for relay in relays {
         let error = match link.put(relay, reach.machine, how, envelope.clone()).await {
-            Ok(()) => return Ok(relay.clone()),
+            Ok(()) => {
+                taken.get_or_insert_with(|| relay.clone());
+                continue;
+            }
             Err(error) => error,
         };
         tracing::debug!(relay = relay.origin(), peer = reach.machine.short(), %error, "a parcel was not taken");
         let pause = pause(&error);
         soonest = Some(soonest.map_or(pause, |other| other.min(pause)));
     }
-    Err(soonest.unwrap_or(RECIPIENT))
+        if taken.is_some() && !packed.again {
+            break;
+        }
+    taken.ok_or(soonest.unwrap_or(RECIPIENT))
 }
 
 fn pause(error: &PutError) -> Duration {
