@@ -132,7 +132,7 @@ async fn post(core: &Arc<Core>, machine: MachineId) -> Result<Stop, StoreError> 
     if relays.is_empty() {
         return Ok(Stop::Done);
     }
-    if let Some(wait) = core.people.tunnel_expected(&machine, TUNNEL_FIRST) {
+    if let Some(wait) = core.people.tunnel_expected(&machine, TUNNEL_FIRST, Instant::now()) {
         return Ok(Stop::Until(wait));
     }
     let mut stop = Stop::Done;
@@ -244,6 +244,9 @@ async fn put(
     let how = if reach.held.is_some() { PutAs::Contact } else { PutAs::Stranger };
     let (mut taken, mut soonest): (Option<RelayAddress>, Option<Duration>) = (None, None);
     for relay in relays {
+        if taken.is_some() && !packed.again {
+            break;
+        }
         let error = match link.put(relay, reach.machine, how, envelope.clone()).await {
             Ok(()) => {
                 taken.get_or_insert_with(|| relay.clone());
@@ -255,9 +258,6 @@ async fn put(
         let pause = pause(&error);
         soonest = Some(soonest.map_or(pause, |other| other.min(pause)));
     }
-        if taken.is_some() && !packed.again {
-            break;
-        }
     taken.ok_or(soonest.unwrap_or(RECIPIENT))
 }
 
