@@ -27,6 +27,7 @@
 
 mod clocks;
 mod golden;
+mod liar;
 mod logs;
 mod net;
 mod person;
@@ -37,6 +38,7 @@ mod transcript;
 
 pub use clocks::ShiftedClock;
 pub use golden::assert_golden;
+pub use liar::{Heard, Liar};
 pub use net::{Net, Setup, friends};
 pub use person::{PATIENCE, Person};
 pub use proxy::Proxy;
