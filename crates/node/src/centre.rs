@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::id::{MachineId, SessionId};
+use proto::relay::RelayAddress;
 use store::StoreError;
 use store::notifications::{Filter, Kind, New, NotificationKey};
 
@@ -231,6 +232,19 @@ pub(crate) fn undiscovered(core: &Arc<Core>, reason: &str) {
     let mut record = about_node(core, Kind::Network, "discovery".to_owned());
     "Machines nearby can't be found".clone_into(&mut record.title);
     record.body = format!("Multicast discovery does not run: {reason}. Machines can still be added by their address.");
+    write(core, move |tx| Ok(vec![store::notifications::add(tx, &record)?]));
+}
+
+/// A relay gave a key as a machine's that is not.
+pub(crate) fn swapped(core: &Arc<Core>, machine: MachineId, relay: &RelayAddress) {
+    let name = core.people.user(&machine).map(|user| user.name).unwrap_or_default();
+    let mut record = about_node(core, Kind::Security, format!("swapped {}", relay.origin()));
+    record.title = format!("A relay gave a false key for {name}");
+    record.body = format!(
+        "{} was asked for the key that messages to {name} are sealed with, and gave one that is not theirs. Nothing was sent \
+         with it. Tell them, so that they use another relay.",
+        relay.origin()
+    );
     write(core, move |tx| Ok(vec![store::notifications::add(tx, &record)?]));
 }
 

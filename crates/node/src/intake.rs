@@ -341,7 +341,8 @@ impl Job {
         }
         if self.owing {
             // Its owner came by after that was put, and does not have it: it lies there no longer.
-            store::outbox::unhold(tx, &self.peer, key, self.now_ms.saturating_sub(STALE_MS))?;
+            let gone = store::outbox::unhold(tx, &self.peer, key, self.now_ms.saturating_sub(STALE_MS))?;
+            changed.extend(store::messages::mark_unheld(tx, &gone)?);
         }
         let touched = !cleared.is_empty() || !changed.is_empty();
         let rows = if self.watched { store::messages::by_keys(tx, &changed)? } else { Vec::new() };

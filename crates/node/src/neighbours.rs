@@ -9,6 +9,7 @@ use proto::id::{MachineId, SessionId};
 use store::StoreError;
 use store::machines::Trust;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::core::Core;
 use crate::dispatch::Dispatch;
@@ -56,7 +57,7 @@ pub(crate) async fn run(core: Arc<Core>, mut events: mpsc::Receiver<LinkEvent>, 
             LinkEvent::Relay(status) => relays::changed(&core, status),
             LinkEvent::Present { machine, relays } => {
                 // It is linked, or will be in a moment.
-                if let Some(user) = core.people.set_relayed(&machine, !relays.is_empty()) {
+                if let Some(user) = core.people.set_relayed(&machine, !relays.is_empty(), Instant::now()) {
                     core.publish_user(&machine, user);
                     mailbox::stir_soon(&core, machine);
                 }

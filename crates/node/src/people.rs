@@ -26,6 +26,10 @@ const STRANGERS: usize = 1_024;
 /// A clock that is off by more than this is named to its owner.
 const SKEW_SECONDS: i64 = 60;
 
+/// A tunnel that relays promise and that does not come is waited for anew after this at the earliest: a relay that keeps
+/// saying that a machine went and came keeps nobody from its mailbox.
+const TUNNEL_AGAIN: Duration = Duration::from_secs(30);
+
 /// All of them.
 #[derive(Default)]
 pub(crate) struct People {
@@ -171,21 +175,23 @@ impl People {
     }
 
     /// Relays say whether a contact is there. Gives how it is shown now, when that changed.
-    pub(crate) fn set_relayed(&self, machine: &MachineId, relayed: bool) -> Option<User> {
+    pub(crate) fn set_relayed(&self, machine: &MachineId, relayed: bool, now: Instant) -> Option<User> {
         let mut known = self.lock();
         let person = known.persons.get_mut(machine)?;
         if std::mem::replace(&mut person.relayed, relayed) == relayed {
             return None;
         }
-        person.tunnel_due = Some(Instant::now());
+        if relayed && person.tunnel_due.is_none_or(|due| now >= due + TUNNEL_AGAIN) {
+            person.tunnel_due = Some(now);
+        }
         known.persons.get(machine).map(|person| known.view(machine, person))
     }
 
     /// How long a tunnel to a machine may still take, when there is likely to be one soon.
-    pub(crate) fn tunnel_expected(&self, machine: &MachineId, within: Duration) -> Option<Duration> {
+    pub(crate) fn tunnel_expected(&self, machine: &MachineId, within: Duration, now: Instant) -> Option<Duration> {
         let known = self.lock();
         let person = known.persons.get(machine).filter(|person| person.relayed && !person.online())?;
-        let left = (person.tunnel_due? + within).saturating_duration_since(Instant::now());
+        let left = (person.tunnel_due? + within).saturating_duration_since(now);
         (!left.is_zero()).then_some(left)
     }
 
@@ -439,6 +445,27 @@ mod tests {
         assert!(!gone.nearby);
         assert!(people.user(&id).is_none());
         assert!(people.lock().names.is_empty());
+    }
+
+    #[test]
+    fn a_relay_cannot_put_the_mailbox_off_by_saying_again_and_again_that_somebody_came() {
+        let people = People::default();
+        let (id, within, start) = (profile(1, 1, "Anna").machine(), Duration::from_secs(10), Instant::now());
+        people.stored(&id, Some(Trust::Accepted));
+        assert!(people.set_relayed(&id, true, start).is_some());
+        assert_eq!(people.tunnel_expected(&id, within, start), Some(within));
+        for seconds in 1..10 {
+            let now = start + Duration::from_secs(seconds);
+            people.set_relayed(&id, false, now);
+            assert_eq!(people.tunnel_expected(&id, within, now), None, "because nobody says that it is there");
+            people.set_relayed(&id, true, now);
+            assert_eq!(people.tunnel_expected(&id, within, now), Some(within - Duration::from_secs(seconds)));
+        }
+        let later = start + TUNNEL_AGAIN;
+        assert_eq!(people.tunnel_expected(&id, within, later), None, "because none came");
+        people.set_relayed(&id, false, later);
+        people.set_relayed(&id, true, later);
+        assert_eq!(people.tunnel_expected(&id, within, later), Some(within), "because it may come this time");
     }
 
     #[test]

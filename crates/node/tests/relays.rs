@@ -7,6 +7,9 @@
     reason = "a test that cannot go on ends with a panic that says why"
 )]
 
+#[path = "relays/lying.rs"]
+mod lying;
+
 use std::sync::Arc;
 
 use landline_node as node;
@@ -16,14 +19,14 @@ use testkit::{Net, Person, Relay, Setup, ShiftedClock, elsewhere, is_connected, 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
-fn at(relay: &Relay) -> Setup {
-    Setup { relays: vec![relay.address()], ..Setup::default() }
+fn at(relay: &str) -> Setup {
+    Setup { relays: vec![relay.to_owned()], ..Setup::default() }
 }
 
 /// Alice and Bob, at home at one relay and with no other way to each other; Bob was invited.
 async fn apart(net: &Net) -> (Relay, Person, Person, Session) {
     let relay = net.relay().await;
-    let (alice, bob) = (net.person("Alice", at(&relay)).await, net.person("Bob", at(&relay)).await);
+    let (alice, bob) = (net.person("Alice", at(&relay.address())).await, net.person("Bob", at(&relay.address())).await);
     let session = meet(&alice, &bob).await;
     (relay, alice, bob, session)
 }
@@ -133,8 +136,8 @@ async fn what_a_relay_drops_in_silence_is_put_again() {
     let net = Net::new();
     let relay = net.relay().await;
     let clock = Arc::new(ShiftedClock::default());
-    let alice = net.person("Alice", Setup { clock: Some(clock.clone()), ..at(&relay) }).await;
-    let bob = net.person("Bob", at(&relay)).await;
+    let alice = net.person("Alice", Setup { clock: Some(clock.clone()), ..at(&relay.address()) }).await;
+    let bob = net.person("Bob", at(&relay.address())).await;
     let session = meet(&alice, &bob).await;
     bob.stop().await;
     let dropped = alice.say(&session, "Dropped").await;
@@ -164,8 +167,8 @@ async fn who_is_away_for_longer_than_a_prekey_lives_gets_all_when_both_are_there
     let net = Net::new();
     let relay = net.relay().await;
     let clock = Arc::new(ShiftedClock::default());
-    let alice = net.person("Alice", Setup { clock: Some(clock.clone()), ..at(&relay) }).await;
-    let bob = net.person("Bob", at(&relay)).await;
+    let alice = net.person("Alice", Setup { clock: Some(clock.clone()), ..at(&relay.address()) }).await;
+    let bob = net.person("Bob", at(&relay.address())).await;
     let session = meet(&alice, &bob).await;
     bob.stop().await;
     clock.set_ahead(40 * DAY_MS);
@@ -189,8 +192,8 @@ async fn a_stranger_gets_no_further_than_the_request_slot() {
     let net = Net::new();
     let relay = net.relay().await;
     let clock = Arc::new(ShiftedClock::default());
-    let alice = net.person("Alice", Setup { clock: Some(clock.clone()), ..at(&relay) }).await;
-    let eve = net.person("Eve", at(&relay)).await;
+    let alice = net.person("Alice", Setup { clock: Some(clock.clone()), ..at(&relay.address()) }).await;
+    let eve = net.person("Eve", at(&relay.address())).await;
     is_connected(&alice).await;
     is_connected(&eve).await;
     let invitation = alice.node().invite().await.unwrap();

@@ -17,7 +17,7 @@ mod pages;
 
 #[cfg(test)]
 pub(crate) use changes::MARK_READ;
-pub use changes::{fail, mark_delivered, mark_held, mark_read, retry, set_text};
+pub use changes::{fail, mark_delivered, mark_held, mark_read, mark_unheld, retry, set_text};
 pub use pages::{Cursor, PAGE, Page, at_time, page};
 #[cfg(test)]
 pub(crate) use pages::{PAGE_BEFORE, PAGE_FROM};

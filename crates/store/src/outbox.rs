@@ -19,7 +19,7 @@ CREATE TABLE outbox (
     PRIMARY KEY (peer, session, log, seq)
 ) STRICT, WITHOUT ROWID;";
 
-/// What came with relays.
+/// What came with relays: when an event was put into the recipient's mailbox. 0: it was once, and does not lie there.
 pub(crate) const HELD_DDL: &str = "ALTER TABLE outbox ADD COLUMN held_ms INTEGER;";
 
 /// An event that a machine has not acknowledged.
@@ -183,8 +183,8 @@ pub fn set_failed(
 }
 
 /// From where on the own logs of a session are to be put into a machine's mailbox: for each log that has something in the
-/// outbox that never lay there, or was put there before `before_ms`, the place of the first such event. Logs in which the
-/// machine refused something are left out.
+/// outbox that does not lie there, or was put there before `before_ms`, the place of the first such event, and whether that
+/// was put there before. Logs in which the machine refused something are left out.
 ///
 /// # Errors
 ///
@@ -194,22 +194,23 @@ pub fn unheld(
     peer: &MachineId,
     session: SessionKey,
     before_ms: u64,
-) -> Result<Vec<(MachineId, Epoch, u64)>, StoreError> {
+) -> Result<Vec<(MachineId, Epoch, u64, bool)>, StoreError> {
     let Some(peer) = machines::key(reader, peer)? else { return Ok(Vec::new()) };
     let mut due = Vec::new();
     let mut log = LogKey(0);
     while let Some((next, author, epoch)) = next_log(reader, peer, session, log)? {
         log = next;
-        let first =
-            reader.one(UNHELD, (peer, session, log, time(before_ms)), |row| Ok((unsigned(row, 0)?, row.get(1)?)))?;
-        if let Some((seq, false)) = first {
-            due.push((author, epoch, seq));
+        let first = reader.one(UNHELD, (peer, session, log, time(before_ms)), |row| {
+            Ok((unsigned(row, 0)?, row.get(1)?, row.get(2)?))
+        })?;
+        if let Some((seq, false, again)) = first {
+            due.push((author, epoch, seq, again));
         }
     }
     Ok(due)
 }
 
-const UNHELD: &str = "SELECT seq, failed_reason IS NOT NULL FROM outbox
+const UNHELD: &str = "SELECT seq, failed_reason IS NOT NULL, held_ms IS NOT NULL FROM outbox
      WHERE peer = ?1 AND session = ?2 AND log = ?3 AND (held_ms IS NULL OR held_ms < ?4) ORDER BY seq LIMIT 1";
 
 /// When the first event was put into a machine's mailbox that waits there, of all sessions; milliseconds since 1970.
@@ -219,7 +220,7 @@ const UNHELD: &str = "SELECT seq, failed_reason IS NOT NULL FROM outbox
 /// As any read.
 pub fn held_since(reader: &Reader<'_>, peer: &MachineId) -> Result<Option<u64>, StoreError> {
     let Some(peer) = machines::key(reader, peer)? else { return Ok(None) };
-    let sql = "SELECT min(held_ms) FROM outbox WHERE peer = ?1";
+    let sql = "SELECT min(held_ms) FROM outbox WHERE peer = ?1 AND held_ms > 0";
     Ok(reader.one(sql, [peer], |row| optional_unsigned(row, 0))?.flatten())
 }
 
@@ -249,13 +250,14 @@ pub fn hold(
 }
 
 /// Notes that nothing that was put into a machine's mailbox up to a time lies there any more: its owner came by and does
-/// not have it. How many events that were.
+/// not have it. Gives the local numbers of these events.
 ///
 /// # Errors
 ///
 /// As any write.
-pub fn unhold(tx: &Tx<'_>, peer: &MachineId, session: SessionKey, until_ms: u64) -> Result<usize, StoreError> {
-    let Some(peer) = machines::key(tx, peer)? else { return Ok(0) };
-    let sql = "UPDATE outbox SET held_ms = NULL WHERE peer = ?1 AND session = ?2 AND held_ms <= ?3";
-    tx.execute(sql, (peer, session, time(until_ms)))
+pub fn unhold(tx: &Tx<'_>, peer: &MachineId, session: SessionKey, until_ms: u64) -> Result<Vec<EventKey>, StoreError> {
+    let Some(peer) = machines::key(tx, peer)? else { return Ok(Vec::new()) };
+    let sql = "UPDATE outbox SET held_ms = 0 WHERE peer = ?1 AND session = ?2 AND held_ms BETWEEN 1 AND ?3
+         RETURNING event";
+    tx.all(sql, (peer, session, time(until_ms)), event_key_list)
 }

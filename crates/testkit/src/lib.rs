@@ -28,6 +28,7 @@
 mod clocks;
 pub mod files;
 mod golden;
+mod liar;
 mod logs;
 mod net;
 mod person;
@@ -38,6 +39,7 @@ mod transcript;
 
 pub use clocks::ShiftedClock;
 pub use golden::assert_golden;
+pub use liar::{Heard, Liar};
 pub use net::{Net, Setup, friends};
 pub use person::{PATIENCE, Person};
 pub use proxy::Proxy;

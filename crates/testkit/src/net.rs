@@ -10,6 +10,7 @@ use node::{Config, KeyStore, Timings};
 use proto::clock::Clock;
 use tempfile::TempDir;
 
+use crate::liar::Liar;
 use crate::logs;
 use crate::person::Person;
 use crate::proxy::Proxy;
@@ -126,19 +127,14 @@ impl Net {
 
     /// The same, one of several or with other limits.
     pub async fn relay_called(&self, name: &str, set: impl FnOnce(&mut relay::Limits)) -> Relay {
-        let mut limits = relay::Limits {
-            puts_per_minute: 100_000,
-            puts_burst: 10_000,
-            opens_per_minute: 100_000,
-            requests_per_minute: 100_000,
-            prekeys_per_minute: 100_000,
-            connections_per_minute: 100_000,
-            // More than a test makes, and fewer than any system allows.
-            connections: 500,
-            ..relay::Limits::default()
-        };
+        let mut limits = unlimited();
         set(&mut limits);
         Relay::start(self.dir.path().join(name), limits, self.transcript.clone()).await
+    }
+
+    /// A relay that lies when it is told to, with limits that no test meets.
+    pub async fn liar(&self) -> Liar {
+        Liar::start(self.dir.path().join("liar"), unlimited(), self.transcript.clone()).await
     }
 
     /// Says what comes next, in the transcript.
@@ -220,6 +216,20 @@ impl Net {
 
     fn cables(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Arc<Proxy>>> {
         self.cables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unlimited() -> relay::Limits {
+    relay::Limits {
+        puts_per_minute: 100_000,
+        puts_burst: 10_000,
+        opens_per_minute: 100_000,
+        requests_per_minute: 100_000,
+        prekeys_per_minute: 100_000,
+        connections_per_minute: 100_000,
+        // More than a test makes, and fewer than any system allows.
+        connections: 500,
+        ..relay::Limits::default()
     }
 }
 

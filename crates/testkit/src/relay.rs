@@ -27,7 +27,18 @@ pub struct Relay {
 
 impl Relay {
     pub(crate) async fn start(dir: PathBuf, limits: Limits, transcript: Transcript) -> Self {
+        Self::start_behind(dir, limits, None, transcript).await
+    }
+
+    /// A relay that machines dial at another origin than its own, if one is given.
+    pub(crate) async fn start_behind(
+        dir: PathBuf,
+        limits: Limits,
+        origin: Option<String>,
+        transcript: Transcript,
+    ) -> Self {
         let mut config = Config::new(dir);
+        config.origins.extend(origin);
         config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         config.transport = Transport::Plain;
         config.limits = limits;
@@ -44,7 +55,12 @@ impl Relay {
     /// Its address, the same for as long as it is started again.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("ws://{}", self.config().listen)
+        format!("ws://{}", self.listen())
+    }
+
+    /// Where it listens.
+    pub(crate) fn listen(&self) -> SocketAddr {
+        self.config().listen
     }
 
     /// Its clock.

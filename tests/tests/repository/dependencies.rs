@@ -35,10 +35,10 @@ const OWNED: &[(&str, &[&str], &str)] = &[
     ("async-nats", &["landline-relay"], "the relay keeps what its nodes share"),
     ("mdns-sd", &["landline-link"], "the link is the only socket to other machines"),
     // The tests of the relay have a client of their own. So has the bench: ten thousand that do nothing but wait, and one that
-    // does nothing but what is measured.
+    // does nothing but what is measured. The testkit's relay that lies stands before a real one.
     (
         "tokio-tungstenite",
-        &["landline-link", "landline-relay", "landline-cli", "landline-bench"],
+        &["landline-link", "landline-relay", "landline-cli", "landline-bench", "landline-testkit"],
         "the link is the only socket to other machines",
     ),
     ("rustls", &["landline-link", "landline-relay", "landline-bench"], "the link is the only socket to other machines"),

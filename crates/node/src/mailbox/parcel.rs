@@ -44,6 +44,8 @@ pub(super) struct Held {
 pub(super) struct Packed {
     pub(super) parcel: Parcel,
     pub(super) held: Vec<Held>,
+    /// It holds events that were put before, at a relay that perhaps drops what it takes.
+    pub(super) again: bool,
     /// What was owed to the machine as this was packed: the parcel says all of it.
     pub(super) paid: u64,
     pub(super) said: Said,
@@ -99,13 +101,15 @@ impl Packing<'_> {
         );
         frames.extend(places);
         let mut parcel = Parcel { from: me, frames };
-        let mut held = Vec::new();
+        let (mut held, mut again) = (Vec::new(), false);
         if let Some(session) = store::sessions::find(reader, &id)? {
             let receipts = if paid > 0 { self.receipts(reader, session, id)? } else { Vec::new() };
             if !receipts.is_empty() {
                 parcel.frames.push(Frame::Receipts(receipts));
             }
-            let runs = self.runs(reader, session, parcel.wire_size())?;
+            let due = store::outbox::unheld(reader, &self.to, session, self.before_ms)?;
+            again = due.iter().any(|(.., again)| *again);
+            let runs = self.runs(reader, session, &due, parcel.wire_size())?;
             let places = |run: &Run| Held { session, epoch: run.epoch(), seqs: run.first_seq()..=run.last_seq() };
             held.extend(runs.iter().map(places));
             if !runs.is_empty() {
@@ -113,7 +117,7 @@ impl Packing<'_> {
             }
         }
         let news = paid > 0 || !held.is_empty() || !deposits.is_empty();
-        Ok(news.then_some(Packed { parcel, held, paid, said, deposits }))
+        Ok(news.then_some(Packed { parcel, held, again, paid, said, deposits }))
     }
 
     /// Files that lie at relays, and of which the machine was not told.
@@ -144,14 +148,19 @@ impl Packing<'_> {
     }
 
     /// Own events that do not lie there yet, the oldest first, as many as fit behind `used` bytes.
-    fn runs(&self, reader: &Reader<'_>, session: SessionKey, used: usize) -> Result<Vec<Run>, StoreError> {
-        let due = store::outbox::unheld(reader, &self.to, session, self.before_ms)?;
+    fn runs(
+        &self,
+        reader: &Reader<'_>,
+        session: SessionKey,
+        due: &[(MachineId, Epoch, u64, bool)],
+        used: usize,
+    ) -> Result<Vec<Run>, StoreError> {
         if due.is_empty() {
             return Ok(Vec::new());
         }
         let me = self.identity.machine_id();
         let first_of = |author: &MachineId, epoch| {
-            due.iter().find(|(of, at, _)| of == author && *at == epoch).map(|(_, _, first)| *first)
+            due.iter().find(|(of, at, ..)| of == author && *at == epoch).map(|(_, _, first, _)| *first)
         };
         // All that is here counts as had, but own logs from where they are due.
         let had = store::logs::vector(reader, session)?

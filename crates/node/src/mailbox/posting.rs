@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::lock;
 use super::parcel::{Packed, Packing};
+use crate::centre;
 use crate::core::Core;
 use crate::files;
 use crate::reads;
@@ -135,7 +136,7 @@ async fn post(core: &Arc<Core>, machine: MachineId) -> Result<Stop, StoreError> 
     if relays.is_empty() {
         return Ok(Stop::Done);
     }
-    if let Some(wait) = core.people.tunnel_expected(&machine, TUNNEL_FIRST) {
+    if let Some(wait) = core.people.tunnel_expected(&machine, TUNNEL_FIRST, Instant::now()) {
         return Ok(Stop::Until(wait));
     }
     let mut stop = Stop::Done;
@@ -206,27 +207,34 @@ async fn renew(
     machine: MachineId,
 ) -> Result<Option<SignedPrekey>, StoreError> {
     let Some(link) = core.link() else { return Ok(None) };
-    let (now_ms, mut found) = (core.clock.wall_ms(), None);
+    let now_ms = core.clock.wall_ms();
     for relay in relays {
         let prekey = match link.prekey(relay, machine).await {
             Ok(Some(prekey)) => prekey,
             Ok(None) => continue,
+            Err(error @ PutError::Lied(_)) => {
+                tracing::warn!(relay = relay.origin(), peer = machine.short(), %error, "a prekey was swapped");
+                centre::swapped(core, machine, relay);
+                continue;
+            }
             Err(error) => {
                 tracing::debug!(relay = relay.origin(), %error, "no prekey came");
                 continue;
             }
         };
-        if prekey.prekey().is_valid_at(now_ms / 1_000) {
-            let kept = prekey.clone();
-            core.store.write(move |tx| store::reach::set_prekey(tx, &kept, now_ms)).await?;
-            found = Some(prekey);
-            break;
+        let kept = prekey.clone();
+        // One that is older than another that was seen leads back to a secret that others may have found meanwhile.
+        if prekey.prekey().is_valid_at(now_ms / 1_000)
+            && core.store.write(move |tx| store::reach::set_prekey(tx, &kept, now_ms)).await?
+        {
+            return Ok(Some(prekey));
         }
     }
-    Ok(found)
+    Ok(None)
 }
 
-/// Puts a parcel at the first relay that takes it. Otherwise says when to try again.
+/// Puts a parcel at the first relay that takes it, or at all of them when its events were put before: the relay that took
+/// those perhaps drops all that it takes. Gives the first, or says when to try again.
 async fn put(
     core: &Arc<Core>,
     relays: &[RelayAddress],
@@ -245,17 +253,23 @@ async fn put(
         }
     };
     let how = if reach.held.is_some() { PutAs::Contact } else { PutAs::Stranger };
-    let mut soonest: Option<Duration> = None;
+    let (mut taken, mut soonest): (Option<RelayAddress>, Option<Duration>) = (None, None);
     for relay in relays {
+        if taken.is_some() && !packed.again {
+            break;
+        }
         let error = match link.put(relay, reach.machine, how, envelope.clone()).await {
-            Ok(()) => return Ok(relay.clone()),
+            Ok(()) => {
+                taken.get_or_insert_with(|| relay.clone());
+                continue;
+            }
             Err(error) => error,
         };
         tracing::debug!(relay = relay.origin(), peer = reach.machine.short(), %error, "a parcel was not taken");
         let pause = pause(&error);
         soonest = Some(soonest.map_or(pause, |other| other.min(pause)));
     }
-    Err(soonest.unwrap_or(RECIPIENT))
+    taken.ok_or(soonest.unwrap_or(RECIPIENT))
 }
 
 fn pause(error: &PutError) -> Duration {

@@ -100,6 +100,22 @@ pub fn mark_held(tx: &Tx<'_>, keys: &[EventKey], origin: &str) -> Result<Vec<Eve
     Ok(changed)
 }
 
+/// Notes that messages lie at no relay any more; those of which one was said to hold them.
+///
+/// # Errors
+///
+/// As any write.
+pub fn mark_unheld(tx: &Tx<'_>, keys: &[EventKey]) -> Result<Vec<EventKey>, StoreError> {
+    let mut update = tx.prepare("UPDATE messages SET held_by = NULL WHERE key = ?1 AND held_by IS NOT NULL")?;
+    let mut changed = Vec::new();
+    for key in keys {
+        if update.execute([key])? > 0 {
+            changed.push(*key);
+        }
+    }
+    Ok(changed)
+}
+
 fn change_state(
     tx: &Tx<'_>,
     keys: &[EventKey],
