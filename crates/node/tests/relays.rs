@@ -170,8 +170,9 @@ async fn who_is_away_for_longer_than_a_prekey_lives_gets_all_when_both_are_there
     let alice = net.person("Alice", Setup { clock: Some(clock.clone()), ..at(&relay.address()) }).await;
     let bob = net.person("Bob", at(&relay.address())).await;
     let session = meet(&alice, &bob).await;
-    bob.stop().await;
+    // Before he goes: what he was still to be told is not sealed to a prekey that is good.
     clock.set_ahead(40 * DAY_MS);
+    bob.stop().await;
     let late = alice.say(&session, "After forty days").await;
     let early = alice.say(&session, "And one more").await;
     for _ in 0..2 {

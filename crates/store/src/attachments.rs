@@ -4,7 +4,7 @@ use proto::attachment::{Attachment, Blob, Picture};
 use proto::{MachineId, MessageId, SessionId};
 use rusqlite::Row;
 
-use crate::columns::{Fixed, exact, machine_id, message_id, optional_unsigned, session_id, unsigned};
+use crate::columns::{Fixed, exact, machine_id, message_id, optional_unsigned, session_id, time, unsigned};
 use crate::messages::Message;
 use crate::removal::Received;
 use crate::{EventKey, Reader, StoreError, Tx, deposits, machines, sources};
@@ -316,6 +316,30 @@ pub fn open_to(reader: &Reader<'_>, peer: &MachineId, limit: u32) -> Result<Vec<
     reader.all(
         select!("WHERE a.state < 4 AND a.peer = ?1 AND a.outgoing = 1 ORDER BY a.key LIMIT ?2"),
         (peer, limit),
+        stored,
+    )
+}
+
+/// Of these, those that no relay is known to have, or not since `before_ms`.
+///
+/// # Errors
+///
+/// As any read.
+pub fn open_and_not_at_relay(
+    reader: &Reader<'_>,
+    peer: &MachineId,
+    now_s: u64,
+    before_ms: u64,
+    limit: u32,
+) -> Result<Vec<Stored>, StoreError> {
+    let Some(peer) = machines::key(reader, peer)? else { return Ok(Vec::new()) };
+    reader.all(
+        select!(
+            "WHERE a.state < 4 AND a.peer = ?1 AND a.outgoing = 1
+                 AND (d.key IS NULL OR d.until_s <= ?2 OR d.seen_ms < ?3)
+             ORDER BY a.key LIMIT ?4"
+        ),
+        (peer, time(now_s), time(before_ms), limit),
         stored,
     )
 }

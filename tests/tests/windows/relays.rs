@@ -8,9 +8,9 @@ use crate::{history, section};
 #[test]
 fn two_windows_on_two_lans_talk_through_a_relay() {
     let Some(mut lab) = Lab::new() else { return };
-    let relay = Relay::start(lab.relay_host("relay"));
-    let anna = Someone::at(lab.online_host("anna"), "Anna");
-    let ben = Someone::at(lab.far_host("ben"), "Ben");
+    let relay = Relay::start_plain(lab.relay_host("relay"));
+    let mut anna = Someone::at(lab.online_host("anna"), "Anna");
+    let mut ben = Someone::at(lab.far_host("ben"), "Ben");
 
     section("Both are at the relay, and Anna invites Ben");
     for host in [&anna.host, &ben.host] {
@@ -50,4 +50,22 @@ fn two_windows_on_two_lans_talk_through_a_relay() {
     until("both see the same conversation", SOON, || {
         (history(&anna.host, "Ben") == history(&ben.host, "Anna")).then_some(())
     });
+
+    section("A file waits at the relay for who is away, and comes while its sender is");
+    ben.leaves();
+    anna.window().click("[data-testid=details-open]");
+    let picture = anna.home("sky.png");
+    anna.screen.photograph(&anna.host, &picture);
+    anna.host.cli(&["send", "Ben", "For tonight", "--file", picture.to_str().unwrap()]).unwrap();
+    anna.window().see_text("[data-testid=picture]", "At relay");
+    until("Ben's mailbox says where it lies", SOON, || (relay.figure("items") >= 2).then_some(()));
+    anna.picture("relay-3-held");
+    anna.leaves();
+    ben.returns();
+    ben.window().click("[data-testid=session-item]");
+    ben.has_file("Anna", "sky.png");
+    ben.window().see_text("[data-testid=message-text]", "For tonight");
+    let script = "return [...document.querySelectorAll('[data-testid=picture] img')].filter(e => e.complete && e.naturalWidth > 0).length";
+    until("the picture is drawn", SOON, || (ben.window().run(script, vec![]) == 1).then_some(()));
+    ben.picture("relay-4-came");
 }

@@ -10,7 +10,7 @@ use crate::ui;
 use crate::workspace::Workspace;
 
 /// The longest that one of them may take.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_secs(1_200);
 
 /// Types, lint, unit tests and build. All of them run, so that one failure does not hide another.
 pub(super) fn interface(workspace: &Workspace) -> Result<Tally> {

@@ -141,7 +141,10 @@ async fn due(core: &Arc<Core>, machine: MachineId) -> Result<Vec<Due>, StoreErro
             if places.is_empty() {
                 return Ok((due, serving));
             }
-            for stored in store::attachments::open_to(reader, &machine, LOOKED_AT)? {
+            let before_ms = now_ms.saturating_sub(AGAIN_MS);
+            let lacking =
+                store::attachments::open_and_not_at_relay(reader, &machine, now_ms / 1_000, before_ms, LOOKED_AT)?;
+            for stored in lacking {
                 let deposits = store::deposits::of_hash(reader, &stored.attachment.blob.hash)?;
                 let fits = |deposit: &&OwnDeposit| places.iter().any(|place| place.relay == deposit.relay);
                 let whole = deposits.iter().filter(fits).find(|deposit| lies_there(deposit, now_ms));
@@ -297,6 +300,7 @@ async fn lay_down(
 /// A deposit that can be gone on with.
 struct Begun {
     deposit: DepositKey,
+    pass: FilePass,
     secret: FileKey,
     /// All of it was there, when that was last looked at.
     held: bool,
@@ -320,14 +324,13 @@ async fn begin(core: &Core, stored: &Stored, place: &Place) -> Result<Option<Beg
             let mut before = before.filter(|deposit| {
                 deposit.relay == place.relay && (deposit.pass == place.pass || deposit.until_s > now_ms / 1_000)
             });
-            if let Some(OwnDeposit { key: deposit, secret: Some(secret), until_s, begun, seen_ms, .. }) = before.next()
-            {
-                store::deposits::serve(tx, id, deposit)?;
+            if let Some(OwnDeposit { key, pass, secret: Some(secret), until_s, begun, seen_ms, .. }) = before.next() {
+                store::deposits::serve(tx, id, key)?;
                 let recently = begun && now_ms < seen_ms.saturating_add(STAYS_MS);
-                return Ok(Some(Begun { deposit, secret, held: until_s > now_ms / 1_000, recently }));
+                return Ok(Some(Begun { deposit: key, pass, secret, held: until_s > now_ms / 1_000, recently }));
             }
             let begun = store::deposits::begin(tx, id, &place.relay, &place.pass, &fresh, now_ms)?;
-            Ok(begun.map(|deposit| Begun { deposit, secret: fresh, held: false, recently: false }))
+            Ok(begun.map(|deposit| Begun { deposit, pass: place.pass, secret: fresh, held: false, recently: false }))
         })
         .await
 }
@@ -362,7 +365,7 @@ async fn put(
     let Some(link) = core.link() else { return Err(Unput::Ended) };
     let (size, deposit) = (stored.attachment.blob.size, begun.deposit);
     let mut putting =
-        std::pin::pin!(link.deposit(&place.relay, &place.pass, &begun.secret, size, data, &running.cancel));
+        std::pin::pin!(link.deposit(&place.relay, &begun.pass, &begun.secret, size, data, &running.cancel));
     let mut taken = 0;
     let outcome = loop {
         tokio::select! {
