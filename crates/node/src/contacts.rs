@@ -7,7 +7,7 @@ use store::machines::Trust;
 
 use crate::core::Core;
 use crate::view::User;
-use crate::{NodeError, centre, neighbours};
+use crate::{NodeError, centre, neighbours, reads};
 
 /// A machine was accepted, and that is stored: it is shown, and asked for what it held back.
 pub(crate) fn accepted(core: &Arc<Core>, machine: MachineId, session: SessionId) {
@@ -44,6 +44,7 @@ pub(crate) async fn accept(core: &Arc<Core>, machine: MachineId) -> Result<User,
     store_trust(core, machine, Trust::Accepted, true).await?;
     let session = SessionId::direct(&core.me, &machine);
     accepted(core, machine, session);
+    reads::tell_of_request(core, machine, session).await?;
     user(core, &machine)
 }
 

@@ -3,7 +3,6 @@
 use proto::event::{MessageBody, Order as Place};
 use proto::id::{MachineId, MessageId, SessionId};
 use proto::limits;
-use proto::register::ReceiptKind;
 use proto::text;
 use store::messages::{Cursor, SendState};
 use store::{Reader, SessionKey, StoreError};
@@ -14,7 +13,7 @@ use crate::node::{Node, parse_machine};
 use crate::outgoing::Order;
 use crate::view::{Change, Message, Page, Session};
 use crate::views::Sides;
-use crate::{NodeError, PageRequest, SendRequest, files, mailbox, reads, times, views};
+use crate::{NodeError, PageRequest, SendRequest, files, reads, times, views};
 
 /// Longest handle of a sender's own, in bytes.
 const TEMP_ID_BYTES: usize = 128;
@@ -271,10 +270,7 @@ impl Node {
             core.hub.note(key);
         }
         if let (Some(receipt), Some(peer)) = (receipt, told) {
-            match core.links.get(&peer) {
-                Some(link) => link.with(|pending| drop(pending.receipts.insert((id, ReceiptKind::Read), receipt))),
-                None => mailbox::stir_soon(core, peer),
-            }
+            reads::tell(core, peer, id, receipt);
         }
         if !timed.is_empty() {
             let sides = Sides::of(core, peer.as_ref());

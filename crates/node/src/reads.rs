@@ -8,10 +8,46 @@ use store::messages::Cursor;
 use store::{SessionKey, StoreError, Tx};
 
 use crate::core::Core;
+use crate::mailbox;
 
 /// Whether a machine is told what was seen: only a contact, and only when the person wants it.
 pub(crate) fn shared_with(core: &Core, peer: &MachineId) -> bool {
     core.kept().settings.read_receipts && core.people.get(peer).is_some_and(|person| person.accepted())
+}
+
+/// What was seen of a request is told when its sender has become a contact.
+pub(crate) async fn tell_of_request(core: &Core, peer: MachineId, session: SessionId) -> Result<(), StoreError> {
+    if !shared_with(core, &peer) {
+        return Ok(());
+    }
+    let away = core.links.get(&peer).is_none();
+    let (identity, now_ms) = (core.identity.clone(), core.clock.wall_ms());
+    let receipt = core
+        .store
+        .write(move |tx| {
+            let Some(listed) = store::sessions::get_by_id(tx, &session)? else { return Ok(None) };
+            if listed.unread_count > 0 {
+                return Ok(None);
+            }
+            let receipt = sign(tx, &identity, session, listed.key, None, now_ms)?;
+            if away && receipt.is_some() {
+                store::reach::owe(tx, &peer)?;
+            }
+            Ok(receipt)
+        })
+        .await?;
+    if let Some(receipt) = receipt {
+        tell(core, peer, session, receipt);
+    }
+    Ok(())
+}
+
+/// Hands a receipt to whatever way there is to its reader.
+pub(crate) fn tell(core: &Core, peer: MachineId, session: SessionId, receipt: SignedReceipt) {
+    match core.links.get(&peer) {
+        Some(link) => link.with(|pending| drop(pending.receipts.insert((session, ReceiptKind::Read), receipt))),
+        None => mailbox::stir_soon(core, peer),
+    }
 }
 
 /// Signs and keeps how far a session was read: up to a place, or all of it. `None` when that says nothing new.

@@ -147,3 +147,18 @@ async fn names_travel_and_namesakes_are_told_apart() {
     }
     net.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_read_of_a_request_is_told_when_it_is_accepted() {
+    let net = Net::new();
+    let (alice, bob) = (net.alice().await, net.bob().await);
+    net.connect(&alice, &bob).await;
+    let session = alice.open(&bob).await;
+    let message = alice.say(&session, "May I?").await;
+    bob.hears("May I?").await;
+    bob.node().mark_session_read(&session.session_id, None).await.unwrap();
+    alice.sees_state(&message, MessageState::Delivered).await;
+    bob.node().accept(&alice.id()).await.unwrap();
+    alice.sees_state(&message, MessageState::Read).await;
+    net.end().await;
+}
