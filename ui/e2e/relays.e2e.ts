@@ -52,6 +52,23 @@ test("a relay is added by its address, is seen to connect and to fail, and is re
   await page.getByTestId("relay-failed").waitFor({ state: "detached" });
 });
 
+test("what a relay allows is said in plain words, also while it is away", async () => {
+  const page = await start("world=far");
+  await toRelays(page);
+  const first = row(page).first();
+  const limits = first.getByTestId("relay-limits");
+  await limits.getByText("Keeps messages for 30 days, and files up to 524 MB for 3 weeks. It has room for 67.1 MB of messages and 2.1 GB of files.").waitFor();
+  const which = await first.locator("code").innerText();
+  await page.evaluate((one) => window.fake.relays.set(one, { state: "failed", error: { code: "silent", message: "It fell silent. It is tried again by itself." } }), which);
+  await first.getByText("Not connected: It fell silent.").waitFor();
+  expect(await limits.count(), "because it was known before").toBe(1);
+  const none = { items: 1_000, bytes: 64_000_000, keptSeconds: 86_400, files: null };
+  await page.evaluate(([one, allowed]) => window.fake.relays.set(one, { state: "connected", error: null, limits: allowed }), [which, none] as const);
+  await limits.getByText("Keeps messages for 1 day, and takes no files. It has room for 64 MB of messages.").waitFor();
+  await page.evaluate((one) => window.fake.relays.set(one, { limits: null }), which);
+  await limits.waitFor({ state: "detached" });
+});
+
 test("the way to a machine is said beside its presence, as it changes", async () => {
   const page = await start("world=far");
   await open(page, "anna");

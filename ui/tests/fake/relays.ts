@@ -21,6 +21,12 @@ export class FakeRelays {
       error: null,
       member: false,
       keyPinned: key !== undefined,
+      limits: {
+        items: 1_000,
+        bytes: 64 << 20,
+        keptSeconds: 30 * 86_400,
+        files: { fileBytes: 500 << 20, count: 1_000, bytes: 2 ** 31, keptSeconds: 21 * 86_400 },
+      },
       ...more,
     };
   }
@@ -32,7 +38,7 @@ export class FakeRelays {
     if (membership !== undefined && !membership.startsWith("lrm_")) {
       throw new BackendError({ code: "invalid_membership", field: "membership", message: "membership: is no token of a relay" });
     }
-    const relay = this.of(address, { state: "connecting", member: membership !== undefined });
+    const relay = this.of(address, { state: "connecting", member: membership !== undefined, limits: null });
     this.#tell([...this.items.filter((one) => one.address !== address), relay]);
     return relay;
   }

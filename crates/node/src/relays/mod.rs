@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use link::{RelayError, RelayState, RelayStatus};
 use proto::SignedPrekey;
-use proto::relay::{RefusalCode, RelayAddress, RelayBye};
+use proto::relay::{Limits, RefusalCode, RelayAddress, RelayBye};
 use store::relays::OwnRelay;
 use tokio::sync::Notify;
 
@@ -26,12 +26,15 @@ use crate::view::{self, Change, RelayFault};
 /// How often the plan is looked at when nothing woke its task: prekeys count in days.
 const LOOK: Duration = Duration::from_secs(60 * 60);
 
+/// Greatest number that is shown, whatever a relay says (docs/api.md): 2^53 − 1.
+const LARGEST_NUMBER: u64 = (1 << 53) - 1;
+
 /// What is known of relays now.
 #[derive(Debug, Default)]
 pub(crate) struct Relays {
     own: Mutex<Vec<OwnRelay>>,
     /// How it stands with those that are in use, the contacts' too.
-    states: Mutex<BTreeMap<RelayAddress, RelayState>>,
+    states: Mutex<BTreeMap<RelayAddress, RelayStatus>>,
     /// The prekey that others are to seal to; none as long as there is no relay.
     prekey: Mutex<Option<SignedPrekey>>,
     wake: Notify,
@@ -63,12 +66,13 @@ impl Relays {
     }
 
     fn state(&self, address: &RelayAddress) -> RelayState {
-        lock(&self.states).get(address).cloned().unwrap_or(RelayState::Reaching)
+        lock(&self.states).get(address).map_or(RelayState::Reaching, |status| status.state.clone())
     }
 
     /// Those of the own relays as they are shown.
     pub(crate) fn view(&self) -> Vec<view::Relay> {
-        self.own().iter().map(|relay| shown(relay, &self.state(&relay.address))).collect()
+        let states = lock(&self.states);
+        self.own().iter().map(|relay| shown(relay, states.get(&relay.address))).collect()
     }
 }
 
@@ -79,8 +83,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How it stands with a relay has changed.
 pub(crate) fn changed(core: &Core, status: RelayStatus) {
-    let RelayStatus { address, state } = status;
-    let before = lock(&core.relays.states).insert(address.clone(), state.clone());
+    let (address, state) = (status.address.clone(), status.state.clone());
+    let before = lock(&core.relays.states).insert(address.clone(), status).map(|before| before.state);
     if state == RelayState::Connected && before.as_ref() != Some(&state) {
         core.files.retry_all();
     }
@@ -97,11 +101,11 @@ fn publish(core: &Core) {
     core.hub.publish(Change::RelaysChanged { relays: core.relays.view() });
 }
 
-fn shown(relay: &OwnRelay, state: &RelayState) -> view::Relay {
-    let (state, error) = match state {
-        RelayState::Reaching => (view::RelayState::Connecting, None),
-        RelayState::Connected => (view::RelayState::Connected, None),
-        RelayState::Failed(error) => (view::RelayState::Failed, Some(fault(error))),
+fn shown(relay: &OwnRelay, status: Option<&RelayStatus>) -> view::Relay {
+    let (state, error) = match status.map(|status| &status.state) {
+        None | Some(RelayState::Reaching) => (view::RelayState::Connecting, None),
+        Some(RelayState::Connected) => (view::RelayState::Connected, None),
+        Some(RelayState::Failed(error)) => (view::RelayState::Failed, Some(fault(error))),
     };
     view::Relay {
         address: relay.address.to_string(),
@@ -110,6 +114,22 @@ fn shown(relay: &OwnRelay, state: &RelayState) -> view::Relay {
         error,
         member: relay.membership.is_some(),
         key_pinned: relay.address.key().is_some(),
+        limits: status.and_then(|status| status.limits.as_ref()).map(allowed),
+    }
+}
+
+fn allowed(limits: &Limits) -> view::RelayLimits {
+    let number = |value: u64| value.min(LARGEST_NUMBER);
+    view::RelayLimits {
+        items: number(limits.items),
+        bytes: number(limits.bytes),
+        kept_seconds: number(limits.ttl_s),
+        files: limits.files.map(|files| view::RelayFileLimits {
+            file_bytes: number(files.file_bytes),
+            count: number(files.count),
+            bytes: number(files.bytes),
+            kept_seconds: number(files.ttl_s),
+        }),
     }
 }
 
