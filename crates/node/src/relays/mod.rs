@@ -7,9 +7,11 @@ mod commands;
 mod exchange;
 mod keys;
 mod plan;
+mod troubles;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use link::{RelayError, RelayState, RelayStatus};
@@ -17,9 +19,13 @@ use proto::SignedPrekey;
 use proto::relay::{Limits, RefusalCode, RelayAddress, RelayBye};
 use store::relays::OwnRelay;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 pub(crate) use self::exchange::{heard, registers};
 pub(crate) use self::plan::{relays_of, run};
+use self::troubles::Troubles;
+pub(crate) use self::troubles::{Patience, Trouble};
+use crate::centre;
 use crate::core::Core;
 use crate::view::{self, Change, RelayFault};
 
@@ -37,6 +43,7 @@ pub(crate) struct Relays {
     states: Mutex<BTreeMap<RelayAddress, RelayStatus>>,
     /// The prekey that others are to seal to; none as long as there is no relay.
     prekey: Mutex<Option<SignedPrekey>>,
+    troubles: Mutex<Troubles>,
     wake: Notify,
 }
 
@@ -69,6 +76,11 @@ impl Relays {
         lock(&self.states).get(address).map_or(RelayState::Reaching, |status| status.state.clone())
     }
 
+    /// Whether it is one of the own relays, and not connected.
+    pub(crate) fn is_missed(&self, address: &RelayAddress) -> bool {
+        self.addresses().contains(address) && self.state(address) != RelayState::Connected
+    }
+
     /// Those of the own relays as they are shown.
     pub(crate) fn view(&self) -> Vec<view::Relay> {
         let states = lock(&self.states);
@@ -82,7 +94,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// How it stands with a relay has changed.
-pub(crate) fn changed(core: &Core, status: RelayStatus) {
+pub(crate) fn changed(core: &Arc<Core>, status: RelayStatus, patience: Patience) {
     let (address, state) = (status.address.clone(), status.state.clone());
     let before = lock(&core.relays.states).insert(address.clone(), status).map(|before| before.state);
     if state == RelayState::Connected && before.as_ref() != Some(&state) {
@@ -91,10 +103,34 @@ pub(crate) fn changed(core: &Core, status: RelayStatus) {
     if before.as_ref() == Some(&state) || !core.relays.addresses().contains(&address) {
         return;
     }
-    if let RelayState::Failed(error) = &state {
-        tracing::info!(relay = address.origin(), %error, "a relay is not connected");
+    match &state {
+        RelayState::Reaching => {}
+        RelayState::Connected => mended(core, &address),
+        RelayState::Failed(error) => {
+            tracing::info!(relay = address.origin(), %error, "a relay is not connected");
+            let now = Instant::now();
+            let told = lock(&core.relays.troubles).failed(&address, error, has_network(core, &address), now, patience);
+            if let Some(trouble) = told {
+                centre::relay_fails(core, address, trouble, &fault(error).message);
+            }
+        }
     }
     publish(core);
+}
+
+/// What was told of a relay is over.
+fn mended(core: &Arc<Core>, address: &RelayAddress) {
+    lock(&core.relays.troubles).ended(address);
+    centre::relay_mended(core, address);
+}
+
+/// Whether there is a network by which a relay could be reached. Addresses that are made up without one do not count.
+fn has_network(core: &Core, relay: &RelayAddress) -> bool {
+    let reaches = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+    };
+    relay.is_loopback() || core.link().is_some_and(|link| link.network().addresses().any(reaches))
 }
 
 fn publish(core: &Core) {
