@@ -114,12 +114,14 @@ test("a file says how it stands with its copy at a relay, to ears as well", asyn
   await open(page, "omar");
   const file = (name: string) => page.locator(`[data-testid=file][data-attachment="attachment-${name}"]`);
   await file("plans.pdf").getByText(/held by relay .?relay\.example\.org.? until \w+/u).waitFor();
-  await file("talk.mov").getByText(/not at relay .?relay\.example\.org.?: a file may have at most 100 MB there\. It is tried again/u).waitFor();
+  await file("talk.mov").getByText(/not at relay .?relay\.example\.org.?: it takes files of at most 100 MiB\. It is tried again/u).waitFor();
+  const lease = file("lease.pdf");
+  await lease.getByText(/^The file is no longer where it was · 2\.4 MB · held by relay .?relay\.example\.org.? until \w+/u).waitFor();
   const folder = file("Last year");
   await folder.getByText(/1,204 files · Going to relay .?relay\.example\.org.? · 34% · 1\.8 MB\/s/u).waitFor();
   expect(await folder.getByRole("progressbar", { name: "Progress of Last year" }).getAttribute("value")).toBe("34");
   const boat = page.getByRole("button", { name: "Show image boat.jpg. Not at relay" });
-  expect(await boat.getAttribute("title"), "because a title is read as the description").toMatch(/not at relay .*: It cannot be reached\. It is tried again/u);
+  expect(await boat.getAttribute("title"), "because a title is read as the description").toMatch(/not at relay .*: it cannot be reached: connection refused\. It is tried again/u);
   await boat.click();
   await page.getByTestId("picture-dialog").getByText(/not at relay/u).waitFor();
   await page.keyboard.press("Escape");
