@@ -11,9 +11,11 @@ export class FakeRelays {
     this.#fake = fake;
   }
 
-  /** A relay that is connected. */
+  /** A relay that is connected, or never was. */
   of(address: string, more: Partial<Relay> = {}): Relay {
     const [place = "", key] = address.split("/#");
+    const files = { fileBytes: 500 << 20, count: 1_000, bytes: 2 ** 31, keptSeconds: 21 * 86_400 };
+    const limits = { items: 1_000, bytes: 64 << 20, keptSeconds: 30 * 86_400, files };
     return {
       address,
       origin: /:\d+$/u.test(place) ? place : `${place}:4282`,
@@ -21,12 +23,7 @@ export class FakeRelays {
       error: null,
       member: false,
       keyPinned: key !== undefined,
-      limits: {
-        items: 1_000,
-        bytes: 64 << 20,
-        keptSeconds: 30 * 86_400,
-        files: { fileBytes: 500 << 20, count: 1_000, bytes: 2 ** 31, keptSeconds: 21 * 86_400 },
-      },
+      limits: (more.state ?? "connected") === "connected" ? limits : null,
       ...more,
     };
   }
@@ -38,7 +35,7 @@ export class FakeRelays {
     if (membership !== undefined && !membership.startsWith("lrm_")) {
       throw new BackendError({ code: "invalid_membership", field: "membership", message: "membership: is no token of a relay" });
     }
-    const relay = this.of(address, { state: "connecting", member: membership !== undefined, limits: null });
+    const relay = this.of(address, { state: "connecting", member: membership !== undefined });
     this.#tell([...this.items.filter((one) => one.address !== address), relay]);
     return relay;
   }

@@ -73,6 +73,9 @@ pub(super) struct Troubles(BTreeMap<RelayAddress, Failing>);
 #[derive(Debug)]
 struct Failing {
     since: Instant,
+    /// What it was at the last attempt, and since when.
+    trouble: Trouble,
+    alike_since: Instant,
     told: BTreeSet<Trouble>,
 }
 
@@ -87,14 +90,25 @@ impl Troubles {
         now: Instant,
         patience: Patience,
     ) -> Option<Trouble> {
-        let failing = self.0.entry(relay.clone()).or_insert_with(|| Failing { since: now, told: BTreeSet::default() });
+        let trouble = Trouble::of(error);
+        let failing = self.0.entry(relay.clone()).or_insert_with(|| Failing {
+            since: now,
+            trouble,
+            alike_since: now,
+            told: BTreeSet::default(),
+        });
         if !network {
-            failing.since = now;
+            (failing.since, failing.alike_since) = (now, now);
             return None;
         }
-        let trouble = Trouble::of(error);
-        let patience = if trouble == Trouble::Away { patience.away } else { patience.fault };
-        (now >= failing.since + patience && failing.told.insert(trouble)).then_some(trouble)
+        if failing.trouble != trouble {
+            (failing.trouble, failing.alike_since) = (trouble, now);
+        }
+        let lasted = match trouble {
+            Trouble::Away => now >= failing.since + patience.away,
+            _ => now >= failing.alike_since + patience.fault,
+        };
+        (lasted && failing.told.insert(trouble)).then_some(trouble)
     }
 
     /// It works, or is no relay of this machine's any more.
@@ -126,16 +140,18 @@ mod tests {
         assert_eq!(after(600, &silent, true), Some(Trouble::Away));
         let broken = RelayError::Broken("again".to_owned());
         assert_eq!(after(660, &broken, true), None, "because that is the same to a person");
-        assert_eq!(after(720, &strangers, true), Some(Trouble::Refused), "because that is another fault");
-        assert_eq!(after(780, &silent, true), None, "because it was told");
-        assert_eq!(after(840, &strangers, true), None);
+        assert_eq!(after(720, &strangers, true), None, "because that has just begun");
+        assert_eq!(after(780, &strangers, true), Some(Trouble::Refused), "because that is another fault");
+        assert_eq!(after(840, &silent, true), None, "because it was told");
+        assert_eq!(after(900, &strangers, true), None);
+        assert_eq!(after(960, &strangers, true), None);
         troubles.ended(&relay);
         let mut after = |seconds, error: &RelayError, network| {
             troubles.failed(&relay, error, network, start + Duration::from_secs(seconds), PATIENCE)
         };
-        assert_eq!(after(900, &strangers, true), None, "because a proxy may say anything while a relay starts");
-        assert_eq!(after(960, &refused(RefusalCode::Full), true), None, "because it may have room soon");
-        assert_eq!(after(960, &strangers, true), Some(Trouble::Refused));
+        assert_eq!(after(1_000, &strangers, true), None, "because a proxy may say anything while a relay starts");
+        assert_eq!(after(1_060, &strangers, true), Some(Trouble::Refused));
+        assert_eq!(after(1_120, &refused(RefusalCode::Full), true), None, "because it may have room soon");
     }
 
     #[test]
