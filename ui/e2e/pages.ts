@@ -1,12 +1,9 @@
-// The interface over a node that lives in the page: a server and a browser for a file of tests, a page for each test.
-import { afterAll, afterEach, beforeAll, expect } from "vitest";
+// The interface over a node that lives in the page: a browser for a file of tests, a page for each test.
+import { afterAll, afterEach, beforeAll, expect, inject } from "vitest";
 import type { Browser, BrowserContext, Page } from "playwright-core";
-import type { PreviewServer } from "vite";
-import { launch, looks, open, serve, type Look } from "./harness";
+import { launch, looks, open, type Look } from "./harness";
 
 let browser: Browser;
-let server: PreviewServer;
-let url = "";
 const opened: BrowserContext[] = [];
 /** What went wrong in the pages of this test; a test may add what must not happen. */
 export const errors: string[] = [];
@@ -14,7 +11,6 @@ export const errors: string[] = [];
 /** Called by a file of tests. Pages end with their test, and an error of a page fails it. */
 export function usePages(): void {
   beforeAll(async () => {
-    ({ server, url } = await serve());
     browser = await launch();
   });
   afterEach(async () => {
@@ -23,7 +19,6 @@ export function usePages(): void {
   });
   afterAll(async () => {
     await browser?.close();
-    await server?.close();
   });
 }
 
@@ -35,7 +30,7 @@ interface Sight {
 
 /** Opens a world. */
 export async function start(query: string, { look = looks[0], viewport }: Sight = {}): Promise<Page> {
-  const { page, context } = await open(browser, url, query, errors, look, viewport);
+  const { page, context } = await open(browser, inject("url"), query, errors, look, viewport);
   opened.push(context);
   return page;
 }

@@ -29,6 +29,7 @@ use crate::{
     relay::Stations,
     server::SUBPROTOCOL,
     socket::{self, Socket, Stream},
+    tcp,
     timing::Timings,
     tls::{self, Tls},
 };
@@ -119,8 +120,8 @@ async fn connect(address: SocketAddr, timings: &Timings) -> Result<(TcpStream, I
         .map_err(|_| DialError::TimedOut { address, after: timings.connect })?
         .map_err(|error| connect_error(address, &error))?;
     let local = stream.local_addr().map_err(|error| connect_error(address, &error))?.ip().to_canonical();
-    // Small frames go out at once; a socket that refuses the option still works.
-    stream.set_nodelay(true).ok();
+    // A socket that refuses an option still works.
+    tcp::set(&stream, timings.unconfirmed).ok();
     Ok((stream, local))
 }
 

@@ -28,6 +28,7 @@ mod relay;
 mod server;
 mod socket;
 pub mod tasks;
+mod tcp;
 mod timing;
 mod tls;
 

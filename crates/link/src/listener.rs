@@ -36,6 +36,7 @@ use crate::{
     path::Path,
     socket::Stream,
     tasks::Spawner,
+    tcp,
     timing::Timings,
     tls::{self, Tls},
 };
@@ -314,8 +315,9 @@ async fn accept_all(listener: &TcpListener, reception: &Reception) {
             Err(_) => continue,
         };
         if let Some(admitted) = reception.admit(slot, Path::Direct(address), Some(local)) {
+            let unconfirmed = reception.parts.timings.unconfirmed;
             reception.receive(admitted, async move {
-                stream.set_nodelay(true)?;
+                tcp::set(&stream, unconfirmed)?;
                 Ok(Box::new(stream) as Box<dyn Stream>)
             });
         }

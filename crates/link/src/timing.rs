@@ -18,6 +18,9 @@ pub struct Timings {
     pub ping: Duration,
     /// A link that stays silent this long is dead (protocol: 45 s, three pings).
     pub silence: Duration,
+    /// How long what was sent may go without the other system's confirmation, before the way counts as gone. Shorter than
+    /// `silence`: a message waits for this, and then takes another way. Longer than what a weak radio link is silent for.
+    pub unconfirmed: Duration,
     /// Deadline for the ping that is sent at once after a network change or wake.
     pub probe: Duration,
     /// Deadline for the ping that asks a standing link whether it lives when the same peer dials anew. Shorter than
@@ -77,6 +80,7 @@ impl Default for Timings {
             hello: Duration::from_secs(10),
             ping: Duration::from_secs(15),
             silence: Duration::from_secs(45),
+            unconfirmed: Duration::from_secs(20),
             probe: Duration::from_secs(3),
             conflict: Duration::from_secs(1),
             write_stall: Duration::from_secs(30),

@@ -1,6 +1,8 @@
 //! Files that wait at a relay for a machine that is away.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends with a panic that says why")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends with a panic that says why")]
+
+use std::path::PathBuf;
 
 use landline_node::DeleteFor;
 use landline_node::view::{Attachment, Message, RelayCopyState, Session, TransferState};
@@ -225,5 +227,53 @@ async fn a_relay_that_lost_a_file_costs_a_wait_until_both_are_there() {
     sees(&ben, &message, "wanted", wanted).await;
     anna.start_again().await;
     assert_eq!(content(&is_complete(&ben, &message).await), data);
+    net.end().await;
+}
+
+/// The part of a file that has come so far.
+fn part(person: &Person) -> PathBuf {
+    let mut folders = vec![person.config().data_dir];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.extension() {
+                Some(extension) if extension == "part" => return path,
+                _ if path.is_dir() => folders.push(path),
+                _ => {}
+            }
+        }
+    }
+    panic!("{} has no part of a file", person.name());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_that_came_from_a_relay_is_proven_with_the_rest() {
+    let net = Net::new();
+    let (shelf, data) = (Shelf::new(), bytes(400_000));
+    let (relay, anna, ben, session) = apart(&net).await;
+    ben.stop().await;
+    let message = sends(&anna, &session, &shelf, "scan.png", &data).await;
+    copy_is(&anna, &message, RelayCopyState::Held).await;
+    relay.until_items("what says so to lie there too", |items| items >= 2).await;
+    anna.stop().await;
+
+    net.section("the relay has changed the end of it");
+    relay.stop().await;
+    relay.spoil_files();
+    relay.start_again().await;
+    ben.start_again().await;
+    let halted = |attachment: &Attachment| attachment.state == TransferState::Queued && attachment.bytes_done > 0;
+    let came = sees(&ben, &message, "there in part", halted).await.bytes_done;
+    assert!(came < data.len() as u64, "because the rest is not what its sender sealed");
+
+    net.section("and the beginning is changed on Ben's disk");
+    ben.stop().await;
+    let mut content_so_far = std::fs::read(part(&ben)).unwrap();
+    *content_so_far.first_mut().unwrap() ^= 1;
+    std::fs::write(part(&ben), content_so_far).unwrap();
+    ben.start_again().await;
+    anna.start_again().await;
+    let whole = content(&is_complete(&ben, &message).await);
+    assert!(whole == data, "what was changed on the way must come anew");
     net.end().await;
 }

@@ -3,8 +3,9 @@
 //! Where several nodes are one relay, a tunnel is at home at the node that gave out its tickets, whose name they begin with. Who
 //! comes with one to another node is let in through a pipe between the two.
 //!
-//! Each way at most one message is in flight, besides what sockets buffer: it is read only when the one before has gone
-//! out. So a side that reads slowly slows the other, and takes no memory.
+//! Each way no more is in flight than a buffer takes, besides what sockets buffer: a message is read only when there is room for
+//! it. So a side that reads slowly slows the other, and takes no memory. Messages that come at once go out at once: what was
+//! written waits for the next only as long as that one is there already.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,7 @@ use std::time::Duration;
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use proto::id::MachineId;
 use proto::relay::Ticket;
 use tokio::sync::oneshot;
@@ -129,11 +130,19 @@ impl End {
 }
 
 impl Sink {
-    /// Sends a message; false when it could not.
-    async fn send(&mut self, bytes: Bytes) -> bool {
+    /// Writes a message, which may wait for others to go out with; false when it could not.
+    async fn feed(&mut self, bytes: Bytes) -> bool {
         match self {
-            Self::Socket(socket) => socket.send(Message::Binary(bytes)).await.is_ok(),
+            Self::Socket(socket) => socket.feed(Message::Binary(bytes)).await.is_ok(),
             Self::Pipe(pipe) => pipe.send(bytes).await,
+        }
+    }
+
+    /// Sends what waits; false when it could not.
+    async fn flush(&mut self) -> bool {
+        match self {
+            Self::Socket(socket) => socket.flush().await.is_ok(),
+            Self::Pipe(_) => true,
         }
     }
 
@@ -268,8 +277,10 @@ impl Circuit {
     async fn pass(&self, near: Side, far: Side, stop: CancellationToken) {
         let _places = (near.place, far.place);
         let ((mut to_near, from_near), (mut to_far, from_far)) = (near.end.split(), far.end.split());
-        if !to_near.send(Bytes::new()).await || !to_far.send(Bytes::new()).await {
-            return;
+        for side in [&mut to_near, &mut to_far] {
+            if !side.feed(Bytes::new()).await || !side.flush().await {
+                return;
+            }
         }
         self.circuits.join((to_near, from_near), (to_far, from_far), true, stop).await;
     }
@@ -315,14 +326,25 @@ impl Circuits {
 
     async fn one_way(&self, mut from: Source, to: &mut Sink, passed: &AtomicU64, is_home: bool) {
         let mut pace = Pace::new(if is_home { self.bounds.bytes_per_second } else { 0 });
-        while let Some(bytes) = from.next().await {
+        loop {
+            let next = match from.next().now_or_never() {
+                Some(next) => next,
+                None if !to.flush().await => return,
+                None => from.next().await,
+            };
+            let Some(bytes) = next else { return };
             let size = bytes.len() as u64;
-            pace.pass(size).await;
+            if let Some(wait) = pace.count(size) {
+                if !to.flush().await {
+                    return;
+                }
+                wait.await;
+            }
             passed.fetch_add(1, Ordering::Relaxed);
             if is_home {
                 self.figures.passed_on(size);
             }
-            if !to.send(bytes).await {
+            if !to.feed(bytes).await {
                 return;
             }
             passed.fetch_add(1, Ordering::Relaxed);

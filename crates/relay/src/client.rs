@@ -13,11 +13,12 @@ use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use proto::id::MachineId;
 use proto::limits;
 use proto::relay::{FromRelay, RelayBye, ToRelay};
 use tokio::task::{Unconstrained, unconstrained};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::circuits::{End as Way, Side};
@@ -123,7 +124,7 @@ async fn converse(client: &mut Client, socket: &mut WebSocket) -> End {
                 }
             }
             Some(answer) = waiting.next(), if !waiting.is_empty() => {
-                if let Err(end) = send(socket, &answer, patience).await {
+                if let Err(end) = Box::pin(give(socket, answer, &mut waiting, patience)).await {
                     return end;
                 }
             }
@@ -137,7 +138,9 @@ async fn converse(client: &mut Client, socket: &mut WebSocket) -> End {
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Gone,
                 };
                 asked = heard;
-                pace.pass(1).await;
+                if let Some(wait) = pace.count(1) {
+                    wait.await;
+                }
                 // In a box, which is gone when it is answered: an idle client keeps no room for it.
                 if let Err(end) = Box::pin(answer(client, socket, &frame, &mut waiting, patience)).await {
                     return end;
@@ -205,8 +208,23 @@ async fn tell(client: &Client, socket: &mut WebSocket, patience: Duration) -> Re
     Ok(())
 }
 
+/// Gives an answer, with those that are ready as well: many that waited for one sync go out at once.
+async fn give(socket: &mut WebSocket, answer: FromRelay, waiting: &mut Waiting, patience: Duration) -> Result<(), End> {
+    let mut next = Some(answer);
+    while let Some(answer) = next {
+        taken(timeout(patience, socket.feed(binary(&answer))).await)?;
+        next = waiting.next().now_or_never().flatten();
+    }
+    taken(timeout(patience, socket.flush()).await)
+}
+
 async fn send(socket: &mut WebSocket, frame: &FromRelay, patience: Duration) -> Result<(), End> {
-    match timeout(patience, socket.send(binary(frame))).await {
+    taken(timeout(patience, socket.send(binary(frame))).await)
+}
+
+/// Whether the client has taken something.
+fn taken<E>(outcome: Result<Result<(), E>, Elapsed>) -> Result<(), End> {
+    match outcome {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(End::Gone),
     }

@@ -21,12 +21,18 @@ use crate::metrics::Now;
 use crate::rates::source_of;
 use crate::relay::Inner;
 
-/// Read buffer of a client's connection, a quarter of what an idle one takes. Most frames fit; the largest envelope takes
-/// some sixty reads, which are little beside the disk's sync that follows.
-const READ_BUFFER_BYTES: usize = 1536;
+/// Read buffer of a client's connection, a fifth of what an idle one takes. Most frames fit; the largest envelope takes
+/// some seventy reads, which are little beside the disk's sync that follows.
+const READ_BUFFER_BYTES: usize = 1280;
 
 /// Read buffer of a tunnel: each read of the socket fills at most this.
 const CIRCUIT_BUFFER_BYTES: usize = 32 << 10;
+
+/// What is written to a tunnel waits for more that is there to go out with, up to this.
+const CIRCUIT_WRITE_BYTES: usize = 16 << 10;
+
+/// The same of a client's answers.
+const WRITE_BYTES: usize = 4 << 10;
 
 /// Who is at the other end of a connection. Its place is taken by the one WebSocket that it becomes.
 #[derive(Debug, Clone)]
@@ -73,7 +79,7 @@ async fn client(State(served): State<Served>, headers: HeaderMap, upgrade: WebSo
     let upgrade = upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
+        .write_buffer_size(WRITE_BYTES)
         .max_message_size(proto::limits::RELAY_FRAME_BYTES)
         .max_frame_size(proto::limits::RELAY_FRAME_BYTES);
     if upgrade.selected_protocol().is_none() {
@@ -94,7 +100,7 @@ async fn circuit(State(served): State<Served>, headers: HeaderMap, upgrade: WebS
     let upgrade = upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(CIRCUIT_BUFFER_BYTES)
-        .write_buffer_size(0)
+        .write_buffer_size(CIRCUIT_WRITE_BYTES)
         .max_message_size(MESSAGE_BYTES)
         .max_frame_size(MESSAGE_BYTES);
     if upgrade.selected_protocol().is_none() {

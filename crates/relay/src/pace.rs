@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How much may come at once after a pause, in seconds' worth.
 const BURST: Duration = Duration::from_secs(2);
@@ -22,17 +22,15 @@ impl Pace {
         Self { per_second, due: now.checked_sub(BURST).unwrap_or(now) }
     }
 
-    /// Counts units, and waits until they may go on.
-    pub(crate) async fn pass(&mut self, units: u64) {
+    /// Counts units: what they have to wait for before they go on, if anything.
+    pub(crate) fn count(&mut self, units: u64) -> Option<Sleep> {
         let now = Instant::now();
-        let due = self.count(units, now);
-        if due > now {
-            sleep_until(due).await;
-        }
+        let due = self.due(units, now);
+        (due > now).then(|| sleep_until(due))
     }
 
     /// Counts units that come now: when they may go on.
-    fn count(&mut self, units: u64, now: Instant) -> Instant {
+    fn due(&mut self, units: u64, now: Instant) -> Instant {
         if let Some(nanoseconds) = units.saturating_mul(1_000_000_000).checked_div(self.per_second) {
             let start = now.checked_sub(BURST).map_or(self.due, |earliest| self.due.max(earliest));
             self.due = start + Duration::from_nanos(nanoseconds);
@@ -49,11 +47,11 @@ mod tests {
     fn a_burst_passes_and_the_rest_waits() {
         let mut pace = Pace::new(10);
         let now = Instant::now();
-        assert!(pace.count(1, now) <= now, "because who begins has a burst to spend");
+        assert!(pace.due(1, now) <= now, "because who begins has a burst to spend");
         let later = Instant::now() + 2 * BURST;
-        assert!(pace.count(20, later) <= later, "because two seconds' worth are free after a pause");
-        assert_eq!(pace.count(5, later), later + Duration::from_millis(500));
-        assert_eq!(pace.count(1, later + Duration::from_secs(9)), later + Duration::from_millis(7_100));
-        assert!(Pace::new(0).count(u64::MAX, later) <= later, "because 0 is any speed");
+        assert!(pace.due(20, later) <= later, "because two seconds' worth are free after a pause");
+        assert_eq!(pace.due(5, later), later + Duration::from_millis(500));
+        assert_eq!(pace.due(1, later + Duration::from_secs(9)), later + Duration::from_millis(7_100));
+        assert!(Pace::new(0).due(u64::MAX, later) <= later, "because 0 is any speed");
     }
 }

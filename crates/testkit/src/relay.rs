@@ -126,6 +126,22 @@ impl Relay {
         relay::invite(&self.config().data_dir, name).expect("a relay invites")
     }
 
+    /// Changes the last byte of each file that it keeps. It must not run.
+    ///
+    /// # Panics
+    /// When a file cannot be changed.
+    pub fn spoil_files(&self) {
+        for file in std::fs::read_dir(self.config().data_dir.join("files")).expect("the relay keeps files") {
+            let path = file.expect("an entry").path();
+            let mut content = std::fs::read(&path).expect("a file of the relay");
+            if let Some(last) = content.last_mut() {
+                *last ^= 1;
+            }
+            std::fs::write(&path, content).expect("a file of the relay can be written");
+        }
+        self.transcript.add("the relay's files are spoilt");
+    }
+
     /// Waits until so many items lie in its mailboxes. It tells nobody, so it is looked at again and again.
     ///
     /// # Panics

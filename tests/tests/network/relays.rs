@@ -1,6 +1,6 @@
 //! Two LANs with a relay between, and no other way.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use landline_tests::{Lab, Person, Relay, SOON, assert_same_history, meet_by_relay, until};
 
@@ -10,6 +10,9 @@ use crate::restarts::{MANY, assert_in_order, place};
 
 /// Machines that fell out of each other's sight look for each other at least this often.
 const FOUND_AGAIN: Duration = Duration::from_secs(90);
+
+/// After so long without a word a link is dead.
+const SILENCE: Duration = Duration::from_secs(45);
 
 /// Anna on the one LAN and Ben on the other, who met by an invitation.
 pub(crate) fn apart(lab: &mut Lab, relay: &Relay, others: &[&str]) -> (Person, Person) {
@@ -79,9 +82,11 @@ fn lans_that_become_one_and_part_again_in_the_middle_of_a_file_and_a_conversatio
     ben.has_bytes(&id, done + 2_000_000, LARGE);
 
     lab.part();
+    let parted = Instant::now();
     talk("parting");
     anna.is_linked(&ben, "relay", GIVEN_UP);
     ben.is_linked(&anna, "relay", GIVEN_UP);
+    assert!(parted.elapsed() < SILENCE, "because what nobody confirms tells sooner than silence");
     talk("parted");
     let kept = ben.transfer(&id).unwrap()["bytesDone"].as_u64().unwrap();
     assert!(kept >= done + 2_000_000, "because what was there stays: {kept}");

@@ -22,8 +22,9 @@ use crate::core::Core;
 use crate::mailbox::{self, AGAIN_MS};
 use crate::relays::relays_of;
 
-/// Files that are laid down at a time.
-const AT_A_TIME: usize = 2;
+/// Files that are laid down at a time, and for one machine: its relay may take them as slowly as it likes.
+const AT_A_TIME: usize = 3;
+const AT_A_TIME_FOR_ONE: usize = 1;
 
 /// Attachments of a machine that are looked at.
 const LOOKED_AT: u32 = 256;
@@ -104,19 +105,21 @@ async fn round(core: &Arc<Core>) -> Result<Instant, StoreError> {
         for due in due(core, machine).await? {
             let hash = due.stored.attachment.blob.hash;
             let mut state = core.files.state();
-            if state.depositing.contains(&hash) || state.running.contains_key(&due.stored.id) {
+            if state.depositing.contains_key(&hash) || state.running.contains_key(&due.stored.id) {
                 continue;
             }
             if let Some((_, at)) = state.refused.get(&hash).filter(|(_, at)| *at > Instant::now()) {
                 next = next.min(*at);
                 continue;
             }
-            if state.depositing.len() >= AT_A_TIME || !state.away.contains(&machine) {
+            let for_one = state.depositing.values().filter(|of| **of == machine).count();
+            let is_full = state.depositing.len() >= AT_A_TIME || for_one >= AT_A_TIME_FOR_ONE;
+            if is_full || !state.away.contains(&machine) {
                 // The one that ends wakes this.
                 break;
             }
             let running = Running::without_link(machine, 0, false);
-            state.depositing.insert(hash);
+            state.depositing.insert(hash, machine);
             state.running.insert(due.stored.id, running.clone());
             drop(state);
             let core = core.clone();

@@ -85,7 +85,7 @@ struct State {
     /// Machines that are away, and have all in their mailboxes that is to be there: files for them may be laid down.
     away: BTreeSet<MachineId>,
     /// What is being laid down at a relay.
-    depositing: HashSet<[u8; 32]>,
+    depositing: HashMap<[u8; 32], MachineId>,
     /// What relays did not take: how often, and not before when again.
     refused: HashMap<[u8; 32], (u32, Instant)>,
     /// Relays that could not be reached or were busy: not before then something is taken away from there.

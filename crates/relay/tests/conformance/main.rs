@@ -8,6 +8,8 @@
     reason = "a test that cannot go on ends with a panic that says why"
 )]
 
+#[cfg(target_os = "linux")]
+mod credentials;
 mod files;
 #[cfg(target_os = "linux")]
 mod nats;
