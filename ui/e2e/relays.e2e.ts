@@ -52,6 +52,23 @@ test("a relay is added by its address, is seen to connect and to fail, and is re
   await page.getByTestId("relay-failed").waitFor({ state: "detached" });
 });
 
+test("what a relay allows is said in plain words, also while it is away", async () => {
+  const page = await start("world=far");
+  await toRelays(page);
+  const first = row(page).first();
+  const limits = first.getByTestId("relay-limits");
+  await limits.getByText("Keeps messages for 30 days, and files up to 524 MB for 3 weeks. It has room for 67.1 MB of messages and 2.1 GB of files.").waitFor();
+  const which = await first.locator("code").innerText();
+  await page.evaluate((one) => window.fake.relays.set(one, { state: "failed", error: { code: "silent", message: "It fell silent. It is tried again by itself." } }), which);
+  await first.getByText("Not connected: It fell silent.").waitFor();
+  expect(await limits.count(), "because it was known before").toBe(1);
+  const none = { items: 1_000, bytes: 64_000_000, keptSeconds: 86_400, files: null };
+  await page.evaluate(([one, allowed]) => window.fake.relays.set(one, { state: "connected", error: null, limits: allowed }), [which, none] as const);
+  await limits.getByText("Keeps messages for 1 day, and takes no files. It has room for 64 MB of messages.").waitFor();
+  await page.evaluate((one) => window.fake.relays.set(one, { limits: null }), which);
+  await limits.waitFor({ state: "detached" });
+});
+
 test("the way to a machine is said beside its presence, as it changes", async () => {
   const page = await start("world=far");
   await open(page, "anna");
@@ -97,12 +114,14 @@ test("a file says how it stands with its copy at a relay, to ears as well", asyn
   await open(page, "omar");
   const file = (name: string) => page.locator(`[data-testid=file][data-attachment="attachment-${name}"]`);
   await file("plans.pdf").getByText(/held by relay .?relay\.example\.org.? until \w+/u).waitFor();
-  await file("talk.mov").getByText(/not at relay .?relay\.example\.org.?: a file may have at most 100 MB there\. It is tried again/u).waitFor();
+  await file("talk.mov").getByText(/not at relay .?relay\.example\.org.?: it takes files of at most 100 MiB\. It is tried again/u).waitFor();
+  const lease = file("lease.pdf");
+  await lease.getByText(/^The file is no longer where it was · 2\.4 MB · held by relay .?relay\.example\.org.? until \w+/u).waitFor();
   const folder = file("Last year");
   await folder.getByText(/1,204 files · Going to relay .?relay\.example\.org.? · 34% · 1\.8 MB\/s/u).waitFor();
   expect(await folder.getByRole("progressbar", { name: "Progress of Last year" }).getAttribute("value")).toBe("34");
   const boat = page.getByRole("button", { name: "Show image boat.jpg. Not at relay" });
-  expect(await boat.getAttribute("title"), "because a title is read as the description").toMatch(/not at relay .*: It cannot be reached\. It is tried again/u);
+  expect(await boat.getAttribute("title"), "because a title is read as the description").toMatch(/not at relay .*: it cannot be reached: connection refused\. It is tried again/u);
   await boat.click();
   await page.getByTestId("picture-dialog").getByText(/not at relay/u).waitFor();
   await page.keyboard.press("Escape");

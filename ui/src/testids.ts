@@ -190,6 +190,7 @@ export const testid = {
   relayAddress: "relay-address",
   relayMembership: "relay-membership",
   relayAdd: "relay-add",
+  relayLimits: "relay-limits",
   relayRemove: "relay-remove",
   relayDialog: "relay-dialog",
   relayConfirm: "relay-confirm",

@@ -69,6 +69,13 @@ describe("what is said of a file", () => {
     expect(transferLine(way, false, now), "because a rate is not known at once").toBe("42% of 1 GB");
   });
 
+  test("why not, in a sentence, however the node begins it", () => {
+    const way = { size: 1_000, bytesDone: 0, relayCopy: null } as const;
+    expect(transferLine({ ...way, state: "gone", failure: "the file has changed since it was offered" }, true, now)).toBe("The file has changed since it was offered.");
+    expect(transferLine({ ...way, state: "failed", failure: "the other machine's disk is full" }, true, now)).toBe("It did not arrive. The other machine's disk is full.");
+    expect(transferLine({ ...way, state: "failed", failure: "The disk is full." }, false, now)).toBe("It did not arrive. The disk is full.");
+  });
+
   test("never done before it is", () => {
     expect(percentDone({ state: "transferring", size: 1000, bytesDone: 1000 })).toBe(99);
     expect(percentDone({ state: "complete", size: 0, bytesDone: 0 })).toBe(100);
@@ -103,11 +110,22 @@ describe("what is said of a file", () => {
 
     test("nothing of it once it goes straight, or has ended", () => {
       expect(said({ state: "transferring" })).toBe("34% of 20 MB");
-      for (const state of ["complete", "failed", "cancelled", "gone"] as const) {
+      for (const state of ["complete", "cancelled"] as const) {
         expect(copyOf({ ...way, state })).toBe(null);
         expect(said({ state })).not.toContain("relay");
       }
       expect(copyOf({ ...way, state: "paused" })).toBe(copy);
+    });
+
+    test("that it is held though it is gone here", () => {
+      const failure = "the file is no longer where it was";
+      const until = new Date("2026-12-21T09:00:00").toISOString();
+      const held = { ...copy, until };
+      const rest = "20 MB · held by relay relay.example.org until Mon, December 21";
+      expect(said({ state: "gone", failure, relayCopy: held })).toBe(`The file is no longer where it was · ${rest}`);
+      expect(said({ state: "failed", failure: "the file cannot be read", relayCopy: held })).toBe(`It did not arrive. The file cannot be read · ${rest}`);
+      expect(said({ state: "gone", failure, relayCopy: sending })).toBe("The file is no longer where it was.");
+      expect(tileWord({ ...way, state: "gone" }, true)).toBe("At relay");
     });
 
     test("on an image in two words", () => {

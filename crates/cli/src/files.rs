@@ -192,7 +192,7 @@ fn state(state: TransferState) -> &'static str {
 }
 
 /// Bytes in words.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     let mut rest = bytes;
     for unit in ["B", "KiB", "MiB", "GiB"] {
         if rest < 10_240 {

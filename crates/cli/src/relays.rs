@@ -3,8 +3,9 @@
 use api::args::AddRelayArgs;
 use api::results::Done;
 use clap::Subcommand;
-use node::view::{Page, Relay, RelayState};
+use node::view::{Page, Relay, RelayLimits, RelayState};
 
+use crate::files::size;
 use crate::output;
 use crate::tasks::Asked;
 
@@ -65,8 +66,50 @@ async fn list(asked: &Asked) -> anyhow::Result<()> {
             RelayState::Connecting => ("connecting", None),
             RelayState::Failed => ("failed", relay.error.as_ref()),
         };
-        let words = error.map(|error| output::plain(&error.message)).unwrap_or_default();
-        rows.push([output::plain(&relay.address), state.to_owned(), words]);
+        let words = [error.map(|error| output::plain(&error.message)), relay.limits.as_ref().map(allowed)];
+        let words: Vec<String> = words.into_iter().flatten().collect();
+        rows.push([output::plain(&relay.address), state.to_owned(), words.join(" ")]);
     }
     Ok(output::line(&output::table(&rows))?)
+}
+
+/// What a relay allows.
+fn allowed(RelayLimits { items, bytes, kept_seconds, files }: &RelayLimits) -> String {
+    let items = format!("Keeps up to {items} items, {}, for {}", size(*bytes), span(*kept_seconds));
+    match files {
+        None => format!("{items}; takes no files."),
+        Some(files) => format!(
+            "{items}; files of up to {} for {}, {} files, {} altogether.",
+            size(files.file_bytes),
+            span(files.kept_seconds),
+            files.count,
+            size(files.bytes)
+        ),
+    }
+}
+
+/// A span in the largest unit of which it has two.
+fn span(seconds: u64) -> String {
+    let units = [("days", 86_400), ("hours", 3_600), ("minutes", 60)];
+    let found = units.into_iter().find(|(_, length)| seconds >= 2 * length);
+    found.map_or_else(|| format!("{seconds} seconds"), |(unit, length)| format!("{} {unit}", seconds / length))
+}
+
+#[cfg(test)]
+mod tests {
+    use node::view::RelayFileLimits;
+
+    use super::*;
+
+    #[test]
+    fn what_a_relay_allows_in_words() {
+        let files = RelayFileLimits { file_bytes: 500 << 20, count: 1_000, bytes: 2 << 30, kept_seconds: 36 * 3_600 };
+        let mut limits = RelayLimits { items: 1_000, bytes: 64 << 20, kept_seconds: 21 * 86_400, files: Some(files) };
+        assert_eq!(
+            allowed(&limits),
+            "Keeps up to 1000 items, 64 MiB, for 21 days; files of up to 500 MiB for 36 hours, 1000 files, 2048 MiB altogether."
+        );
+        (limits.files, limits.kept_seconds) = (None, 119);
+        assert_eq!(allowed(&limits), "Keeps up to 1000 items, 64 MiB, for 119 seconds; takes no files.");
+    }
 }

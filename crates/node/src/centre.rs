@@ -16,6 +16,7 @@ use crate::core::Core;
 use crate::files::named;
 use crate::node::Node;
 use crate::notices::cut;
+use crate::relays::Trouble;
 use crate::view::{DayCount, Notification, NotificationKind, NotificationStats, Page};
 use crate::{NewNotification, NodeError, NotificationsRequest, times};
 
@@ -246,6 +247,36 @@ pub(crate) fn swapped(core: &Arc<Core>, machine: MachineId, relay: &RelayAddress
         relay.origin()
     );
     write(core, move |tx| Ok(vec![store::notifications::add(tx, &record)?]));
+}
+
+/// An own relay does not work, and not since just now; `message` says why and what can be done. Said once, however often it is
+/// tried, until [`relay_mended`].
+pub(crate) fn relay_fails(core: &Arc<Core>, relay: RelayAddress, trouble: Trouble, message: &str) {
+    let mut record = about_node(core, Kind::Network, format!("{}{}", relay_subject(&relay), trouble.name()));
+    record.title = match trouble {
+        Trouble::Away => format!("The relay {} can't be reached", relay.origin()),
+        _ => format!("The relay {} can't be used", relay.origin()),
+    };
+    record.body = format!("{message} Until then contacts elsewhere don't reach this machine through it.");
+    let kept = core.clone();
+    write(core, move |tx| {
+        // It may have come back, or been removed, between that and now.
+        if !kept.relays.is_missed(&relay) {
+            return Ok(Vec::new());
+        }
+        Ok(store::notifications::add_once(tx, &record)?.into_iter().collect())
+    });
+}
+
+/// An own relay works again, or is none any more: the records about it need no look.
+pub(crate) fn relay_mended(core: &Arc<Core>, relay: &RelayAddress) {
+    let subject = relay_subject(relay);
+    write(core, move |tx| store::notifications::settle(tx, Kind::Network, &subject));
+}
+
+/// How the subjects of records about a relay begin.
+fn relay_subject(relay: &RelayAddress) -> String {
+    format!("relay {relay} ")
 }
 
 fn about_node(core: &Core, kind: Kind, subject: String) -> New {

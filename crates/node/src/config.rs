@@ -55,13 +55,23 @@ pub struct Timings {
     /// How often linked machines compare digests although nothing told them to, in case something was missed. A digest
     /// costs one short frame.
     pub redigest: Duration,
+    /// How long an own relay has to refuse this machine, or be no relay or another one, before the notification centre says
+    /// so. Longer than a proxy answers for a relay that is being started.
+    pub relay_fault: Duration,
+    /// How long an own relay has to be out of reach for that. Longer than it takes to update and start a machine.
+    pub relay_away: Duration,
     /// Those of the link.
     pub link: link::Timings,
 }
 
 impl Default for Timings {
     fn default() -> Self {
-        Self { redigest: Duration::from_secs(60), link: link::Timings::default() }
+        Self {
+            redigest: Duration::from_secs(60),
+            relay_fault: Duration::from_secs(60),
+            relay_away: Duration::from_secs(10 * 60),
+            link: link::Timings::default(),
+        }
     }
 }
 

@@ -21,7 +21,12 @@ use crate::{centre, files, incoming, mailbox, networks, relays, sending};
 const SLEPT: Duration = Duration::from_secs(10);
 
 /// Serves the link's events until it ends. `redigest` as in [`sending::run`].
-pub(crate) async fn run(core: Arc<Core>, mut events: mpsc::Receiver<LinkEvent>, redigest: Duration) {
+pub(crate) async fn run(
+    core: Arc<Core>,
+    mut events: mpsc::Receiver<LinkEvent>,
+    redigest: Duration,
+    relays_missed: relays::Patience,
+) {
     let reading = |core: &Core| (Duration::from_millis(core.clock.wall_ms()), core.clock.monotonic());
     let mut before = reading(&core);
     let mut undiscovered = false;
@@ -54,7 +59,7 @@ pub(crate) async fn run(core: Arc<Core>, mut events: mpsc::Receiver<LinkEvent>, 
                     core.publish_user(&machine, user);
                 }
             }
-            LinkEvent::Relay(status) => relays::changed(&core, status),
+            LinkEvent::Relay(status) => relays::changed(&core, status, relays_missed),
             LinkEvent::Present { machine, relays } => {
                 // It is linked, or will be in a moment.
                 if let Some(user) = core.people.set_relayed(&machine, !relays.is_empty(), Instant::now()) {

@@ -173,7 +173,8 @@ async fn run(config: &Config, opened: &Opened, spawner: &Spawner) -> Result<(Arc
     }
     core.set_link(link);
     spawner.spawn("outgoing", outgoing::run(core.clone(), orders));
-    spawner.spawn("neighbours", neighbours::run(core.clone(), events, config.timings.redigest));
+    let patience = relays::Patience { fault: config.timings.relay_fault, away: config.timings.relay_away };
+    spawner.spawn("neighbours", neighbours::run(core.clone(), events, config.timings.redigest, patience));
     until_stopped(spawner, "relays", relays::run(core.clone()));
     until_stopped(spawner, "opening mail", mailbox::open(core.clone()));
     until_stopped(spawner, "posting", mailbox::post(core.clone()));

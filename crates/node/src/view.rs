@@ -17,7 +17,7 @@ pub use message::{Message, MessageState, MessageType, Quote, Reaction, Receipt, 
 pub use notification::{
     DayCount, FilesNotice, FilesOutcome, Notice, Notification, NotificationKind, NotificationStats,
 };
-pub use relay::{Relay, RelayFault, RelayState};
+pub use relay::{Relay, RelayFault, RelayFileLimits, RelayLimits, RelayState};
 pub use settings::{Preview, Settings, Sound, Theme, Visibility};
 pub use transfer::{
     Attachment, AttachmentKind, Direction, RelayCopy, RelayCopyState, Transfer, TransferState, Upload, UploadState,

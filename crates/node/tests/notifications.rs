@@ -7,10 +7,12 @@
     reason = "a test that cannot go on ends with a panic that says why"
 )]
 
+use std::time::Duration;
+
 use landline_node as node;
-use node::view::{Change, MessageState, Notification, NotificationKind, Session};
+use node::view::{Change, MessageState, Notification, NotificationKind, RelayState, Session};
 use node::{DeleteFor, FocusState, MePatch, NewNotification, NotificationsRequest, SendRequest};
-use testkit::{Net, Person, Setup, friends};
+use testkit::{Net, Person, Setup, friends, is_connected};
 
 async fn say_and_settle(alice: &Person, session: &Session, text: &str) {
     let said = alice.say(session, text).await;
@@ -248,5 +250,89 @@ async fn a_program_makes_reads_and_deletes_records() {
     assert_eq!(field(node.mark_notification_read("x").await), Some("notificationId"));
     let limit = NotificationsRequest { limit: Some(0), ..Default::default() };
     assert_eq!(node.notifications(limit).await.unwrap_err().field(), Some("limit"));
+    net.end().await;
+}
+
+async fn unsettled(person: &Person) -> Vec<Notification> {
+    all(person).await.into_iter().filter(|row| !row.read).collect()
+}
+
+/// Waits until a relay has been dialled in vain so many times.
+async fn fails(person: &Person, times: u32) {
+    let mut failed = 0;
+    let fits = |change: &Change| match change {
+        Change::RelaysChanged { relays } => relays.iter().any(|relay| relay.state == RelayState::Failed),
+        _ => false,
+    };
+    let counted = |change: &Change| {
+        failed += u32::from(fits(change));
+        (failed >= times).then_some(())
+    };
+    person.wait_for("a relay to fail", counted).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_fails_is_one_record_until_it_works_again() {
+    let net = Net::new();
+    let relay = net.relay().await;
+    let impatient =
+        || Setup { relay_patience: Some(Duration::ZERO), relays: vec![relay.address()], ..Setup::default() };
+    let alice = net.person("Alice", impatient()).await;
+    is_connected(&alice).await;
+    assert!(all(&alice).await.is_empty());
+
+    net.section("the relay is away");
+    relay.stop().await;
+    let away = told(&alice, |row| !row.read).await;
+    assert_eq!((away.kind, away.count), (NotificationKind::Network, 1));
+    assert_eq!(away.title, format!("The relay {} can't be reached", relay.address()));
+    unread(&alice, 1).await;
+    fails(&alice, 5).await;
+    let rows = all(&alice).await;
+    assert_eq!((rows.len(), &rows[0]), (1, &away), "because it is not told at each attempt");
+
+    net.section("a restart makes no second one, though it was read");
+    alice.node().mark_notification_read(&away.id).await.unwrap();
+    alice.stop().await;
+    alice.start_again().await;
+    fails(&alice, 5).await;
+    assert_eq!(all(&alice).await.len(), 1);
+
+    net.section("back, it is for members");
+    relay.set_members_only();
+    relay.start_again().await;
+    let refused = told(&alice, |row| !row.read).await;
+    assert_eq!(refused.title, format!("The relay {} can't be used", relay.address()));
+    assert!(refused.body.contains("membership token"), "{refused:?}");
+    fails(&alice, 5).await;
+    let rows = unsettled(&alice).await;
+    assert_eq!((rows.len(), &rows[0]), (1, &refused), "because each fault is told once");
+
+    net.section("as a member she is let in");
+    alice.node().add_relay(&relay.address(), Some(&relay.invite("Alice"))).await.unwrap();
+    told(&alice, |row| row.read && row.id == refused.id).await;
+    assert!(unsettled(&alice).await.is_empty());
+
+    net.section("what happens again is told again, and ends with the relay");
+    relay.stop().await;
+    let again = told(&alice, |row| !row.read).await;
+    assert_ne!(again.id, away.id);
+    alice.node().remove_relay(&relay.address()).await.unwrap();
+    told(&alice, |row| row.read && row.id == again.id).await;
+    assert!(unsettled(&alice).await.is_empty());
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_is_away_for_a_moment_makes_no_record() {
+    let net = Net::new();
+    let relay = net.relay().await;
+    let alice = net.person("Alice", Setup { relays: vec![relay.address()], ..Setup::default() }).await;
+    is_connected(&alice).await;
+    relay.stop().await;
+    fails(&alice, 5).await;
+    relay.start_again().await;
+    is_connected(&alice).await;
+    assert!(all(&alice).await.is_empty());
     net.end().await;
 }

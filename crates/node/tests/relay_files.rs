@@ -182,6 +182,33 @@ async fn what_its_sender_no_longer_has_comes_from_the_relay_though_a_link_stands
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_gone_here_and_held_there_says_both() {
+    let net = Net::new();
+    let (shelf, data) = (Shelf::new(), bytes(300_000));
+    let (relay, anna, ben, session) = apart(&net).await;
+    ben.stop().await;
+    let message = sends(&anna, &session, &shelf, "scan.png", &data).await;
+    let until = copy_is(&anna, &message, RelayCopyState::Held).await.relay_copy.unwrap().until;
+    relay.until_items("what says so to lie there too", |items| items >= 2).await;
+    std::fs::remove_file(shelf.path().join("scan.png")).unwrap();
+
+    net.section("a cable is laid while the relay is away");
+    relay.stop().await;
+    ben.start_again().await;
+    net.connect(&anna, &ben).await;
+    let gone = sees(&anna, &message, "gone", |attachment| attachment.state == TransferState::Gone).await;
+    assert_eq!(gone.failure.as_deref(), Some("the file is no longer where it was"));
+    let copy = gone.relay_copy.unwrap();
+    assert_eq!((copy.state, copy.until), (RelayCopyState::Held, until), "because it can be had there");
+
+    net.section("the relay is back");
+    relay.start_again().await;
+    assert_eq!(content(&is_complete(&ben, &message).await), data);
+    assert_eq!(is_complete(&anna, &message).await.relay_copy, None, "because nobody needs it any more");
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relay_that_lost_a_file_costs_a_wait_until_both_are_there() {
     let net = Net::new();
     let (shelf, data) = (Shelf::new(), bytes(100_000));

@@ -11,9 +11,12 @@
 mod lying;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use landline_node as node;
-use node::view::{Change, Message, MessageState, Path, Presence, RelayState, Session, Trust};
+use node::view::{
+    Change, Message, MessageState, Path, Presence, RelayFileLimits, RelayLimits, RelayState, Session, Trust,
+};
 use testkit::{Net, Person, Relay, Setup, ShiftedClock, elsewhere, is_connected, meet};
 
 const MINUTE_MS: i64 = 60_000;
@@ -222,6 +225,39 @@ async fn a_stranger_gets_no_further_than_the_request_slot() {
     eve.node().wake();
     let page = alice.node().messages(&session.session_id, node::PageRequest::default()).await.unwrap();
     assert!(page.items.iter().all(|message| message.message != "Still there?"));
+    net.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_relay_allows_is_shown_and_stays_while_it_is_away() {
+    let net = Net::new();
+    let relay = net
+        .relay_called("relay", |limits| {
+            (limits.items, limits.bytes, limits.ttl) = (7, 1 << 20, Duration::from_secs(3_600));
+            (limits.files, limits.files_bytes, limits.file_bytes) = (3, 5 << 20, 2 << 20);
+            limits.file_ttl = Duration::from_secs(7_200);
+        })
+        .await;
+    let other = net.relay_called("other", |limits| limits.file_bytes = 0).await;
+    let alice = net.alice().await;
+    let added = alice.node().add_relay(&relay.address(), None).await.unwrap();
+    let files = RelayFileLimits { file_bytes: 2 << 20, count: 3, bytes: 5 << 20, kept_seconds: 7_200 };
+    let allowed = RelayLimits { items: 7, bytes: 1 << 20, kept_seconds: 3_600, files: Some(files) };
+    assert_eq!(added.limits.as_ref(), Some(&allowed));
+    let without_files = alice.node().add_relay(&other.address(), None).await.unwrap();
+    assert_eq!(without_files.limits.unwrap().files, None, "because it takes none");
+
+    relay.stop().await;
+    let fails = async |node: node::Node| {
+        let relays = node.relays().items;
+        relays.into_iter().find(|shown| shown.address == relay.address() && shown.state == RelayState::Failed)
+    };
+    let away = alice.until("the relay to fail", fails).await;
+    assert_eq!(away.limits, Some(allowed), "because that is what was last known");
+    alice.stop().await;
+    alice.start_again().await;
+    let away = alice.until("the relay to fail", fails).await;
+    assert_eq!(away.limits, None, "because it may be another one by now");
     net.end().await;
 }
 

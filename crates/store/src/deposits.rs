@@ -206,6 +206,16 @@ pub fn refused(tx: &Tx<'_>, deposit: DepositKey, words: &str) -> Result<(), Stor
     Ok(())
 }
 
+/// Notes that what is at the relay is not all of it.
+///
+/// # Errors
+///
+/// As any write.
+pub fn incomplete(tx: &Tx<'_>, deposit: DepositKey) -> Result<(), StoreError> {
+    tx.execute("UPDATE deposits SET until_s = 0 WHERE key = ?1", [deposit.0])?;
+    Ok(())
+}
+
 /// Notes why it is not at the relay, in words, and that nothing that is there can be gone on with.
 ///
 /// # Errors

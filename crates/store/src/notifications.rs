@@ -291,6 +291,31 @@ pub fn add(tx: &Tx<'_>, new: &New) -> Result<NotificationKey, StoreError> {
     put(tx, new, None)
 }
 
+/// Makes a record unless there is one about the same subject, read or not, that was not settled. None when there is.
+///
+/// # Errors
+///
+/// As any write.
+pub fn add_once(tx: &Tx<'_>, new: &New) -> Result<Option<NotificationKey>, StoreError> {
+    let sql = "SELECT 1 FROM notifications WHERE kind = ?1 AND subject = ?2";
+    if tx.one(sql, (new.kind, &new.subject), |_| Ok(()))?.is_some() {
+        return Ok(None);
+    }
+    add(tx, new).map(Some)
+}
+
+/// What records told of whose subjects begin like this is over: they are read, and the next of such a subject is another one.
+/// Those that were there.
+///
+/// # Errors
+///
+/// As any write.
+pub fn settle(tx: &Tx<'_>, kind: Kind, subject: &str) -> Result<Vec<NotificationKey>, StoreError> {
+    let sql = "UPDATE notifications SET read = 1, subject = NULL
+        WHERE kind = ?1 AND substr(subject, 1, length(?2)) = ?2 RETURNING key";
+    tx.all(sql, (kind, subject), |row| row.get(0))
+}
+
 /// Makes a record that stands for so many things, or replaces the unread one about the same subject.
 ///
 /// # Errors

@@ -45,6 +45,28 @@ fn about(title: &str, subject: Option<&str>, created_ms: u64) -> New {
     }
 }
 
+#[tokio::test]
+async fn what_stands_once_is_another_one_after_it_was_settled() {
+    let scene = Scene::new();
+    let once = async |subject: &'static str| {
+        let new = about("away", Some(subject), NOW);
+        scene.store.write(move |tx| notifications::add_once(tx, &new)).await.unwrap()
+    };
+    let settle = async |begin: &'static str| {
+        scene.store.write(move |tx| notifications::settle(tx, Kind::Network, begin)).await.unwrap()
+    };
+    let first = once("relay a gone").await.unwrap();
+    assert_eq!(once("relay a gone").await, None);
+    scene.store.write(move |tx| notifications::mark_read(tx, first)).await.unwrap();
+    assert_eq!(once("relay a gone").await, None, "because it was told, and lasts");
+    let (second, other) = (once("relay a refused").await.unwrap(), once("relay ab gone").await.unwrap());
+    assert_eq!(settle("relay a ").await, [first, second], "because the other one is of something else");
+    let unread: Vec<_> = listed(&scene.store, Filter { unread: true, kind: None }).await;
+    assert_eq!(unread.iter().map(|row| row.key).collect::<Vec<_>>(), [other]);
+    assert!(once("relay a gone").await.is_some_and(|again| again != first), "because it happened again");
+    assert!(settle("relay % ").await.is_empty(), "because a subject is no pattern");
+}
+
 async fn add(store: &Store, new: New) -> NotificationKey {
     store.write(move |tx| notifications::add(tx, &new)).await.unwrap()
 }

@@ -45,6 +45,8 @@ pub struct Setup {
     pub clock: Option<Arc<dyn Clock>>,
     /// Another interval of digests.
     pub redigest: Option<Duration>,
+    /// Another patience with relays that fail.
+    pub relay_patience: Option<Duration>,
     /// Addresses of relays where it is to be reached.
     pub relays: Vec<String>,
 }
@@ -107,6 +109,10 @@ impl Net {
         config.timings = quick();
         if let Some(redigest) = setup.redigest {
             config.timings.redigest = redigest;
+        }
+        if let Some(patience) = setup.relay_patience {
+            config.timings.relay_fault = patience;
+            config.timings.relay_away = patience;
         }
         config
     }

@@ -110,6 +110,22 @@ impl Relay {
         self.transcript.add("the relay's files are wiped");
     }
 
+    /// Lets nobody in from the next start on but who shows a token that it gave out.
+    pub fn set_members_only(&self) {
+        let members = relay::Access::Members { list: None, invitations: true };
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).access = members;
+        self.transcript.add("the relay is for members");
+    }
+
+    /// A token that makes who shows it a member.
+    ///
+    /// # Panics
+    /// When it cannot be noted.
+    #[must_use]
+    pub fn invite(&self, name: &str) -> String {
+        relay::invite(&self.config().data_dir, name).expect("a relay invites")
+    }
+
     /// Changes the last byte of each file that it keeps. It must not run.
     ///
     /// # Panics

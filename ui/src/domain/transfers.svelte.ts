@@ -13,8 +13,10 @@ export function isHere(attachment: Pick<Attachment, "state">, own: boolean): boo
   return own ? attachment.state !== "gone" : attachment.state === "complete";
 }
 
-/** The copy at a relay, while it is what there is to say of a file: one that goes straight, or has come to its end, says that. */
+/** The copy at a relay, while there is something to say of it: a file that goes straight, or has arrived, says that alone. One that
+ * did not arrive can still be had where a copy is held. */
 export function copyOf({ state, relayCopy }: Pick<Transfer, "state" | "relayCopy">): RelayCopy | null {
+  if (["failed", "gone"].includes(state)) return relayCopy?.state === "held" ? relayCopy : null;
   return ["offered", "queued", "paused"].includes(state) ? relayCopy : null;
 }
 

@@ -6,6 +6,12 @@ export function utf8Bytes(text: string): number {
   return encoder.encode(text).length;
 }
 
+/** Words of the node's that stand alone: begun and ended as a sentence. */
+export function sentence(words: string): string {
+  const [first = ""] = words;
+  return first.toLocaleUpperCase() + words.slice(first.length) + (/[.!?…]$/u.test(words) ? "" : ".");
+}
+
 /** One or two letters for a round avatar: of the first and the last word, whole graphemes, never a combining heap. */
 export function initials(name: string): string {
   const words = name.trim().split(/\s+/u).filter((word) => /[\p{L}\p{N}]/u.test(word));

@@ -11,9 +11,11 @@ export class FakeRelays {
     this.#fake = fake;
   }
 
-  /** A relay that is connected. */
+  /** A relay that is connected, or never was. */
   of(address: string, more: Partial<Relay> = {}): Relay {
     const [place = "", key] = address.split("/#");
+    const files = { fileBytes: 500 << 20, count: 1_000, bytes: 2 ** 31, keptSeconds: 21 * 86_400 };
+    const limits = { items: 1_000, bytes: 64 << 20, keptSeconds: 30 * 86_400, files };
     return {
       address,
       origin: /:\d+$/u.test(place) ? place : `${place}:4282`,
@@ -21,6 +23,7 @@ export class FakeRelays {
       error: null,
       member: false,
       keyPinned: key !== undefined,
+      limits: (more.state ?? "connected") === "connected" ? limits : null,
       ...more,
     };
   }

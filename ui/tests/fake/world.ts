@@ -160,9 +160,9 @@ export function filesWorld(now = Date.now()): FakeBackend {
   ]);
   send(ME, "", [
     attachment("talk.mov", "video/quicktime", { state: "paused", bytesDone: 900_000_000, size: 2_100_000_000 }),
-    attachment("notes.txt", "text/plain", { state: "gone", bytesDone: 0, size: 812, failure: "It is no longer where it was when it was sent." }),
+    attachment("notes.txt", "text/plain", { state: "gone", bytesDone: 0, size: 812, failure: "the file is no longer on the other machine" }),
   ]);
-  send(anna.userId, "", [attachment("song.flac", "audio/flac", { state: "failed", bytesDone: 12_000_000, size: 30_000_000, failure: "There is no room left on this disk." })]);
+  send(anna.userId, "", [attachment("song.flac", "audio/flac", { state: "failed", bytesDone: 12_000_000, size: 30_000_000, failure: "the disk is full" })]);
   fake.now = now;
   return fake;
 }
@@ -209,8 +209,8 @@ export function farFilesWorld(now = Date.now()): FakeBackend {
   const copy = (state: RelayCopy["state"], more: Partial<RelayCopy> = {}): RelayCopy => ({ relay: office, state, until: null, failure: null, ...more });
   const held = copy("held", { until: new Date(now + 21 * DAY).toISOString() });
   const sending = copy("sending");
-  const large = copy("refused", { failure: "a file may have at most 100 MB there" });
-  const away = copy("refused", { failure: "It cannot be reached." });
+  const large = copy("refused", { failure: "it takes files of at most 100 MiB" });
+  const away = copy("refused", { failure: "it cannot be reached: connection refused" });
   const send = (text: string, attachments: Attachment[], heldBy: string | null, running: Partial<Transfer> = {}) => {
     fake.now += MINUTE;
     const messageType = attachments.every((one) => one.width !== null) ? "image" : "file";
@@ -245,6 +245,7 @@ export function farFilesWorld(now = Date.now()): FakeBackend {
     [
       attachment("notes.txt", "text/plain", { ...offered, size: 812, relayCopy: away }),
       attachment("song.flac", "audio/flac", { ...offered, size: 30_000_000, bytesDone: 12_000_000, relayCopy: sending }),
+      attachment("lease.pdf", "application/pdf", { ...offered, state: "gone", failure: "the file is no longer where it was", relayCopy: held }),
     ],
     null,
   );

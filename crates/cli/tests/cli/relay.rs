@@ -237,6 +237,8 @@ async fn machines_meet_at_it_by_command_line() {
     assert!(added.contains("contacts reach this machine there"), "{added}");
     let table = anna.run(&["relays"]).ok();
     assert!(table.contains(&address) && table.contains("connected"), "{table}");
+    let allowed = "Keeps up to 1000 items, 64 MiB, for 21 days; files of up to 500 MiB for 21 days, 1000 files, 2048 MiB altogether.";
+    assert!(table.contains(allowed), "{table}");
     ben.run(&["relays", "add", &address]).ok();
 
     let link = anna.run(&["invite"]).ok();

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use proto::{
     id::MachineId,
     identity::Identity,
-    relay::{FromRelay, Login, RelayAddress, ToRelay},
+    relay::{FromRelay, Limits, Login, RelayAddress, ToRelay},
 };
 use tokio::{
     sync::{Notify, mpsc, watch},
@@ -39,6 +39,8 @@ pub(super) struct Client {
     pub(super) stirs: watch::Receiver<u64>,
     /// The whole mailbox is to be looked at once more; only heard with a login.
     pub(super) again: Arc<Notify>,
+    /// What the relay said that it allows; only with a login.
+    pub(super) limits: Option<Limits>,
     /// Who wants something of the relay; only on the connection without a login.
     pub(super) asks: Option<Asks>,
 }
@@ -110,7 +112,7 @@ impl Client {
             let login = Login::sign(&self.identity, &nonce, &self.address, key, membership);
             wire.say(&ToRelay::Login(login)).await?;
             match timeout(answer, wire.hear()).await {
-                Ok(Ok(FromRelay::Welcome { .. })) => {}
+                Ok(Ok(FromRelay::Welcome { limits, .. })) => self.limits = Some(limits),
                 Ok(Ok(other)) => return Err(unexpected(&other)),
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(RelayError::Silent),
@@ -141,7 +143,7 @@ impl Client {
     pub(super) async fn tell(&self, state: RelayState) {
         let at_home = self.plan.borrow().home.is_some();
         if at_home == self.asks.is_none() {
-            let status = RelayStatus { address: self.address.clone(), state };
+            let status = RelayStatus { address: self.address.clone(), state, limits: self.limits };
             self.inputs.send(Input::Relay(status)).await.ok();
         }
     }

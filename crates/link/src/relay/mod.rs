@@ -25,7 +25,7 @@ use proto::{
     id::MachineId,
     identity::Identity,
     prekey::SignedPrekey,
-    relay::{RefusalCode, RelayAddress, RelayBye, Token, TokenHash},
+    relay::{Limits, RefusalCode, RelayAddress, RelayBye, Token, TokenHash},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -97,6 +97,8 @@ pub struct RelayStatus {
     pub address: RelayAddress,
     /// The state.
     pub state: RelayState,
+    /// What it allows, as it said at the last login; none before the first, and where this machine is not at home.
+    pub limits: Option<Limits>,
 }
 
 /// State of a relay. Where this machine is at home that is the login's, elsewhere that of the other connection.
@@ -200,6 +202,7 @@ impl Relays {
             plan: planned.clone(),
             stirs: self.stirs.clone(),
             again: station.again.clone(),
+            limits: None,
             asks,
         };
         for (name, client) in [("home at", client(None)), ("visitor at", client(Some(asks)))] {

@@ -10,9 +10,10 @@ use proto::id::MachineId;
 use proto::relay::{RefusalCode, RelayAddress};
 use proto::{Deposit, SignedDeposit};
 use store::StoreError;
-use store::attachments::{Relayed, Stored};
+use store::attachments::{Relayed, State, Stored};
 use tokio_util::sync::CancellationToken;
 
+use super::show;
 use crate::core::Core;
 
 /// Takes what a machine said of files that it laid down, the signatures checked. Only contacts can, and only relays count
@@ -27,19 +28,29 @@ pub(crate) async fn told(core: &Arc<Core>, peer: MachineId, deposits: Vec<Signed
     if kept.is_empty() {
         return Ok(());
     }
-    let wanted = core
+    let (wanted, revived) = core
         .store
         .write(move |tx| {
             store::deposits::sweep_told(tx, now_s)?;
             store::deposits::keep_told(tx, &peer, &kept)?;
-            let mut wanted = Vec::new();
+            let (mut wanted, mut revived) = (Vec::new(), Vec::new());
             for deposit in kept {
-                wanted.extend(store::attachments::of_blob(tx, &peer, &deposit.hash, false)?);
+                for stored in store::attachments::of_blob(tx, &peer, &deposit.hash, false)? {
+                    wanted.push(stored.id);
+                    // Its sender said over a link that it can't give it, before this was known.
+                    if stored.state == State::Gone && stored.relayed != Relayed::Falsely {
+                        store::attachments::set_state(tx, stored.id, State::Queued, None)?;
+                        revived.push(stored.id);
+                    }
+                }
             }
-            Ok(wanted)
+            Ok((wanted, revived))
         })
         .await?;
-    wanted.iter().for_each(|stored| core.files.retry(stored.id));
+    for id in revived {
+        show::publish(core, id).await;
+    }
+    wanted.into_iter().for_each(|id| core.files.retry(id));
     Ok(())
 }
 

@@ -272,6 +272,9 @@ async fn lay_down(
             Err(Unput::Ended) if running.cancel.is_cancelled() => return Ok(Laid::Ended),
             Err(Unput::Ended) => return Ok(Laid::Later(Duration::ZERO)),
             Err(Unput::CannotGive(refusal)) => {
+                // It was to be read because the relay does not have all of it, or has something else by now.
+                let deposit = begun.deposit;
+                core.store.write(move |tx| store::deposits::incomplete(tx, deposit)).await?;
                 desk::cannot_give(core, stored, refusal).await;
                 return Ok(Laid::Later(Duration::ZERO));
             }

@@ -37,9 +37,17 @@ pub(crate) fn attachment(stored: &Stored) -> view::Attachment {
 
 /// How it stands with the copy of an own attachment at a relay, as long as that counts.
 fn relay_copy(stored: &Stored) -> Option<RelayCopy> {
-    let open = matches!(stored.state, State::Offered | State::Queued | State::Transferring | State::Paused);
-    let deposit = stored.deposit.as_ref().filter(|_| open && stored.outgoing)?;
+    let deposit = stored.deposit.as_ref().filter(|_| stored.outgoing)?;
     let held = deposit.until_s > 0;
+    let counts = match stored.state {
+        State::Offered | State::Queued | State::Transferring | State::Paused => true,
+        // What did not arrive from here can still come from there.
+        State::Failed | State::Gone => held,
+        State::Complete | State::Cancelled => false,
+    };
+    if !counts {
+        return None;
+    }
     let state = match &deposit.refusal {
         _ if held => RelayCopyState::Held,
         Some(_) => RelayCopyState::Refused,

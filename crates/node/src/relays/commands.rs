@@ -7,7 +7,7 @@ use proto::limits;
 use proto::relay::RelayAddress;
 use store::relays::OwnRelay;
 
-use super::{lock, publish};
+use super::{lock, mended, publish};
 use crate::NodeError;
 use crate::node::Node;
 use crate::view::{self, Change, Page};
@@ -110,6 +110,7 @@ impl Node {
         lock(&core.relays.states).retain(|address, _| core.relays.addresses().contains(address));
         self.put_profile(state);
         if let Some(removed) = removed_address {
+            mended(core, &removed);
             for (machine, link) in core.links.by_machine() {
                 if core.people.get(&machine).and_then(|person| person.via).as_ref() == Some(&removed) {
                     link.with(|pending| pending.hang_up = true);

@@ -7,33 +7,43 @@ mod commands;
 mod exchange;
 mod keys;
 mod plan;
+mod troubles;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use link::{RelayError, RelayState, RelayStatus};
 use proto::SignedPrekey;
-use proto::relay::{RefusalCode, RelayAddress, RelayBye};
+use proto::relay::{Limits, RefusalCode, RelayAddress, RelayBye};
 use store::relays::OwnRelay;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 pub(crate) use self::exchange::{heard, registers};
 pub(crate) use self::plan::{relays_of, run};
+use self::troubles::Troubles;
+pub(crate) use self::troubles::{Patience, Trouble};
+use crate::centre;
 use crate::core::Core;
 use crate::view::{self, Change, RelayFault};
 
 /// How often the plan is looked at when nothing woke its task: prekeys count in days.
 const LOOK: Duration = Duration::from_secs(60 * 60);
 
+/// Greatest number that is shown, whatever a relay says (docs/api.md): 2^53 − 1.
+const LARGEST_NUMBER: u64 = (1 << 53) - 1;
+
 /// What is known of relays now.
 #[derive(Debug, Default)]
 pub(crate) struct Relays {
     own: Mutex<Vec<OwnRelay>>,
     /// How it stands with those that are in use, the contacts' too.
-    states: Mutex<BTreeMap<RelayAddress, RelayState>>,
+    states: Mutex<BTreeMap<RelayAddress, RelayStatus>>,
     /// The prekey that others are to seal to; none as long as there is no relay.
     prekey: Mutex<Option<SignedPrekey>>,
+    troubles: Mutex<Troubles>,
     wake: Notify,
 }
 
@@ -63,12 +73,18 @@ impl Relays {
     }
 
     fn state(&self, address: &RelayAddress) -> RelayState {
-        lock(&self.states).get(address).cloned().unwrap_or(RelayState::Reaching)
+        lock(&self.states).get(address).map_or(RelayState::Reaching, |status| status.state.clone())
+    }
+
+    /// Whether it is one of the own relays, and not connected.
+    pub(crate) fn is_missed(&self, address: &RelayAddress) -> bool {
+        self.addresses().contains(address) && self.state(address) != RelayState::Connected
     }
 
     /// Those of the own relays as they are shown.
     pub(crate) fn view(&self) -> Vec<view::Relay> {
-        self.own().iter().map(|relay| shown(relay, &self.state(&relay.address))).collect()
+        let states = lock(&self.states);
+        self.own().iter().map(|relay| shown(relay, states.get(&relay.address))).collect()
     }
 }
 
@@ -78,30 +94,54 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// How it stands with a relay has changed.
-pub(crate) fn changed(core: &Core, status: RelayStatus) {
-    let RelayStatus { address, state } = status;
-    let before = lock(&core.relays.states).insert(address.clone(), state.clone());
+pub(crate) fn changed(core: &Arc<Core>, status: RelayStatus, patience: Patience) {
+    let (address, state) = (status.address.clone(), status.state.clone());
+    let before = lock(&core.relays.states).insert(address.clone(), status).map(|before| before.state);
     if state == RelayState::Connected && before.as_ref() != Some(&state) {
         core.files.retry_all();
     }
     if before.as_ref() == Some(&state) || !core.relays.addresses().contains(&address) {
         return;
     }
-    if let RelayState::Failed(error) = &state {
-        tracing::info!(relay = address.origin(), %error, "a relay is not connected");
+    match &state {
+        RelayState::Reaching => {}
+        RelayState::Connected => mended(core, &address),
+        RelayState::Failed(error) => {
+            tracing::info!(relay = address.origin(), %error, "a relay is not connected");
+            let now = Instant::now();
+            let told = lock(&core.relays.troubles).failed(&address, error, has_network(core, &address), now, patience);
+            if let Some(trouble) = told {
+                centre::relay_fails(core, address, trouble, &fault(error).message);
+            }
+        }
     }
     publish(core);
+}
+
+/// What was told of a relay is over.
+fn mended(core: &Arc<Core>, address: &RelayAddress) {
+    lock(&core.relays.troubles).ended(address);
+    centre::relay_mended(core, address);
+}
+
+/// Whether there is a network by which a relay could be reached. Addresses that are made up without one do not count.
+fn has_network(core: &Core, relay: &RelayAddress) -> bool {
+    let reaches = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+    };
+    relay.is_loopback() || core.link().is_some_and(|link| link.network().addresses().any(reaches))
 }
 
 fn publish(core: &Core) {
     core.hub.publish(Change::RelaysChanged { relays: core.relays.view() });
 }
 
-fn shown(relay: &OwnRelay, state: &RelayState) -> view::Relay {
-    let (state, error) = match state {
-        RelayState::Reaching => (view::RelayState::Connecting, None),
-        RelayState::Connected => (view::RelayState::Connected, None),
-        RelayState::Failed(error) => (view::RelayState::Failed, Some(fault(error))),
+fn shown(relay: &OwnRelay, status: Option<&RelayStatus>) -> view::Relay {
+    let (state, error) = match status.map(|status| &status.state) {
+        None | Some(RelayState::Reaching) => (view::RelayState::Connecting, None),
+        Some(RelayState::Connected) => (view::RelayState::Connected, None),
+        Some(RelayState::Failed(error)) => (view::RelayState::Failed, Some(fault(error))),
     };
     view::Relay {
         address: relay.address.to_string(),
@@ -110,6 +150,22 @@ fn shown(relay: &OwnRelay, state: &RelayState) -> view::Relay {
         error,
         member: relay.membership.is_some(),
         key_pinned: relay.address.key().is_some(),
+        limits: status.and_then(|status| status.limits.as_ref()).map(allowed),
+    }
+}
+
+fn allowed(limits: &Limits) -> view::RelayLimits {
+    let number = |value: u64| value.min(LARGEST_NUMBER);
+    view::RelayLimits {
+        items: number(limits.items),
+        bytes: number(limits.bytes),
+        kept_seconds: number(limits.ttl_s),
+        files: limits.files.map(|files| view::RelayFileLimits {
+            file_bytes: number(files.file_bytes),
+            count: number(files.count),
+            bytes: number(files.bytes),
+            kept_seconds: number(files.ttl_s),
+        }),
     }
 }
 

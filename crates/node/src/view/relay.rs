@@ -20,6 +20,36 @@ pub struct Relay {
     pub member: bool,
     /// Whether its address names its key: no authority is needed then.
     pub key_pinned: bool,
+    /// What it allows, as it said when it was last connected; absent until then since the start.
+    pub limits: Option<RelayLimits>,
+}
+
+/// What a relay allows in this machine's mailbox. It promises none of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RelayLimits {
+    /// Most items that wait. One holds a message, or several that were written together.
+    pub items: u64,
+    /// Most bytes of these.
+    pub bytes: u64,
+    /// How long an item is kept, in seconds.
+    pub kept_seconds: u64,
+    /// What it allows of files; absent when it takes none.
+    pub files: Option<RelayFileLimits>,
+}
+
+/// What a relay allows of files in this machine's mailbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RelayFileLimits {
+    /// Most bytes of one file.
+    pub file_bytes: u64,
+    /// Most files that wait.
+    pub count: u64,
+    /// Most bytes of these, as they are kept: padded and sealed.
+    pub bytes: u64,
+    /// How long a file is kept, in seconds.
+    pub kept_seconds: u64,
 }
 
 /// How it stands with a relay.

@@ -40,7 +40,8 @@ pub struct Attachment {
     pub bytes_done: u64,
     /// Where it lies on this machine; only for callers with admin scope.
     pub path: Option<String>,
-    /// The copy that waits at a relay for a receiver who is away; of own attachments that have not arrived.
+    /// The copy that waits at a relay for a receiver who is away; of own attachments that have not arrived. One that is held can be
+    /// fetched though the state is *gone* or *failed*.
     pub relay_copy: Option<RelayCopy>,
 }
 

@@ -2,6 +2,7 @@
 
 mod files;
 mod open;
+mod place;
 mod rows;
 mod writer;
 
@@ -18,6 +19,7 @@ pub use files::SqliteFiles;
 pub use open::OpenError;
 
 use crate::mailboxes::{Answer, Counts, Kept, MailboxError, Mailboxes, Page, Put, Quotas, Token, TokenChange};
+use place::Place;
 use writer::{Closure, Order};
 
 /// The tables, as a new database has them: those of the first version, and those that came with the second.
@@ -39,6 +41,7 @@ pub struct SqliteMailboxes {
 #[derive(Debug, Clone)]
 struct Database {
     path: PathBuf,
+    place: Arc<Place>,
     writer: mpsc::Sender<Order>,
     idle: Arc<Mutex<Vec<Connection>>>,
     reading: Arc<Semaphore>,
@@ -54,8 +57,10 @@ impl SqliteMailboxes {
         // A cursor that a client of an earlier database remembers must not hide what comes now: a thousand items a second
         // would have had to come ever since for a cursor to be ahead of the clock's milliseconds.
         let connection = open::writer(&path, wall_ms)?;
-        let writer = writer::start(connection).map_err(|error| OpenError::Io { path: path.clone(), error })?;
-        let db = Database { path, writer, idle: Arc::default(), reading: Arc::new(Semaphore::new(READERS)) };
+        let io = |error| OpenError::Io { path: path.clone(), error };
+        let place = Arc::new(Place::of(&path).map_err(io)?);
+        let writer = writer::start(connection, place.clone()).map_err(io)?;
+        let db = Database { path, place, writer, idle: Arc::default(), reading: Arc::new(Semaphore::new(READERS)) };
         Ok(Self { db, quotas: Arc::new(quotas) })
     }
 
@@ -173,7 +178,9 @@ impl Mailboxes for SqliteMailboxes {
     }
 
     fn count(&self) -> Answer<'_, Counts> {
-        self.read(rows::count)
+        // What is read from files that are gone says nothing of what would be kept.
+        let place = self.db.place.clone();
+        self.read(move |connection| place.check().and_then(|()| rows::count(connection)))
     }
 
     fn close(&self) -> Answer<'_, ()> {

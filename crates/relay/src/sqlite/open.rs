@@ -14,7 +14,7 @@ use super::{FILES_SCHEMA, SCHEMA, files};
 pub(super) const FILE: &str = "relay.db";
 
 /// The files that SQLite keeps beside a database in use.
-const BESIDE: [&str; 3] = ["", "-wal", "-shm"];
+pub(super) const BESIDE: [&str; 3] = ["", "-wal", "-shm"];
 
 /// Marks the file as a relay's ("LNRL"), so that no other database is taken for one.
 const APPLICATION_ID: i32 = 0x4c4e_524c;

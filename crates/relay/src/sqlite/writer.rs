@@ -1,13 +1,16 @@
 //! The one thread that writes. It takes what is queued, without waiting for more, as one transaction with a savepoint
-//! for each job, commits, and only then answers: a lone job is committed at once, a crowd shares its sync.
+//! for each job, commits, and only then answers: a lone job is committed at once, a crowd shares its sync. Into files that
+//! are gone nothing is written.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::failed;
+use super::place::Place;
 use crate::mailboxes::MailboxError;
 
 /// Jobs in one transaction at most. Beyond, sharing the sync brings little, and the first in the group wait longer.
@@ -70,19 +73,24 @@ where
     }
 
     fn answer(self: Box<Self>, committed: Result<(), MailboxError>) {
+        let outcome = match committed {
+            // It did not even run.
+            Err(error) if self.work.is_some() => Err(error),
+            committed => self.outcome.and_then(|value| committed.map(|()| value)),
+        };
         // Who no longer waits needs no answer.
-        let _ = self.answer.send(self.outcome.and_then(|value| committed.map(|()| value)));
+        let _ = self.answer.send(outcome);
     }
 }
 
 /// Starts the thread. It ends when it is told to, or when every sender is gone.
-pub(super) fn start(connection: Connection) -> std::io::Result<mpsc::Sender<Order>> {
+pub(super) fn start(connection: Connection, place: Arc<Place>) -> std::io::Result<mpsc::Sender<Order>> {
     let (orders, inbox) = mpsc::channel(QUEUE);
-    thread::Builder::new().name("relay-writer".into()).spawn(move || serve(connection, inbox))?;
+    thread::Builder::new().name("relay-writer".into()).spawn(move || serve(connection, &place, inbox))?;
     Ok(orders)
 }
 
-fn serve(connection: Connection, mut inbox: mpsc::Receiver<Order>) {
+fn serve(connection: Connection, place: &Place, mut inbox: mpsc::Receiver<Order>) {
     let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
     let mut close = None;
     while close.is_none() {
@@ -103,7 +111,7 @@ fn serve(connection: Connection, mut inbox: mpsc::Receiver<Order>) {
                 next = inbox.try_recv().ok();
             }
         }
-        commit(&connection, &mut group);
+        commit(&connection, place, &mut group);
     }
     // What was sent before the order to close is done by now; who sent later finds the inbox gone.
     drop(inbox);
@@ -115,13 +123,13 @@ fn serve(connection: Connection, mut inbox: mpsc::Receiver<Order>) {
 }
 
 /// Runs a group as one transaction and answers its jobs. Leaves the group empty.
-fn commit(connection: &Connection, group: &mut Vec<Box<dyn Job>>) {
+fn commit(connection: &Connection, place: &Place, group: &mut Vec<Box<dyn Job>>) {
     let mut waiting = group.drain(..).peekable();
     // Usually one round. An error of the whole database (a full disk) may end a transaction in its middle; then the
     // jobs done so far are told, and the rest get a transaction of their own.
     while waiting.peek().is_some() {
         let mut done = Vec::new();
-        let committed = transaction(connection, &mut waiting, &mut done);
+        let committed = transaction(connection, place, &mut waiting, &mut done);
         if let Err(error) = &committed {
             tracing::error!(%error, jobs = done.len(), "a group of writes was not committed");
         }
@@ -134,10 +142,11 @@ fn commit(connection: &Connection, group: &mut Vec<Box<dyn Job>>) {
 /// One transaction over the next jobs; those that ran are in `done`, whatever comes of it.
 fn transaction(
     connection: &Connection,
+    place: &Place,
     waiting: &mut dyn Iterator<Item = Box<dyn Job>>,
     done: &mut Vec<Box<dyn Job>>,
 ) -> Result<(), MailboxError> {
-    if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
+    if let Err(error) = place.check().and_then(|()| execute(connection, "BEGIN IMMEDIATE")) {
         done.extend(waiting);
         return Err(error);
     }

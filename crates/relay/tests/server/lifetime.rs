@@ -108,3 +108,49 @@ async fn a_ping_is_answered() {
         }
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_folder_that_is_taken_away_is_noticed_and_nothing_is_confirmed_to_it() {
+    use crate::http::Putter;
+    use proto::relay::RefusalCode;
+    use proto::sealed_file::{FileKey, sealed_size};
+
+    let scene = Scene::new().await;
+    scene.machine(&anna()).await.gives(&key()).await;
+    let mut sender = scene.nobody().await;
+    let put = sender.put(id(&anna()), Some(&key()), b"before");
+    sender.done(put).await;
+    let putter = Putter::new(scene.addr(), id(&anna()), &key());
+    let (file, size) = (FileKey::from_bytes([1; 32]).id(), sealed_size(1));
+    let folder = scene.folder.path();
+    let aside = folder.with_extension("aside");
+    let is_well = async || scene.get("/health").await.starts_with("HTTP/1.1 200");
+
+    std::fs::rename(folder, &aside).unwrap();
+    assert!(scene.get("/health").await.starts_with("HTTP/1.1 503"), "because what it has will not last");
+    let put = sender.put(id(&anna()), Some(&key()), b"to nowhere");
+    assert_eq!(sender.refused(put).await.code, RefusalCode::Storage);
+    assert_eq!(putter.ask(&file, size).await.refused().code, RefusalCode::Storage);
+
+    // Even when all looks as it did: these files are others than those that are written.
+    std::fs::create_dir(folder).unwrap();
+    for name in ["relay.db", "relay.db-wal", "relay.db-shm"] {
+        std::fs::copy(aside.join(name), folder.join(name)).unwrap();
+    }
+    assert!(!is_well().await);
+    let put = sender.put(id(&anna()), Some(&key()), b"to nowhere");
+    assert_eq!(sender.refused(put).await.code, RefusalCode::Storage);
+
+    std::fs::remove_dir_all(folder).unwrap();
+    std::fs::rename(&aside, folder).unwrap();
+    assert!(is_well().await, "because the folder is back");
+    let put = sender.put(id(&anna()), Some(&key()), b"after");
+    sender.done(put).await;
+    assert_eq!(putter.ask(&file, size).await.offset(), 0);
+    let items = scene.machine(&anna()).await.fetch(0).await;
+    let envelopes: Vec<_> = items.iter().map(|item| item.envelope.clone()).collect();
+    assert_eq!(envelopes, ["before", "after"], "because what was refused was not kept");
+    std::fs::remove_file(folder.join("relay.db-wal")).unwrap();
+    assert!(!is_well().await, "because what is written goes there first");
+}

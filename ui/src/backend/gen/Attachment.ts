@@ -72,6 +72,7 @@ bytesDone: number,
  */
 path: string | null, 
 /**
- * The copy that waits at a relay for a receiver who is away; of own attachments that have not arrived.
+ * The copy that waits at a relay for a receiver who is away; of own attachments that have not arrived. One that is held can be
+ * fetched though the state is *gone* or *failed*.
  */
 relayCopy: RelayCopy | null, };

@@ -66,6 +66,8 @@ export type * from "./RelayArgs";
 export type * from "./RelayCopy";
 export type * from "./RelayCopyState";
 export type * from "./RelayFault";
+export type * from "./RelayFileLimits";
+export type * from "./RelayLimits";
 export type * from "./RelayState";
 export type * from "./Scope";
 export type * from "./SearchArgs";

@@ -1,9 +1,10 @@
 import type { Attachment, RelayCopy, Transfer } from "../../backend/gen";
 import { relayName } from "../../domain/relays.svelte";
-import { copyOf } from "../../domain/transfers.svelte";
+import { copyOf, isOpen } from "../../domain/transfers.svelte";
 import { language, m } from "../../shared/i18n.svelte";
 import { isolate } from "../../shared/platform";
 import { fileSize } from "../../shared/sizes";
+import { sentence } from "../../shared/text";
 import { dayAndTime } from "../../shared/time";
 
 type Way = Pick<Attachment, "state" | "size" | "bytesDone" | "failure" | "relayCopy"> & Partial<Pick<Transfer, "bytesPerSecond" | "secondsLeft">>;
@@ -17,7 +18,7 @@ export function percentDone({ size, bytesDone, state }: Pick<Way, "size" | "byte
 /** What is said of a file: "42 % · 18 MB/s · about 12 s left". */
 export function transferLine(way: Way, own: boolean, now: Date): string {
   const copy = copyOf(way);
-  if (copy !== null) return copyLine(copy, way, now);
+  if (copy !== null && isOpen(way)) return copyLine(copy, way, now);
   const size = fileSize(way.size, language.region);
   const percent = percentWord(way);
   switch (way.state) {
@@ -30,14 +31,20 @@ export function transferLine(way: Way, own: boolean, now: Date): string {
     case "paused":
       return m.file_paused({ percent, size });
     case "failed":
-      return way.failure === null ? m.file_failed() : m.file_failed_because({ reason: way.failure });
+      return endLine(way.failure === null ? m.file_failed() : m.file_failed_because({ reason: sentence(way.failure) }), way, now);
     case "cancelled":
       return m.file_cancelled({ size });
     case "gone":
-      return way.failure ?? m.file_gone();
+      return endLine(way.failure === null ? m.file_gone() : sentence(way.failure), way, now);
     case "transferring":
       return runningLine(way);
   }
+}
+
+/** How it ended, and where it can be had all the same: "The file is no longer where it was · 2.4 MB · held by relay …". */
+function endLine(ended: string, way: Way, now: Date): string {
+  const copy = copyOf(way);
+  return copy === null ? ended : `${ended.replace(/\.$/u, "")} · ${copyLine(copy, way, now)}`;
 }
 
 /** What is said of an image, in as little as its tile has room for; nothing where nothing goes on. */
