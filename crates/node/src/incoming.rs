@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::core::Core;
 use crate::dispatch::{Asked, Dispatch};
+use crate::files::Telling;
 use crate::intake::{Job, Took};
 use crate::view::Change;
 use crate::views::Sides;
@@ -251,11 +252,7 @@ async fn write(
     Checked { runs, receipts }: Checked,
     owing: bool,
 ) -> Result<BTreeSet<SessionId>, StoreError> {
-    // One look: the guard of a second one in the same statement would wait for the first.
-    let (fetched_up_to, reads) = {
-        let kept = core.kept();
-        (kept.settings.auto_accept_bytes, kept.settings.read_receipts)
-    };
+    let reads = core.kept().settings.read_receipts;
     let job = Job {
         peer,
         local: core.local(),
@@ -263,8 +260,7 @@ async fn write(
         rooms: std::mem::take(rooms),
         profile: core.people.get(&peer).and_then(|person| person.signed),
         watched: core.hub.watched(),
-        on_screen: core.notices.on_screen(),
-        fetched_up_to,
+        telling: Telling::now(core),
         reads,
         owing,
     };

@@ -1,6 +1,6 @@
 //! The transaction that takes what arrived: admits runs, writes them with their messages, clears what receipts cover.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use proto::event::ReactionBody;
 use proto::frame::RejectCode;
@@ -34,10 +34,7 @@ pub(crate) struct Job {
     pub(crate) rooms: BTreeMap<SessionId, WaitingRoom>,
     pub(crate) profile: Option<SignedProfile>,
     pub(crate) watched: bool,
-    /// Sessions that a person has in front: what comes there is seen, and needs no record.
-    pub(crate) on_screen: BTreeSet<SessionId>,
-    /// The largest attachment that is fetched from an accepted machine without asking.
-    pub(crate) fetched_up_to: u64,
+    pub(crate) telling: Telling,
     /// Whether this side takes notice of what the other's person has seen.
     pub(crate) reads: bool,
     /// It came by mailbox while no link stands: so is the answer to go.
@@ -205,7 +202,8 @@ impl Job {
         took: &mut Took,
     ) -> Result<(), StoreError> {
         let own = run.author() == self.local.machine;
-        let sharing = Sharing { peer: Some(self.peer), fetched_up_to: (!stranger).then_some(self.fetched_up_to) };
+        let sharing =
+            Sharing { peer: Some(self.peer), fetched_up_to: (!stranger).then_some(self.telling.fetched_up_to) };
         let written = ledger::write(tx, key, run, own, self.now_ms, &sharing, |_| None)?;
         let changed = store::messages::by_keys(tx, &written.changed)?;
         took.changed.retain(|earlier| !written.changed.contains(&earlier.key));
@@ -241,7 +239,7 @@ impl Job {
         for message in took.changed.iter().filter(edited).filter(|message| !message.mentions.contains(me)) {
             took.noted.extend(store::notifications::unmentioned(tx, message.key)?);
         }
-        if self.on_screen.contains(&session) {
+        if self.telling.on_screen.contains(&session) {
             return Ok(());
         }
         let news = took.messages.iter().filter(|message| message.author() != me && message.is_news());
@@ -285,12 +283,10 @@ impl Job {
 
     /// Keeps a record of each message whose files wait to be accepted.
     fn waiting(&self, tx: &Tx<'_>, took: &mut Took) -> Result<(), StoreError> {
-        let telling =
-            Telling { on_screen: self.on_screen.clone(), fetched_up_to: self.fetched_up_to, now_ms: self.now_ms };
         for message in took.messages.iter().filter(|message| message.is_news()) {
             let mut files = message.attachments.iter();
             if let Some(file) = files.find(|file| !file.outgoing && file.state == State::Offered) {
-                took.told.extend(telling.keep(tx, file.id)?);
+                took.told.extend(self.telling.keep(tx, file.id)?);
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The notices that stand, and the task that raises them by the rules of [`crate::notify`].
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ const BODY_CHARS: usize = 240;
 pub(crate) struct Notices {
     state: Mutex<State>,
     wake: Notify,
+    kept: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +34,8 @@ struct State {
     standing: HashMap<SessionId, Notice>,
     /// What is to be told of files.
     files: HashMap<SessionId, FilesNotice>,
+    /// The newest that was told of them, by session.
+    told: HashMap<SessionId, u64>,
     /// What each viewer has in front of a person.
     on_screen: HashMap<String, SessionId>,
     /// The viewers that a person has in front, whatever they show.
@@ -42,6 +46,11 @@ impl Notices {
     /// The sessions that some viewer has in front of a person.
     pub(crate) fn on_screen(&self) -> BTreeSet<SessionId> {
         self.lock().on_screen.values().copied().collect()
+    }
+
+    /// Counts what is kept of files.
+    pub(crate) fn kept(&self) -> Arc<AtomicU64> {
+        self.kept.clone()
     }
 
     /// A message of another came in.
@@ -56,11 +65,17 @@ impl Notices {
     }
 
     /// Files of a message wait, came or failed. That some came is told to who looks elsewhere; what is in front says it by itself.
-    pub(crate) fn files(&self, session: SessionId, files: FilesNotice) {
+    /// What was kept earlier than what is known of a session is no news.
+    pub(crate) fn files(&self, session: SessionId, number: u64, files: FilesNotice) {
         let mut state = self.lock();
         if files.outcome == FilesOutcome::Came && !state.in_front.is_empty() {
             return;
         }
+        let newest = state.told.entry(session).or_insert(number);
+        if *newest > number {
+            return;
+        }
+        *newest = number;
         state.files.insert(session, files);
         state.rules.arrived(session);
         drop(state);

@@ -18,7 +18,6 @@ use proto::id::MachineId;
 use proto::limits;
 use proto::relay::{FromRelay, RelayBye, ToRelay};
 use tokio::task::{Unconstrained, unconstrained};
-use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::circuits::{End as Way, Side};
@@ -212,19 +211,19 @@ async fn tell(client: &Client, socket: &mut WebSocket, patience: Duration) -> Re
 async fn give(socket: &mut WebSocket, answer: FromRelay, waiting: &mut Waiting, patience: Duration) -> Result<(), End> {
     let mut next = Some(answer);
     while let Some(answer) = next {
-        taken(timeout(patience, socket.feed(binary(&answer))).await)?;
+        within(patience, socket.feed(binary(&answer))).await?;
         next = waiting.next().now_or_never().flatten();
     }
-    taken(timeout(patience, socket.flush()).await)
+    within(patience, socket.flush()).await
 }
 
 async fn send(socket: &mut WebSocket, frame: &FromRelay, patience: Duration) -> Result<(), End> {
-    taken(timeout(patience, socket.send(binary(frame))).await)
+    within(patience, socket.send(binary(frame))).await
 }
 
-/// Whether the client has taken something.
-fn taken<E>(outcome: Result<Result<(), E>, Elapsed>) -> Result<(), End> {
-    match outcome {
+/// Whether the client takes something in time.
+async fn within<E>(patience: Duration, writing: impl Future<Output = Result<(), E>>) -> Result<(), End> {
+    match timeout(patience, writing).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(End::Gone),
     }

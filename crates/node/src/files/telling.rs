@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proto::id::SessionId;
 use store::attachments::{AttachmentId, State, Stored};
@@ -24,7 +25,9 @@ pub(crate) struct Telling {
     pub(crate) on_screen: BTreeSet<SessionId>,
     /// The largest attachment that is fetched without asking.
     pub(crate) fetched_up_to: u64,
-    pub(crate) now_ms: u64,
+    now_ms: u64,
+    /// Counts what is kept.
+    kept: Arc<AtomicU64>,
 }
 
 /// What was kept, and what the system may be asked to show.
@@ -32,6 +35,8 @@ pub(crate) struct Telling {
 pub(crate) struct Told {
     session: SessionId,
     key: NotificationKey,
+    /// Which it was of all that were kept: who writes first is not always heard first.
+    number: u64,
     notice: FilesNotice,
 }
 
@@ -39,7 +44,8 @@ impl Telling {
     /// As it is now.
     pub(crate) fn now(core: &Core) -> Self {
         let fetched_up_to = core.kept().settings.auto_accept_bytes;
-        Self { on_screen: core.notices.on_screen(), fetched_up_to, now_ms: core.clock.wall_ms() }
+        let (on_screen, kept) = (core.notices.on_screen(), core.notices.kept());
+        Self { on_screen, fetched_up_to, now_ms: core.clock.wall_ms(), kept }
     }
 
     /// Keeps a record of what an attachment has come to, if that is worth one.
@@ -67,7 +73,9 @@ impl Telling {
             created_ms: self.now_ms,
         };
         let key = store::notifications::replace(tx, &new, files)?;
-        Ok(Some(Told { session: stored.session, key, notice }))
+        // One transaction after the other comes by here.
+        let number = self.kept.fetch_add(1, Ordering::Relaxed);
+        Ok(Some(Told { session: stored.session, key, number, notice }))
     }
 }
 
@@ -75,7 +83,7 @@ impl Told {
     /// Tells of it, once it is written.
     pub(crate) fn tell(self, core: &Arc<Core>) {
         core.hub.note(self.key);
-        core.notices.files(self.session, self.notice);
+        core.notices.files(self.session, self.number, self.notice);
     }
 }
 
