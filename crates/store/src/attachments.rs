@@ -443,7 +443,8 @@ pub fn settle(tx: &Tx<'_>, id: AttachmentId, state: State, failure: Option<&str>
     Ok(tx.execute(sql, (id.0, state as i64, failure))? > 0)
 }
 
-/// Notes that an attachment is whole and lies there. When it is not wanted any more, the file is doomed.
+/// Notes that an attachment is whole and lies there. When it is not wanted any more, the file is doomed, unless it is what was
+/// noted before.
 ///
 /// # Errors
 ///
@@ -452,10 +453,10 @@ pub fn complete(tx: &Tx<'_>, id: AttachmentId, path: &str) -> Result<bool, Store
     let sql = "UPDATE attachments SET state = 4, failure = NULL, done = size, part = NULL, path = ?2
                WHERE id = ?1 AND state IN (1, 2)";
     let wanted = tx.execute(sql, (id.0, path))? > 0;
-    if !wanted {
-        doom(tx, path)?;
-    } else if let Some(stored) = get(tx, id)? {
-        deposits::release_told(tx, &stored.peer, &stored.attachment.blob.hash)?;
+    match get(tx, id)? {
+        Some(stored) if wanted => deposits::release_told(tx, &stored.peer, &stored.attachment.blob.hash)?,
+        Some(stored) if stored.state == State::Complete && stored.path.as_deref() == Some(path) => {}
+        _ => doom(tx, path)?,
     }
     Ok(wanted)
 }

@@ -168,13 +168,13 @@ async fn end_forgotten(core: &Core) -> Result<(), StoreError> {
 }
 
 /// One attempt, and what follows from it.
-async fn receive(core: &Arc<Core>, stored: Stored, supply: Supply, running: Running, failures: u32) {
+async fn receive(core: &Arc<Core>, mut stored: Stored, supply: Supply, running: Running, failures: u32) {
     let id = stored.id;
     let longest = match &supply {
         Supply::Link(_) => PAUSE_LONGEST,
         Supply::Relay(_) => PAUSE_RELAY,
     };
-    let outcome = attempt(core, &stored, supply, &running, failures).await;
+    let outcome = attempt(core, &mut stored, supply, &running, failures).await;
     let telling = Telling::now(core);
     let written = match &outcome {
         Outcome::Whole(path) => {
@@ -247,8 +247,15 @@ pub(crate) fn tell_peer(core: &Core, stored: &Stored, frame: Frame) {
     }
 }
 
-async fn attempt(core: &Arc<Core>, stored: &Stored, supply: Supply, running: &Running, failures: u32) -> Outcome {
+async fn attempt(core: &Arc<Core>, stored: &mut Stored, supply: Supply, running: &Running, failures: u32) -> Outcome {
     let id = stored.id;
+    // It was read before this was the one that brings it: another may have ended since then, and what that one put in its place
+    // is nobody else's.
+    match core.store.read(move |reader| store::attachments::get(reader, id)).await {
+        Ok(Some(now)) if matches!(now.state, State::Queued | State::Transferring) => *stored = now,
+        Ok(_) | Err(StoreError::Closed) => return Outcome::Ended,
+        Err(error) => return Outcome::Later(error.to_string()),
+    }
     if let Some(path) = placed(stored) {
         return Outcome::Whole(path);
     }
