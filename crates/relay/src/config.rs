@@ -211,7 +211,7 @@ impl Default for Limits {
             all_files_bytes: 50 << 30,
             // A message with 32 pictures takes 64 files, each asked about and put.
             uploads_per_minute: 240,
-            // Each holds half a MiB while it is put: 128 MiB in all.
+            // Each holds half a MiB: 128 MiB in all.
             transfers: 256,
             transfers_per_source: 16,
             stall: Duration::from_secs(30),

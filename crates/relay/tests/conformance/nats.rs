@@ -27,16 +27,16 @@ impl Maker for NatsServer {
 
 conforms!(NatsServer);
 
-async fn open(server: &NatsServer, quotas: Quotas, now_s: u64) -> NatsMailboxes {
+pub(crate) async fn open(server: &NatsServer, quotas: Quotas, now_s: u64) -> NatsMailboxes {
     let clock = Arc::new(ManualClock::new(now_s * 1_000));
     NatsMailboxes::open(&NatsConfig::new(&server.url()).unwrap(), quotas, clock).await.unwrap()
 }
 
 /// Every rule over a cluster, whose servers keep conditions only mostly.
-mod cluster {
+pub(crate) mod cluster {
     use super::*;
 
-    pub(crate) struct Cluster([NatsServer; 3]);
+    pub(crate) struct Cluster(pub(crate) [NatsServer; 3]);
 
     impl Maker for Cluster {
         type Store = NatsMailboxes;
