@@ -40,6 +40,9 @@ const WALKED: usize = 512;
 /// How often a file is read from its beginning that others change meanwhile.
 const READS: usize = 16;
 
+/// Messages that came too late, of which a node knows at most.
+const LATE: usize = 1 << 10;
+
 /// Pieces that a file may have beyond one for each [`PIECE_BYTES`]: as often may its upload break.
 const CRUMBS: u64 = 16_384;
 
@@ -64,6 +67,9 @@ pub(super) struct Log {
     pub(super) seen: u64,
     /// The file that there is.
     pub(super) file: Option<File>,
+    /// Messages of it that do not count: they came too late. Only when another one follows may they be removed: a server of version
+    /// 2.9 does not know the last message of a subject any more when the one that was the last is removed.
+    pub(super) late: Vec<u64>,
 }
 
 /// A file.
@@ -177,12 +183,21 @@ impl Log {
     /// Goes on by a message: whether it counts.
     pub(super) fn take(&mut self, place: u64, what: &What) -> bool {
         self.seen = place;
+        let counts = self.counts(place, what);
+        if !counts && self.file.is_some() && self.late.len() < LATE {
+            self.late.push(place);
+        }
+        counts
+    }
+
+    fn counts(&mut self, place: u64, what: &What) -> bool {
         match (*what, &mut self.file) {
             (What::Begin { now_s, expires_s, size, number, mailbox, token }, file)
                 if file.as_ref().is_none_or(|file| file.upload.expires_s <= now_s) =>
             {
                 let upload = Upload { received: 0, size, expires_s };
                 *file = Some(File { begun: place, number, mailbox, token, upload, pieces: Vec::new() });
+                self.late.clear();
                 true
             }
             (What::Piece { begun, at, end, expires_s }, Some(file)) if file.begun == begun => {
@@ -200,6 +215,7 @@ impl Log {
                 if file.as_ref().is_some_and(|file| file.begun == begun && file.upload.expires_s <= by_s) =>
             {
                 *file = None;
+                self.late.clear();
                 true
             }
             _ => false,
@@ -284,6 +300,7 @@ mod tests {
         assert_eq!(read(&log), Some((7, 30, 50)));
         let mut both = Log::default();
         log.iter().for_each(|(place, what)| _ = both.take(*place, what));
+        assert_eq!(both.late, [3]);
         let file = both.file.unwrap();
         let piece = |at, place| Some(Piece { at, place });
         assert_eq!((file.piece(0), file.piece(9), file.piece(10)), (piece(0, 2), piece(0, 2), piece(10, 4)));

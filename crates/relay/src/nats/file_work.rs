@@ -85,19 +85,23 @@ impl<'a> Work<'a> {
     pub(super) async fn write(&mut self, logs: &Arc<Logs>, what: What, payload: Bytes) -> Result<&Log, Trouble> {
         let before = of(self.known.as_ref(), logs).ok_or(Trouble::Conflict)?;
         let place = logs.publish(&self.subject, what.header(), payload, before.seen).await?;
-        let (log, counts) = if logs.is_exact() {
+        let (mut log, counts) = if logs.is_exact() {
             let mut log = before.clone();
             let counts = log.take(place, &what);
             (log, counts)
         } else {
             before.beyond(logs, &self.subject, place).await?
         };
-        let known = self.known.insert(Known { logs: logs.clone(), log });
-        if !counts {
-            logs.remove([place]).await;
-            return Err(Trouble::Conflict);
+        if counts {
+            logs.remove(std::mem::take(&mut log.late)).await;
         }
-        Ok(&known.log)
+        let known = self.known.insert(Known { logs: logs.clone(), log });
+        if counts { Ok(&known.log) } else { Err(Trouble::Conflict) }
+    }
+
+    /// Forgets what is known.
+    pub(super) fn forget(&mut self) {
+        *self.known = None;
     }
 
     /// What becomes of an attempt: none when it is to be made again.
@@ -113,7 +117,7 @@ impl<'a> Work<'a> {
             Trouble::Conflict if self.tries < TRIES => {
                 if self.tries > 1 {
                     // The last that is known here may be gone, and then no condition holds that names it.
-                    *self.known = None;
+                    self.forget();
                 }
                 None
             }
@@ -124,7 +128,7 @@ impl<'a> Work<'a> {
             }
             trouble => {
                 // Read from the beginning next time, whatever was wrong.
-                *self.known = None;
+                self.forget();
                 Some(Err(trouble.into()))
             }
         }

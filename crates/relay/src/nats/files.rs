@@ -275,6 +275,8 @@ impl NatsFiles {
             self.mailboxes.release(&mailbox, id.as_bytes(), number).await?;
         }
         logs.purge(&work.subject, seen).await?;
+        // No condition holds that names what was there.
+        work.forget();
         Ok(true)
     }
 
