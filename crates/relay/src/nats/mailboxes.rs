@@ -224,6 +224,9 @@ impl NatsMailboxes {
             tries += 1;
         };
         let (boxes, answer) = done?;
+        // A message that came too late and is the last of all stays until it expires: a server of version 2.9 does not know the last
+        // message of a subject any more when the one that was the last is removed.
+        garbage.retain(|place| known.as_ref().is_some_and(|known| *place < known.shelf.seen));
         drop(known);
         boxes.remove(garbage).await;
         answer
@@ -408,15 +411,16 @@ impl NatsMailboxes {
         }
         let found_any = !expired.is_empty();
         for (machine, mut places) in expired {
-            places.remove(&self.sweep_mailbox(&boxes, &machine, now_s).await?);
+            let (record_at, seen) = self.sweep_mailbox(&boxes, &machine, now_s).await?;
+            places.retain(|place| *place < seen && *place != record_at);
             // Also those that a node left behind that died between a record and the removal of what it no longer counts.
             boxes.remove(places).await;
         }
         Ok(found_any && !is_all)
     }
 
-    /// Takes out of a mailbox what has expired, or all of it: gives where its record lies then.
-    async fn sweep_mailbox(&self, boxes: &Logs, machine: &MachineId, now_s: u64) -> Result<u64, MailboxError> {
+    /// Takes out of a mailbox what has expired, or all of it: gives where its record and its last message lie then.
+    async fn sweep_mailbox(&self, boxes: &Logs, machine: &MachineId, now_s: u64) -> Result<(u64, u64), MailboxError> {
         let forget_before = now_s.saturating_sub(self.quotas.forget_after_s);
         let remembered = self.remembered();
         let changed = self.change(machine, |_, shelf, _| {
@@ -435,13 +439,13 @@ impl NatsMailboxes {
         self.forget_files(changed.await?.into_iter().map(|row| (*machine, row)));
         let slot = self.slot(machine);
         let mut known = slot.known.lock().await;
-        let Some(Known { shelf, .. }) = known.as_ref() else { return Ok(0) };
-        let record_at = shelf.record_at;
+        let Some(Known { shelf, .. }) = known.as_ref() else { return Ok((0, 0)) };
+        let lies = (shelf.record_at, shelf.seen);
         if shelf.is_gone {
             boxes.purge(&MAILBOXES.subject(machine.as_bytes()), shelf.last).await?;
             *known = None;
         }
-        Ok(record_at)
+        Ok(lies)
     }
 
     fn remembered(&self) -> usize {

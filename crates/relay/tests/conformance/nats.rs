@@ -89,6 +89,24 @@ pub(crate) mod cluster {
         assert_eq!(content(&store, anna).await.0, [[0_u8], [1], [2]]);
     }
 
+    /// Both put the same: what came too late is removed, and nothing that counts is lost with it.
+    #[tokio::test]
+    async fn what_came_too_late_hides_nothing() {
+        let cluster = Cluster::new();
+        let many = Quotas { items: 1_000, bytes: 1 << 20, ..quotas() };
+        let (one, two) = (cluster.open(many.clone()).await, open(&cluster.0[1], many.clone(), NOW).await);
+        let anna = mailbox(&one, 1).await;
+        for number in 0..60_u8 {
+            let envelope = [number];
+            let (first, second) = tokio::join!(put(&one, anna, &envelope), put(&two, anna, &envelope));
+            assert!(first.is_ok() && second.is_ok(), "{first:?}, {second:?}");
+            // Who comes anew knows nothing but what the stream says.
+            let anew = open(&cluster.0[2], many.clone(), NOW).await;
+            let (envelopes, _) = content(&anew, anna).await;
+            assert_eq!(envelopes.len(), usize::from(number) + 1, "after {first:?}, {second:?}");
+        }
+    }
+
     /// One node adds, another takes away, both as fast as they can.
     #[tokio::test]
     async fn nothing_is_lost_between_two_nodes() {
