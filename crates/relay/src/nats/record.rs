@@ -145,6 +145,13 @@ impl Record {
         REST_BYTES + prekey + self.tokens.len() * TOKEN_BYTES + items + files <= most
     }
 
+    /// Gives back the room of a file, and not that of one that was begun under the same ID since: whether it had any.
+    pub(super) fn release(&mut self, id: &[u8; 32], number: u64) -> bool {
+        let before = self.files.len();
+        self.files.retain(|row| row.id != *id || row.number != number);
+        self.files.len() < before
+    }
+
     /// All its tokens.
     pub(super) fn tokens(&self) -> Vec<Token> {
         self.tokens.iter().map(|row| Token { hash: row.hash, expires_s: row.expires_s }).collect()
@@ -260,6 +267,15 @@ mod tests {
             record.files.push(file);
         }
         assert!(record.items.len() > 300 && record.fit(60_000).is_some(), "{}", record.items.len());
+    }
+
+    #[test]
+    fn room_is_given_back_of_the_very_file_that_is_gone() {
+        let file = |id: u8, number| FileRow { id: [id; 32], size: 1, number, look_s: 3 };
+        let mut record = Record { files: vec![file(1, 7), file(2, 8)], ..Record::default() };
+        assert!(!record.release(&[1; 32], 8), "because it was begun anew");
+        assert!(record.release(&[1; 32], 7) && !record.release(&[1; 32], 7));
+        assert_eq!(record.files, [file(2, 8)]);
     }
 
     #[test]

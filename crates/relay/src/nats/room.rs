@@ -91,8 +91,7 @@ impl NatsMailboxes {
         let released = self.change(machine, |_, shelf, _| {
             let Some(record) = &shelf.record else { return Step::Answer(Ok(())) };
             let mut changed = record.clone();
-            changed.files.retain(|row| row.id != *id || row.number != number);
-            if changed.files.len() == record.files.len() { Step::Answer(Ok(())) } else { Step::Record(changed, ()) }
+            if changed.release(id, number) { Step::Record(changed, ()) } else { Step::Answer(Ok(())) }
         });
         Ok(released.await?)
     }

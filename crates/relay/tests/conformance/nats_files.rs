@@ -1,6 +1,7 @@
 //! The rules of files over NATS, and what is beyond them: several nodes, and servers that die.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -8,6 +9,9 @@ use landline_relay::files::{Begin, FileCounts, FileError, FileQuotas, Files as _
 use landline_relay::mailboxes::{Mailboxes as _, Token, TokenChange};
 use landline_relay::{NatsConfig, NatsFiles, NatsMailboxes};
 use proto::clock::ManualClock;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 use crate::files::{FilesMaker, SIZE, begin, bytes, file, files_conform, kept, put, read, small};
 use crate::nats::cluster::Cluster;
@@ -301,6 +305,8 @@ async fn a_sweep_takes_nothing_that_is_worked_on() {
             Ok(upload) => {
                 assert_eq!(upload.received, at + 100_000);
                 at = upload.received;
+                let there = sweeper.begin(Begin { now_s, ..begin(1, anna, LARGE) }).await.unwrap();
+                assert_eq!(there.received, at, "because what was acknowledged stays");
                 now_s = upload.expires_s;
             }
             // The sweep came first: it is begun anew, and no late sweep takes that away.
@@ -412,6 +418,63 @@ async fn pieces_are_cut_to_what_nats_takes() {
     // Who comes anew finds all of them.
     let (_mailboxes, files) = node(&server, large()).await;
     assert!(read(&files, 1, 0, LARGE as usize).await == Ok(bytes(LARGE)));
+}
+
+/// Passes a connection on to a server until a piece goes there: from then on nothing that the server says comes back. Later
+/// connections are passed on as they are.
+async fn deaf_once(server: &NatsServer) -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (addr, server) = (listener.local_addr().unwrap(), server.url().replace("nats://", ""));
+    let is_deaf = Arc::new(AtomicBool::new(false));
+    let mut accepting = JoinSet::new();
+    accepting.spawn(async move {
+        let mut passing = JoinSet::new();
+        loop {
+            let (near, far) = (listener.accept().await.unwrap().0, TcpStream::connect(&server).await.unwrap());
+            let (was_deaf, is_deaf) = (is_deaf.load(Ordering::Relaxed), is_deaf.clone());
+            let ((mut hears, mut tells), (mut answers, mut asks)) = (near.into_split(), far.into_split());
+            let told = is_deaf.clone();
+            passing.spawn(async move {
+                let mut buffer = vec![0; 64 << 10];
+                while let Ok(count @ 1..) = hears.read(&mut buffer).await {
+                    let piece = b"Landline-File-Piece";
+                    if buffer[..count].windows(piece.len()).any(|bytes| bytes == piece) {
+                        told.store(true, Ordering::Relaxed);
+                    }
+                    asks.write_all(&buffer[..count]).await.unwrap();
+                }
+            });
+            passing.spawn(async move {
+                let mut buffer = vec![0; 64 << 10];
+                while let Ok(count @ 1..) = answers.read(&mut buffer).await {
+                    if was_deaf || !is_deaf.load(Ordering::Relaxed) {
+                        tells.write_all(&buffer[..count]).await.ok();
+                    }
+                }
+            });
+        }
+    });
+    (format!("nats://{addr}"), accepting)
+}
+
+#[tokio::test]
+async fn a_piece_whose_answer_is_lost_is_kept_once() {
+    let server = NatsServer::start();
+    let (mailboxes, _) = node(&server, large()).await;
+    let anna = mailbox(&*mailboxes, 1).await;
+    let (url, _accepting) = deaf_once(&server).await;
+    let config = NatsConfig::new(&url).unwrap();
+    let clock = Arc::new(ManualClock::new(NOW * 1_000));
+    let files = NatsFiles::open(&config, mailboxes, large(), clock).await.unwrap();
+    files.begin(begin(1, anna, LARGE)).await.unwrap();
+    let mut at = 0;
+    while at < LARGE {
+        let (piece, before) = (piece_at(at), at);
+        at = files.append(file(1), at, piece.clone(), NOW).await.unwrap().received;
+        assert_eq!(at, before + piece.len() as u64);
+    }
+    assert!(read(&files, 1, 0, LARGE as usize).await == Ok(bytes(LARGE)));
+    assert_eq!(kept(&files, LARGE).await, 1, "because no piece lies there twice");
 }
 
 #[tokio::test]
