@@ -67,8 +67,7 @@ pub(super) struct Log {
     pub(super) seen: u64,
     /// The file that there is.
     pub(super) file: Option<File>,
-    /// Messages of it that do not count: they came too late. Only when another one follows may they be removed: a server of version
-    /// 2.9 does not know the last message of a subject any more when the one that was the last is removed.
+    /// Messages of it that do not count: they came too late, and may be removed when another one follows.
     pub(super) late: Vec<u64>,
 }
 
@@ -236,7 +235,8 @@ impl Log {
 
     /// The memory that it takes, about.
     pub(super) fn bytes(&self) -> usize {
-        self.file.as_ref().map_or(0, |file| file.pieces.capacity() * size_of::<Piece>())
+        let pieces = self.file.as_ref().map_or(0, |file| file.pieces.capacity() * size_of::<Piece>());
+        pieces + self.late.capacity() * size_of::<u64>()
     }
 }
 
@@ -302,9 +302,9 @@ mod tests {
         log.iter().for_each(|(place, what)| _ = both.take(*place, what));
         assert_eq!(both.late, [3]);
         let file = both.file.unwrap();
-        let piece = |at, place| Some(Piece { at, place });
-        assert_eq!((file.piece(0), file.piece(9), file.piece(10)), (piece(0, 2), piece(0, 2), piece(10, 4)));
-        assert_eq!((file.piece(29), file.piece(30)), (piece(10, 4), None));
+        let there = |at, place| Some(Piece { at, place });
+        assert_eq!((file.piece(0), file.piece(9), file.piece(10)), (there(0, 2), there(0, 2), there(10, 4)));
+        assert_eq!((file.piece(29), file.piece(30)), (there(10, 4), None));
         assert_eq!(read(&[(1, begin(0, 7)), (2, piece(1, 0, 101))]), Some((7, 0, 10)), "because it is longer");
         assert_eq!(read(&[(1, begin(0, 7)), (2, piece(1, 5, 10))]), Some((7, 0, 10)), "because bytes are missing");
         assert_eq!(read(&[(1, begin(0, 7)), (2, piece(1, 0, 10)), (3, piece(1, 10, 5))]), Some((7, 10, 50)));

@@ -224,8 +224,7 @@ impl NatsMailboxes {
             tries += 1;
         };
         let (boxes, answer) = done?;
-        // A message that came too late and is the last of all stays until it expires: a server of version 2.9 does not know the last
-        // message of a subject any more when the one that was the last is removed.
+        // One that came too late and is the last of all stays until it expires.
         garbage.retain(|place| known.as_ref().is_some_and(|known| *place < known.shelf.seen));
         drop(known);
         boxes.remove(garbage).await;

@@ -203,7 +203,8 @@ impl Logs {
         }
     }
 
-    /// Removes messages that count no more. What is not removed takes room until it would have expired.
+    /// Removes messages that count no more, none of them the last of its subject: a server of version 2.9 finds no last message
+    /// of a subject any more when the one that was it is removed. What is not removed takes room until it would have expired.
     pub(super) async fn remove(&self, places: impl IntoIterator<Item = u64>) {
         const AT_ONCE: usize = 64;
         // Servers that are busy may take longer than a request has.
