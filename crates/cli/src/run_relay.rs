@@ -70,13 +70,13 @@ enum RelayTask {
     },
 }
 
-/// Where mailboxes are kept.
+/// Where mailboxes and files are kept.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Store")]
 struct StoreOptions {
-    /// Where mailboxes are kept: SQLite, or NATS servers, which many nodes may share.
+    /// Where mailboxes and files are kept: SQLite and a folder, or NATS servers, which many nodes may share.
     #[arg(
-        help = "Where mailboxes are kept: sqlite, or nats://HOST[:PORT][,…] (tls:// with TLS), which many nodes may share",
+        help = "Where mailboxes and files are kept: sqlite, or nats://HOST[:PORT][,…] (tls:// with TLS), which many nodes may share",
         long,
         value_name = "STORE",
         default_value = "sqlite"
@@ -94,7 +94,7 @@ struct StoreOptions {
     /// Certificate of the authority that NATS servers' certificates are from, in PEM, in the place of the system's
     #[arg(long, value_name = "FILE")]
     nats_ca: Option<PathBuf>,
-    /// How many NATS servers hold each mailbox [default: 3 of a cluster, else 1]
+    /// How many NATS servers hold each mailbox and file [default: 3 of a cluster, else 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
     replicas: Option<u8>,
 }

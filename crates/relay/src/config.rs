@@ -20,7 +20,7 @@ pub struct Config {
     pub host: Option<String>,
     /// Who encrypts.
     pub transport: Transport,
-    /// Where mailboxes are kept.
+    /// Where mailboxes and files are kept.
     pub store: Store,
     /// Origins (`wss://relay.example.org:443`) under which clients reach a relay that does not encrypt itself. Needed
     /// unless it listens on loopback only.
@@ -70,7 +70,7 @@ pub enum Transport {
     Plain,
 }
 
-/// Where mailboxes are kept, and with it whether the relay can have more than one node.
+/// Where mailboxes and files are kept, and with it whether the relay can have more than one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Store {
     /// In the data folder: one node.
@@ -211,7 +211,7 @@ impl Default for Limits {
             all_files_bytes: 50 << 30,
             // A message with 32 pictures takes 64 files, each asked about and put.
             uploads_per_minute: 240,
-            // Each holds half a MiB while it is put: 128 MiB in all.
+            // Each holds half a MiB: 128 MiB in all.
             transfers: 256,
             transfers_per_source: 16,
             stall: Duration::from_secs(30),

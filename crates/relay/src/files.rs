@@ -1,7 +1,7 @@
 //! Files that a relay keeps, whatever keeps them.
 //!
-//! The one implementation is [`crate::SqliteFiles`]. As with [`crate::mailboxes`], the seam stands because relay nodes behind a
-//! load balancer need a store that they share; `tests/conformance` says what any of them must do.
+//! [`crate::SqliteFiles`] keeps them in a folder, [`crate::NatsFiles`] where many relay nodes share them; `tests/conformance` says
+//! what any of them must do.
 
 use std::fmt;
 
@@ -11,7 +11,10 @@ use proto::FileId;
 use proto::id::MachineId;
 
 use crate::config::Limits;
-use crate::mailboxes::TokenHash;
+use crate::mailboxes::{MailboxError, TokenHash};
+
+/// For how long room is kept for a file of which nothing has come: an hour, so that room costs more than asking for it.
+const UNSENT_S: u64 = 60 * 60;
 
 /// What a store of files answers, later: when it is a promise, after it is durable.
 pub type FileAnswer<'a, T> = BoxFuture<'a, Result<T, FileError>>;
@@ -28,7 +31,7 @@ pub trait Files: fmt::Debug + Send + Sync + 'static {
     /// A file that is whole.
     fn find(&self, id: FileId, now_s: u64) -> FileAnswer<'_, Option<Whole>>;
 
-    /// Bytes of a file that is whole, as many as were asked for. Which they are is the caller's to bound.
+    /// Bytes of a file that is whole: some, and at most as many as were asked for. Which they are is the caller's to bound.
     fn read(&self, id: FileId, at: u64, count: usize) -> FileAnswer<'_, Bytes>;
 
     /// Takes a file away, for the holder of the token by which it was begun. That there is none is no error.
@@ -87,7 +90,7 @@ pub struct Whole {
 pub struct FileCounts {
     /// Files, those that are not whole yet included.
     pub files: u64,
-    /// The room that they take, or will.
+    /// The room that they take, and, where the store keeps room for what is begun, will take.
     pub bytes: u64,
 }
 
@@ -121,6 +124,9 @@ pub enum FileError {
     /// The relay has as many bytes of files as it may have.
     #[error("the relay keeps no more files")]
     Exhausted,
+    /// The store can't be reached at the moment. What was asked may have been done; asking again does no harm.
+    #[error("the store can't be reached: {0}")]
+    Away(String),
     /// The disk is full.
     #[error("the disk is full")]
     DiskFull,
@@ -130,6 +136,19 @@ pub enum FileError {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+}
+
+impl From<MailboxError> for FileError {
+    fn from(error: MailboxError) -> Self {
+        match error {
+            MailboxError::NoMailbox => Self::NoMailbox,
+            MailboxError::BadToken => Self::BadToken,
+            MailboxError::Away(problem) => Self::Away(problem),
+            MailboxError::DiskFull => Self::DiskFull,
+            MailboxError::Closed => Self::Closed,
+            error => Self::Failed(error.to_string()),
+        }
+    }
 }
 
 /// Those limits that a store of files keeps.
@@ -147,6 +166,18 @@ pub struct FileQuotas {
     pub count: u32,
     /// Bytes of all files.
     pub all_bytes: u64,
+}
+
+impl FileQuotas {
+    /// When a file goes that has come so far, if nothing more comes.
+    pub(crate) fn expires_s(&self, received: u64, size: u64, now_s: u64) -> u64 {
+        let stays_s = match received {
+            0 => self.unfinished_s.min(UNSENT_S),
+            all if all == size => self.ttl_s,
+            _ => self.unfinished_s,
+        };
+        now_s.saturating_add(stays_s)
+    }
 }
 
 impl From<&Limits> for FileQuotas {

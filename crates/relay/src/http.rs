@@ -139,11 +139,8 @@ async fn metrics(State(served): State<Served>) -> Response {
         circuits: relay.circuits.count().into(),
         uptime_s: relay.started.elapsed().as_secs(),
     };
-    let files = match &relay.files {
-        Some(files) => files.count().await.ok(),
-        None => None,
-    };
-    let text = relay.figures.text(&now, relay.mailboxes.count().await.ok(), files);
+    let (mailboxes, files) = (relay.mailboxes.count().await.ok(), relay.files.count().await.ok());
+    let text = relay.figures.text(&now, mailboxes, files);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 

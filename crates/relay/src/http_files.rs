@@ -1,6 +1,6 @@
 //! Files over HTTP: put by who holds a token, fetched by who knows the ID. One request a connection.
 //!
-//! A piece at a time is in memory, and is on the disk before the next is taken. A transfer runs in a task of its own: when the
+//! A piece at a time is in memory, and is durable before the next is taken. A transfer runs in a task of its own: when the
 //! client goes, what has come is kept, so that it can go on from there.
 
 use std::net::IpAddr;
@@ -21,14 +21,15 @@ use proto::sealed_file::sealed_size;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::files::{Begin, FileError, Files, Upload, Whole};
+use crate::files::{Begin, FileError, Upload, Whole};
 use crate::http::Served;
 use crate::listener::Place;
 use crate::mailboxes::TokenHash;
 use crate::metrics::{add, count};
 use crate::relay::Inner;
+use crate::requests::AWAY_S;
 
-/// Bytes that are brought to the disk at once. Each costs two syncs, and room in memory for each upload.
+/// Bytes that are brought to the store or from it at once. Each costs two syncs or a message, and room in memory for each transfer.
 const PIECE_BYTES: usize = 512 << 10;
 
 /// Bytes that are given at once, and that must move within [`crate::Limits::stall`].
@@ -65,6 +66,11 @@ impl From<FileError> for No {
             FileError::Full(limit) => (RefusalCode::MailboxFull, Some(*limit)),
             FileError::TooMany(limit) => (RefusalCode::TooMany, Some(*limit)),
             FileError::Exhausted => (RefusalCode::Full, None),
+            FileError::Away(_) => {
+                // The connection to the store says what is wrong, once.
+                let refused = refusal(RefusalCode::Storage, "the relay's store is away");
+                return No::Refused(Refused { retry_after_s: Some(AWAY_S), ..refused });
+            }
             FileError::DiskFull | FileError::Failed(_) | FileError::Closed => {
                 tracing::error!(%error, "the store of files refused");
                 return refused(RefusalCode::Storage, "the relay can't write");
@@ -86,7 +92,7 @@ async fn give(State(served): State<Served>, Path(id): Path<String>, headers: Hea
     let given = async {
         let (_, place) = admit(&served, &headers)?;
         let id: FileId = id.parse().map_err(|_| No::from(FileError::NoFile))?;
-        let file = kept(&served.relay)?.find(id, served.relay.now_s()).await?.ok_or(FileError::NoFile)?;
+        let file = served.relay.files.find(id, served.relay.now_s()).await?.ok_or(FileError::NoFile)?;
         let from = range(&headers, &file)?;
         Ok(download(&served, place, id, file, from))
     };
@@ -124,15 +130,10 @@ async fn remove(State(served): State<Served>, Path(id): Path<String>, headers: H
         let (_, _place) = admit(&served, &headers)?;
         let id: FileId = id.parse().map_err(|_| No::from(FileError::NoFile))?;
         let (pass, hash) = pass(&served.relay, &headers)?;
-        kept(&served.relay)?.remove(id, pass.mailbox, hash, served.relay.now_s()).await?;
+        served.relay.files.remove(id, pass.mailbox, hash, served.relay.now_s()).await?;
         Ok(closing(StatusCode::NO_CONTENT.into_response()))
     };
     removed.await.unwrap_or_else(|no| answer(&served, no))
-}
-
-/// Where files are kept.
-fn kept(relay: &Inner) -> Result<&dyn Files, FileError> {
-    relay.files.as_deref().ok_or(FileError::TooLarge(0))
 }
 
 /// A place among the connections, and one among the transfers.
@@ -185,15 +186,14 @@ async fn upload(
     let offset = number(headers, UPLOAD_OFFSET);
     let offset = offset.ok_or_else(|| refused(RefusalCode::Invalid, "where it goes on is not said"))?;
     let begin = Begin { id, mailbox: pass.mailbox, token, size, now_s: relay.now_s() };
-    let files = kept(relay)?;
-    let begun = files.begin(begin).await?;
+    let begun = relay.files.begin(begin).await?;
     if asks_only {
         return Ok(begun);
     }
     if offset != begun.received {
         return Err(FileError::Offset(begun.received).into());
     }
-    let mut intake = Intake { relay, files, id, upload: begun, gathered: BytesMut::new() };
+    let mut intake = Intake { relay, id, upload: begun, gathered: BytesMut::new() };
     let ended = intake.take(body).await;
     // Also when it was broken off.
     intake.keep().await?;
@@ -207,7 +207,6 @@ async fn upload(
 /// What comes of a file, on its way to the disk.
 struct Intake<'a> {
     relay: &'a Inner,
-    files: &'a dyn Files,
     id: FileId,
     upload: Upload,
     gathered: BytesMut,
@@ -245,7 +244,7 @@ impl Intake<'_> {
         }
         let piece = std::mem::replace(&mut self.gathered, BytesMut::with_capacity(PIECE_BYTES)).freeze();
         let bytes = piece.len() as u64;
-        self.upload = self.files.append(self.id, self.upload.received, piece, self.relay.now_s()).await?;
+        self.upload = self.relay.files.append(self.id, self.upload.received, piece, self.relay.now_s()).await?;
         add(&self.relay.figures.file_bytes_in, bytes);
         Ok(())
     }
@@ -260,20 +259,27 @@ fn download(served: &Served, places: [Place; 2], id: FileId, file: Whole, from: 
         let _places = places;
         let mut at = from;
         while at < file.size {
-            let step = usize::try_from(file.size - at).unwrap_or(usize::MAX).min(STEP_BYTES);
-            let piece = match kept(&task) {
-                Ok(files) => files.read(id, at, step).await,
-                Err(error) => Err(error),
+            let most = usize::try_from(file.size - at).unwrap_or(usize::MAX).min(PIECE_BYTES);
+            let mut piece = match task.files.read(id, at, most).await {
+                Ok(piece) => piece,
+                Err(error) => {
+                    return if timeout(task.limits.stall, to.send(Err(error))).await.is_err() {
+                        cut.cancel()
+                    };
+                }
             };
-            let is_there = piece.is_ok();
-            match timeout(task.limits.stall, to.send(piece)).await {
-                Ok(Ok(())) if is_there => {}
-                // The client went, or the file.
-                Ok(_) => return,
-                Err(_) => return cut.cancel(),
+            while !piece.is_empty() {
+                let step = piece.split_to(piece.len().min(STEP_BYTES));
+                let count = step.len() as u64;
+                match timeout(task.limits.stall, to.send(Ok(step))).await {
+                    Ok(Ok(())) => {}
+                    // The client went.
+                    Ok(Err(_)) => return,
+                    Err(_) => return cut.cancel(),
+                }
+                add(&task.figures.file_bytes_out, count);
+                at += count;
             }
-            add(&task.figures.file_bytes_out, step as u64);
-            at += step as u64;
         }
         count(&task.figures.files_given);
     });
@@ -331,6 +337,7 @@ fn answer(served: &Served, no: No) -> Response {
         RefusalCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         RefusalCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         RefusalCode::Full => StatusCode::SERVICE_UNAVAILABLE,
+        RefusalCode::Storage if refused.retry_after_s.is_some() => StatusCode::SERVICE_UNAVAILABLE,
         RefusalCode::MailboxFull | RefusalCode::TooMany | RefusalCode::Storage => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::BAD_REQUEST,
     };

@@ -41,7 +41,7 @@ mod tls;
 
 pub use config::{Access, Config, Limits, Store, Transport};
 pub use members::{MembersError, invite};
-pub use nats::{NatsConfig, NatsError, NatsLogin, NatsMailboxes};
+pub use nats::{NatsConfig, NatsError, NatsFiles, NatsLogin, NatsMailboxes};
 pub use relay::{Relay, RelayError};
 pub use sqlite::{OpenError, SqliteFiles, SqliteMailboxes};
 pub use tls::TlsError;

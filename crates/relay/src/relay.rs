@@ -22,7 +22,7 @@ use crate::listener::{self, Door};
 use crate::mailboxes::{Counts, MailboxError, Mailboxes, Quotas, TokenHash};
 use crate::members::{Members, MembersError};
 use crate::metrics::{Figures, count};
-use crate::nats::{NatsError, NatsMailboxes, Renewals};
+use crate::nats::{NatsError, NatsFiles, NatsMailboxes, Renewals};
 use crate::rates::Rates;
 use crate::sqlite::{OpenError, SqliteFiles, SqliteMailboxes};
 use crate::tasks::Tasks;
@@ -84,8 +84,7 @@ pub enum RelayError {
 /// What all parts of a relay share.
 pub(crate) struct Inner {
     pub(crate) mailboxes: Arc<dyn Mailboxes>,
-    /// Where files are kept; none where they are not.
-    pub(crate) files: Option<Arc<dyn Files>>,
+    pub(crate) files: Arc<dyn Files>,
     pub(crate) hub: Hub,
     pub(crate) circuits: Arc<Circuits>,
     /// The other nodes of this relay, where it may have some.
@@ -272,15 +271,12 @@ impl Relay {
         self.inner.mailboxes.count().await
     }
 
-    /// How many files lie here, and the room that they take; none where no files are taken.
+    /// How many files lie here, and the room that they take.
     ///
     /// # Errors
     /// When the store does not answer.
     pub async fn file_counts(&self) -> Result<FileCounts, FileError> {
-        match &self.inner.files {
-            Some(files) => files.count().await,
-            None => Ok(FileCounts::default()),
-        }
+        self.inner.files.count().await
     }
 
     /// Says goodbye to all clients and ends, after what was begun is on the disk.
@@ -302,7 +298,7 @@ impl Drop for Relay {
 /// What a relay stands on.
 struct Kept {
     mailboxes: Arc<dyn Mailboxes>,
-    files: Option<Arc<dyn Files>>,
+    files: Arc<dyn Files>,
     fabric: Option<Arc<Fabric>>,
     renewals: Option<Renewals>,
 }
@@ -323,16 +319,14 @@ async fn open(
             let path = config.data_dir.clone();
             let (mailboxes, files) =
                 opening.await.map_err(|error| RelayError::Folder { path, error: io::Error::other(error) })??;
-            let (mailboxes, files) = (Arc::new(mailboxes), Some(Arc::new(files) as Arc<dyn Files>));
-            Ok(Kept { mailboxes, files, fabric: None, renewals: None })
+            Ok(Kept { mailboxes: Arc::new(mailboxes), files: Arc::new(files), fabric: None, renewals: None })
         }
         Store::Nats(nats) => {
-            let mailboxes = NatsMailboxes::open(nats, quotas, clock.clone()).await?;
+            let mailboxes = Arc::new(NatsMailboxes::open(nats, quotas, clock.clone()).await?);
+            let files = NatsFiles::open(nats, mailboxes.clone(), file_quotas, clock.clone()).await?;
             let fabric = Fabric::start(nats, node, outbox.clone(), config.limits.lease, tasks).await?;
             let renewals = Some(mailboxes.renewals());
-            // Nodes that share mailboxes share no files.
-            let mailboxes = Arc::new(mailboxes);
-            Ok(Kept { mailboxes, files: None, fabric: Some(Arc::new(fabric)), renewals })
+            Ok(Kept { mailboxes, files: Arc::new(files), fabric: Some(Arc::new(fabric)), renewals })
         }
     }
 }
@@ -393,10 +387,10 @@ async fn sweep(relay: Arc<Inner>) {
             }
         }
         // After the mailboxes: the files of one that was forgotten go with it.
-        while let Some(files) = &relay.files {
-            match files.sweep(relay.now_s()).await {
+        loop {
+            match relay.files.sweep(relay.now_s()).await {
                 Ok(true) if !stop.is_cancelled() => {}
-                Ok(_) => break,
+                Ok(_) | Err(FileError::Away(_)) => break,
                 Err(error) => {
                     tracing::error!(%error, "files that have expired could not be removed");
                     break;

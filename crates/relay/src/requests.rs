@@ -26,7 +26,7 @@ const WATCHES: usize = 4_096;
 const SIGNATURE_BYTES: usize = 64;
 
 /// How long a sender does well to wait while the relay's store can't be reached, in seconds.
-const AWAY_S: u32 = 10;
+pub(crate) const AWAY_S: u32 = 10;
 
 /// Bytes of an `Items` frame beside its items.
 const ITEMS_BYTES: usize = 32;
@@ -337,7 +337,7 @@ fn welcome(relay: &Inner) -> Limits {
         watches: WATCHES as u64,
         circuits: own.circuits_per_machine.into(),
         circuit_bytes_per_s: own.circuit_bytes_per_second,
-        files: (own.file_bytes > 0 && relay.files.is_some()).then(|| FileLimits {
+        files: (own.file_bytes > 0).then(|| FileLimits {
             file_bytes: own.file_bytes,
             ttl_s: own.file_ttl.as_secs(),
             bytes: own.files_bytes,

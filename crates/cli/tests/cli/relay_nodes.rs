@@ -8,20 +8,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use proto::relay::{FromRelay, RefusalCode, RelayAddress, ToRelay, Token};
+use proto::relay::{FromRelay, RefusalCode, RelayAddress, ToRelay, Token, file_path};
+use proto::sealed_file::{FileId, FileKey, sealed_size};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::timeout;
 
+use crate::http::{Answer, Putter, try_begin};
 use crate::nats_server::{NatsServer, cluster, free_port};
 use crate::program::landline;
 use crate::relay::{Relay, anna};
 use crate::wire::Wire;
 
 /// Without limits that a test could meet.
-const GENEROUS: [&str; 11] = [
+const GENEROUS: [&str; 13] = [
     "--plain",
+    "--uploads-per-minute",
+    "1000000",
     "--items",
     "1000000",
     "--puts-per-minute",
@@ -243,6 +248,106 @@ async fn nothing_is_lost_whoever_dies() {
         let numbers: Vec<u32> = came.values().filter(|item| item.0 == sender).map(|item| item.1).collect();
         assert_eq!(numbers, (0..sent).collect::<Vec<_>>(), "because each comes once, in the order in which it was put");
     }
+}
+
+/// Lays down a file piece by piece as far as it may, each at the next node, and again where one is not there. Says how far it is.
+async fn upload(
+    nodes: Vec<SocketAddr>,
+    token: Token,
+    file: FileId,
+    bytes: Arc<Vec<u8>>,
+    mut most: watch::Receiver<u64>,
+    far: watch::Sender<u64>,
+) {
+    let size = bytes.len() as u64;
+    let putters: Vec<Putter> = nodes.iter().map(|node| Putter::new(*node, anna().machine_id(), &token)).collect();
+    let mut there = 0;
+    for putter in putters.iter().cycle() {
+        most.wait_for(|most| there < *most).await.unwrap();
+        let rest = &bytes[usize::try_from(there).unwrap()..];
+        let part = &rest[..rest.len().min(700_001)];
+        let headers = putter.headers(size, there, part.len());
+        let Ok(mut stream) = try_begin(putter.addr, "PUT", &file_path(&file), &headers).await else {
+            yield_now().await;
+            continue;
+        };
+        // Cut off it is asked again how far it is.
+        stream.write_all(part).await.ok();
+        there = match Answer::try_read(&mut stream).await {
+            Some(answer) if answer.status == 200 => answer.offset(),
+            Some(answer) if answer.status == 409 => answer.refused().limit.unwrap(),
+            Some(answer) if answer.status != 503 => panic!("neither kept nor to be tried again: {answer:?}"),
+            _ => there,
+        };
+        far.send_replace(there);
+        if there == size {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_goes_through_whoever_dies() {
+    let mut servers = cluster();
+    let store = servers.iter().map(NatsServer::url).collect::<Vec<_>>().join(",");
+    let mut nodes = [Node::start(&store), Node::start(&store)];
+    let addrs: Vec<SocketAddr> = nodes.iter().map(Node::addr).collect();
+    let token = Token::from_bytes([7; 32]);
+    let entry = proto::relay::TokenEntry { hash: token.hash(), lifetime_s: None };
+    let mut annas = Client::new(&addrs, 0, true);
+    let given =
+        annas.ask(|request| ToRelay::Tokens { request, add: vec![entry], remove: vec![], replace: false }).await;
+    assert!(matches!(given, FromRelay::Done { .. }), "{given:?}");
+
+    let file = FileKey::from_bytes([1; 32]).id();
+    let bytes: Arc<Vec<u8>> = Arc::new((0..sealed_size(20_000_000)).map(|at| (at * 31 + at / 251) as u8).collect());
+    let size = bytes.len() as u64;
+    let (may, most) = watch::channel(0);
+    let (tell, mut far) = watch::channel(0);
+    let mut uploading = JoinSet::new();
+    uploading.spawn(upload(addrs.clone(), token, file, bytes.clone(), most, tell));
+    let mut goes = async |part: u64, what: &str| {
+        may.send_modify(|may| *may = (*may).max(part * 1_000_000 + 1));
+        let there = far.wait_for(|there| *there >= part * 1_000_000);
+        let there = timeout(Duration::from_secs(60), there).await;
+        there.unwrap_or_else(|_| panic!("nothing goes on after {what}")).unwrap();
+    };
+    let mut part = 0;
+    for node in &mut nodes {
+        goes(part + 1, "the start").await;
+        may.send_replace((part + 3) * 1_000_000);
+        node.kill();
+        goes(part + 3, "the death of a node").await;
+        node.run();
+        part += 3;
+    }
+    for server in &mut servers {
+        goes(part + 1, "a return").await;
+        may.send_replace((part + 3) * 1_000_000);
+        server.kill();
+        goes(part + 3, "the death of a server").await;
+        server.run();
+        server.catches_up();
+        part += 3;
+    }
+    may.send_replace(size);
+    uploading.join_all().await;
+
+    // Fetched, each node dies once while it gives.
+    let mut came = Vec::new();
+    for number in [0, 1] {
+        let range = [("range", format!("bytes={}-", came.len()))];
+        let mut stream = try_begin(addrs[number], "GET", &file_path(&file), &range).await.unwrap();
+        stream.readable().await.unwrap();
+        nodes[number].kill();
+        came.extend(Answer::try_read(&mut stream).await.map_or_else(Vec::new, |answer| answer.body));
+        assert!(came.len() < bytes.len(), "because so much does not fit between them");
+        nodes[number].run();
+    }
+    let range = [("range", format!("bytes={}-", came.len()))];
+    let mut stream = try_begin(addrs[0], "GET", &file_path(&file), &range).await.unwrap();
+    came.extend(Answer::read(&mut stream).await.body);
+    assert!(came == *bytes, "{} of {size} bytes came, or others", came.len());
 }
 
 #[test]

@@ -453,6 +453,7 @@ fn refusal(relay: &RelayAddress, error: &BlobError) -> Refusal {
         RefusalCode::MailboxFull => format!("the {} that it has for files are used up", mib(limit)),
         RefusalCode::TooMany => format!("it keeps {limit} files, and as many are there"),
         RefusalCode::Full => "it has no room for files now".to_owned(),
+        RefusalCode::Storage if refused.retry_after_s.is_some() => "it can't reach what it keeps files in".to_owned(),
         RefusalCode::Storage => "its disk fails or is full".to_owned(),
         _ => refused.detail.clone(),
     };

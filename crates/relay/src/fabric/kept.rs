@@ -73,12 +73,12 @@ pub(super) async fn set_up(client: &Client, jetstream: &Context, config: &NatsCo
 
 /// The key of a machine's entry.
 pub(super) fn key(machine: &MachineId) -> String {
-    hex(machine)
+    hex(machine.as_bytes())
 }
 
 /// The machine that a key names.
 pub(super) fn machine(key: &str) -> Option<MachineId> {
-    unhex(key)
+    unhex(key).map(MachineId::from_bytes)
 }
 
 /// What the bucket is given of a machine at a node, at its login or with where that stands.

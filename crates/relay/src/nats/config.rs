@@ -23,7 +23,7 @@ pub struct NatsConfig {
     pub login: NatsLogin,
     /// PEM file of the authority that signed the servers' certificates, in the place of the system's.
     pub ca: Option<PathBuf>,
-    /// How many servers hold each mailbox, 1 to 5. By default 3 of a cluster, and 1 where there is no cluster.
+    /// How many servers hold each mailbox and file, 1 to 5. By default 3 of a cluster, and 1 where there is no cluster.
     pub replicas: Option<u8>,
 }
 

@@ -13,10 +13,10 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep};
 
 use super::config::{NatsConfig, NatsError};
-use super::connection::{Changes, Connection, PATIENCE, Setup};
-use super::record::{ItemRow, PrekeyRow, REMEMBERED_PER_ITEM, Record};
+use super::connection::{Changes, Connection, PATIENCE};
+use super::record::{FileRow, ItemRow, PrekeyRow, REMEMBERED_PER_ITEM, Record};
 use super::shelf::{self, ITEM, ITEMS_PER_RECORD, RECORD, Shelf};
-use super::stream::{Boxes, Trouble};
+use super::stream::{Logs, MAILBOXES, Trouble};
 use crate::mailboxes::{Answer, Counts, Item, Kept, MailboxError, Mailboxes, Page, Put, Quotas, Token, TokenChange};
 use crate::tasks::Tasks;
 
@@ -44,9 +44,11 @@ const GRACE: Duration = Duration::from_secs(3);
 /// Mailboxes in a JetStream stream. What is put, acknowledged and changed is answered after JetStream has acknowledged it.
 pub struct NatsMailboxes {
     quotas: Quotas,
-    connection: Arc<Connection<Boxes>>,
-    tasks: Tasks,
+    connection: Arc<Connection<Logs>>,
+    pub(super) tasks: Tasks,
     slots: Mutex<HashMap<MachineId, Arc<Slot>>>,
+    /// Files of mailboxes that were forgotten here: they are to go.
+    pub(super) forgotten: Mutex<Vec<(MachineId, FileRow)>>,
     /// Where the next sweep goes on.
     swept: AsyncMutex<u64>,
 }
@@ -63,7 +65,7 @@ struct Slot {
 /// of it, or be another one.
 #[derive(Debug)]
 struct Known {
-    boxes: Arc<Boxes>,
+    boxes: Arc<Logs>,
     shelf: Shelf,
 }
 
@@ -74,7 +76,7 @@ impl Known {
 }
 
 /// What is to be done to a mailbox.
-enum Step<T> {
+pub(super) enum Step<T> {
     /// Nothing: this is the answer.
     Answer(Result<T, MailboxError>),
     /// Its record is to become this.
@@ -98,14 +100,11 @@ impl NatsMailboxes {
     /// # Errors
     /// [`NatsError`] when NATS can't be used as it was named.
     pub async fn open(config: &NatsConfig, quotas: Quotas, clock: Arc<dyn Clock>) -> Result<Self, NatsError> {
-        let named = Arc::new(config.clone());
-        let setup: Setup<Boxes> = Box::new(move |client, jetstream| {
-            let (config, wall_ms) = (named.clone(), clock.wall_ms());
-            async move { Boxes::set_up(client, jetstream, &config, wall_ms).await }.boxed()
-        });
+        let setup = Logs::setup(&MAILBOXES, config, clock);
         let tasks = Tasks::default();
         let connection = Connection::start(config, "the relay's store", setup, &tasks).await?;
-        Ok(Self { quotas, connection, tasks, slots: Mutex::default(), swept: AsyncMutex::new(1) })
+        let (slots, forgotten) = (Mutex::default(), Mutex::default());
+        Ok(Self { quotas, connection, tasks, slots, forgotten, swept: AsyncMutex::new(1) })
     }
 
     /// Follows the mailboxes: see [`Renewals::next`].
@@ -128,14 +127,14 @@ impl NatsMailboxes {
     }
 
     /// Refuses what comes after the end.
-    fn open_still(&self) -> Result<(), MailboxError> {
+    pub(super) fn open_still(&self) -> Result<(), MailboxError> {
         if self.tasks.stopping().is_cancelled() { Err(MailboxError::Closed) } else { Ok(()) }
     }
 
     /// A mailbox as it is now.
-    async fn look(&self, machine: &MachineId) -> Result<(Arc<Boxes>, Shelf), MailboxError> {
+    pub(super) async fn look(&self, machine: &MachineId) -> Result<(Arc<Logs>, Shelf), MailboxError> {
         self.open_still()?;
-        let (slot, subject) = (self.slot(machine), Boxes::subject(machine));
+        let (slot, subject) = (self.slot(machine), MAILBOXES.subject(machine.as_bytes()));
         let deadline = Instant::now() + PATIENCE;
         let mut known = slot.known.lock().await;
         loop {
@@ -153,13 +152,13 @@ impl NatsMailboxes {
 
     /// Changes a mailbox, as its newest state asks for. `decide` is told whether an attempt before may have been done:
     /// there was no answer to it.
-    async fn change<T>(
+    pub(super) async fn change<T>(
         &self,
         machine: &MachineId,
-        mut decide: impl FnMut(&Boxes, &Shelf, bool) -> Step<T>,
+        mut decide: impl FnMut(&Logs, &Shelf, bool) -> Step<T>,
     ) -> Result<T, MailboxError> {
         self.open_still()?;
-        let (slot, subject) = (self.slot(machine), Boxes::subject(machine));
+        let (slot, subject) = (self.slot(machine), MAILBOXES.subject(machine.as_bytes()));
         // From before others were waited for, so that a crowd does not wait for each other's patience.
         let deadline = Instant::now() + PATIENCE;
         let mut known = slot.known.lock().await;
@@ -225,6 +224,8 @@ impl NatsMailboxes {
             tries += 1;
         };
         let (boxes, answer) = done?;
+        // One that came too late and is the last of all stays until it expires.
+        garbage.retain(|place| known.as_ref().is_some_and(|known| *place < known.shelf.seen));
         drop(known);
         boxes.remove(garbage).await;
         answer
@@ -255,7 +256,7 @@ impl NatsMailboxes {
                 record.forget(remembered, now_s);
                 return Step::First(record);
             }
-            if !record.has_room(boxes.record_bytes) {
+            if !record.has_room(boxes.payload_bytes) {
                 // The quota is larger than what NATS takes.
                 let limit = record.items.len() as u64;
                 return Step::Answer(Err(MailboxError::Full { what: "items", limit }));
@@ -393,7 +394,7 @@ impl NatsMailboxes {
         });
         let boxes = self.connection.is_ready()?;
         let mut from = self.swept.lock().await;
-        let passed = boxes.walk(*from, SWEPT).await?;
+        let passed = boxes.walk(None, *from, SWEPT).await?;
         let is_all = passed.len() < SWEPT;
         *from = if is_all { 1 } else { passed.last().map_or(1, |last| last.place + 1) };
         let forget_before = now_s.saturating_sub(self.quotas.forget_after_s);
@@ -404,45 +405,46 @@ impl NatsMailboxes {
                 None => shelf::seen_s(&message.headers).is_some_and(|seen_s| seen_s < forget_before),
             };
             if is_due {
-                expired.entry(message.machine).or_default().insert(message.place);
+                expired.entry(MachineId::from_bytes(message.id)).or_default().insert(message.place);
             }
         }
         let found_any = !expired.is_empty();
         for (machine, mut places) in expired {
-            places.remove(&self.sweep_mailbox(&boxes, &machine, now_s).await?);
+            let (record_at, seen) = self.sweep_mailbox(&boxes, &machine, now_s).await?;
+            places.retain(|place| *place < seen && *place != record_at);
             // Also those that a node left behind that died between a record and the removal of what it no longer counts.
             boxes.remove(places).await;
         }
         Ok(found_any && !is_all)
     }
 
-    /// Takes out of a mailbox what has expired, or all of it: gives where its record lies then.
-    async fn sweep_mailbox(&self, boxes: &Boxes, machine: &MachineId, now_s: u64) -> Result<u64, MailboxError> {
+    /// Takes out of a mailbox what has expired, or all of it: gives where its record and its last message lie then.
+    async fn sweep_mailbox(&self, boxes: &Logs, machine: &MachineId, now_s: u64) -> Result<(u64, u64), MailboxError> {
         let forget_before = now_s.saturating_sub(self.quotas.forget_after_s);
         let remembered = self.remembered();
-        self.change(machine, |_, shelf, _| {
-            let Some(record) = &shelf.record else { return Step::Answer(Ok(())) };
+        let changed = self.change(machine, |_, shelf, _| {
+            let Some(record) = &shelf.record else { return Step::Answer(Ok(Vec::new())) };
             if record.seen_s < forget_before {
-                return Step::Record(Record { is_gone: true, ..Record::default() }, ());
+                return Step::Record(Record { is_gone: true, ..Record::default() }, record.files.clone());
             }
             if !record.items.iter().any(|row| row.expires_s <= now_s) {
-                return Step::Answer(Ok(()));
+                return Step::Answer(Ok(Vec::new()));
             }
             let mut record = record.clone();
             record.take(|row| row.expires_s <= now_s);
             record.forget(remembered, now_s);
-            Step::Record(record, ())
-        })
-        .await?;
+            Step::Record(record, Vec::new())
+        });
+        self.forget_files(changed.await?.into_iter().map(|row| (*machine, row)));
         let slot = self.slot(machine);
         let mut known = slot.known.lock().await;
-        let Some(Known { shelf, .. }) = known.as_ref() else { return Ok(0) };
-        let record_at = shelf.record_at;
+        let Some(Known { shelf, .. }) = known.as_ref() else { return Ok((0, 0)) };
+        let lies = (shelf.record_at, shelf.seen);
         if shelf.is_gone {
-            boxes.purge(&Boxes::subject(machine), shelf.last).await?;
+            boxes.purge(&MAILBOXES.subject(machine.as_bytes()), shelf.last).await?;
             *known = None;
         }
-        Ok(record_at)
+        Ok(lies)
     }
 
     fn remembered(&self) -> usize {
@@ -459,13 +461,13 @@ impl NatsMailboxes {
 }
 
 /// What is known over this very connection.
-fn of<'known>(known: Option<&'known Known>, boxes: &Arc<Boxes>) -> Option<&'known Shelf> {
+fn of<'known>(known: Option<&'known Known>, boxes: &Arc<Logs>) -> Option<&'known Shelf> {
     known.filter(|known| Arc::ptr_eq(&known.boxes, boxes)).map(|known| &known.shelf)
 }
 
 /// Writes a record in the place of the one before.
 async fn write(
-    boxes: &Boxes,
+    boxes: &Logs,
     subject: &str,
     shelf: &mut Shelf,
     mut record: Record,
@@ -473,7 +475,7 @@ async fn write(
 ) -> Result<(), Trouble> {
     record.before = shelf.record_at;
     let too_large = || Trouble::Failed("a mailbox's record is larger than NATS' max_payload".to_owned());
-    let bytes = record.fit(boxes.record_bytes).ok_or_else(too_large)?;
+    let bytes = record.fit(boxes.payload_bytes).ok_or_else(too_large)?;
     let header = (RECORD, shelf::record_header(&record, shelf.last));
     let place = boxes.publish(subject, header, bytes, shelf.expects).await?;
     let before = shelf.clone();
@@ -498,7 +500,7 @@ async fn write(
 
 /// Adds an item.
 async fn add(
-    boxes: &Boxes,
+    boxes: &Logs,
     subject: &str,
     shelf: &mut Shelf,
     mut row: ItemRow,
@@ -524,7 +526,7 @@ async fn add(
 }
 
 /// A mailbox as it is behind a message that was just written: in a cluster only this tells whether it counts.
-async fn beyond(boxes: &Boxes, subject: &str, before: &Shelf, place: u64) -> Result<Shelf, Trouble> {
+async fn beyond(boxes: &Logs, subject: &str, before: &Shelf, place: u64) -> Result<Shelf, Trouble> {
     let shelf = Shelf::read(boxes, subject, Some(before)).await?;
     if shelf.seen < place {
         // A leader that was just chosen does not know all yet.
@@ -610,7 +612,7 @@ impl Mailboxes for NatsMailboxes {
 /// Follows the stream of mailboxes.
 #[derive(Debug)]
 pub(crate) struct Renewals {
-    changes: Changes<Boxes>,
+    changes: Changes<Logs>,
     base: Option<u64>,
 }
 

@@ -11,9 +11,10 @@ use crate::mailboxes::{Token, TokenChange, TokenHash};
 /// late is kept twice, which its recipient sees through.
 pub(super) const REMEMBERED_PER_ITEM: usize = 16;
 
-/// Most bytes of a token, an item, and the rest of a record without its prekey and what was taken.
+/// Most bytes of a token, an item, a file, and the rest of a record without its prekey and what was taken.
 const TOKEN_BYTES: usize = 44;
 const ITEM_BYTES: usize = 55;
+const FILE_BYTES: usize = 62;
 const REST_BYTES: usize = 96;
 
 /// First bytes of the BLAKE3 of an envelope, by which it is known again. As many as nobody finds two envelopes for.
@@ -43,6 +44,9 @@ pub(super) struct Record {
     /// The owner did not come for so long that the mailbox is gone.
     #[n(6)]
     pub(super) is_gone: bool,
+    /// Whose room the files take that were begun for its owner.
+    #[cbor(n(7), default)]
+    pub(super) files: Vec<FileRow>,
 }
 
 /// A delivery token.
@@ -93,6 +97,21 @@ pub(super) struct TakenRow {
     pub(super) expires_s: u64,
 }
 
+/// Room that a file takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(super) struct FileRow {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(super) id: [u8; 32],
+    #[n(1)]
+    pub(super) size: u64,
+    /// Which it is of those that were ever begun under its ID: drawn when it is begun.
+    #[n(2)]
+    pub(super) number: u64,
+    /// From when on it may be gone without anybody having said so here, and is looked for when room is short.
+    #[n(3)]
+    pub(super) look_s: u64,
+}
+
 impl Record {
     /// What the stream gives.
     pub(super) fn from_message(bytes: &[u8]) -> Option<Self> {
@@ -117,12 +136,20 @@ impl Record {
         }
     }
 
-    /// Whether it fits into so many bytes with an item more, if what was taken is forgotten. A mailbox whose record does not could not
-    /// even be emptied.
+    /// Whether it fits into so many bytes with an item and a file more, if what was taken is forgotten. A mailbox whose record does
+    /// not could not even be emptied.
     pub(super) fn has_room(&self, most: usize) -> bool {
         let prekey = self.prekey.as_ref().map_or(0, |prekey| prekey.register.len());
         let items = (self.items.len() + 1).saturating_mul(ITEM_BYTES);
-        REST_BYTES + prekey + self.tokens.len() * TOKEN_BYTES + items <= most
+        let files = (self.files.len() + 1).saturating_mul(FILE_BYTES);
+        REST_BYTES + prekey + self.tokens.len() * TOKEN_BYTES + items + files <= most
+    }
+
+    /// Gives back the room of a file, and not that of one that was begun under the same ID since: whether it had any.
+    pub(super) fn release(&mut self, id: &[u8; 32], number: u64) -> bool {
+        let before = self.files.len();
+        self.files.retain(|row| row.id != *id || row.number != number);
+        self.files.len() < before
     }
 
     /// All its tokens.
@@ -205,6 +232,7 @@ mod tests {
             taken: vec![TakenRow { mark: [2; 16], expires_s: 40 }],
             before: 10,
             is_gone: false,
+            files: vec![FileRow { id: [8; 32], size: 1, number: 2, look_s: 3 }],
         };
         let bytes = record.fit(1 << 20).unwrap();
         assert_eq!(Record::from_message(&bytes), Some(record));
@@ -233,10 +261,21 @@ mod tests {
             before: most,
             ..Record::default()
         };
+        let file = FileRow { id: [8; 32], size: most, number: most, look_s: most };
         while record.has_room(60_000) {
             record.items.push(item);
+            record.files.push(file);
         }
-        assert!(record.items.len() > 800 && record.fit(60_000).is_some(), "{}", record.items.len());
+        assert!(record.items.len() > 300 && record.fit(60_000).is_some(), "{}", record.items.len());
+    }
+
+    #[test]
+    fn room_is_given_back_of_the_very_file_that_is_gone() {
+        let file = |id: u8, number| FileRow { id: [id; 32], size: 1, number, look_s: 3 };
+        let mut record = Record { files: vec![file(1, 7), file(2, 8)], ..Record::default() };
+        assert!(!record.release(&[1; 32], 8), "because it was begun anew");
+        assert!(record.release(&[1; 32], 7) && !record.release(&[1; 32], 7));
+        assert_eq!(record.files, [file(2, 8)]);
     }
 
     #[test]

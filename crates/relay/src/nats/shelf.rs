@@ -14,7 +14,7 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::message::StreamMessage;
 
 use super::record::{ItemRow, Mark, Record};
-use super::stream::{Boxes, Trouble};
+use super::stream::{Logs, Trouble};
 
 /// Header of a record: the message after which it counts, and when its owner was last here.
 pub(super) const RECORD: &str = "Landline-Record";
@@ -68,7 +68,7 @@ enum What {
 
 impl Shelf {
     /// The newest, as the stream's leader knows it. What was known before spares reading it again.
-    pub(super) async fn read(boxes: &Boxes, subject: &str, known: Option<&Self>) -> Result<Self, Trouble> {
+    pub(super) async fn read(boxes: &Logs, subject: &str, known: Option<&Self>) -> Result<Self, Trouble> {
         if let Some(known) = known
             && known.record.is_some()
             && let Some(shelf) = Reading::of(known.clone(), known.seen).go_on(boxes, subject).await?
@@ -117,7 +117,7 @@ impl Shelf {
 
     /// Finds out what the server has to be told, after it refused. False when what is known here is gone: a message that counts is
     /// removed only when a later one counts, unless the whole mailbox was.
-    pub(super) async fn expect(&mut self, boxes: &Boxes, subject: &str) -> Result<bool, Trouble> {
+    pub(super) async fn expect(&mut self, boxes: &Logs, subject: &str) -> Result<bool, Trouble> {
         self.expects = boxes.last(subject).await?.map_or(0, |last| last.sequence);
         Ok(self.expects >= self.last)
     }
@@ -162,7 +162,7 @@ impl Reading {
 
     /// Reads to the end. Not only to where the end was: what is removed meanwhile, a record replaces that comes later. None when
     /// there is a gap.
-    async fn go_on(mut self, boxes: &Boxes, subject: &str) -> Result<Option<Shelf>, Trouble> {
+    async fn go_on(mut self, boxes: &Logs, subject: &str) -> Result<Option<Shelf>, Trouble> {
         for _ in 0..READ {
             match boxes.next(subject, self.shelf.seen + 1).await? {
                 Some(message) => self.take(parse(&message)?),

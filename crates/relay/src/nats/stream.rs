@@ -1,8 +1,10 @@
-//! The stream that holds all mailboxes, and the few things that are asked of it.
+//! Streams whose every subject is a log of its own: that of all mailboxes, and that of all files; and the few things that are
+//! asked of them.
 //!
 //! All reads are the leader's (`STREAM.MSG.GET`): a direct get may be answered by a server that is behind, and who was told
 //! that something arrived would not find it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::client::Request;
@@ -17,39 +19,61 @@ use async_nats::jetstream::stream::{
 use async_nats::jetstream::{self, Context, ErrorCode};
 use async_nats::{Client, HeaderMap, header};
 use bytes::Bytes;
-use futures_util::StreamExt as _;
-use proto::id::MachineId;
+use futures_util::{FutureExt as _, StreamExt as _};
+use proto::clock::Clock;
 use serde_json::json;
 
 use super::config::NatsConfig;
+use super::connection::Setup;
 use crate::mailboxes::MailboxError;
 
-/// Name of the stream.
-const STREAM: &str = "LANDLINE_MAILBOXES";
+/// What a stream holds.
+#[derive(Debug)]
+pub(super) struct Kind {
+    /// Name of the stream.
+    name: &'static str,
+    /// What its subjects begin with; an ID in hex follows.
+    subjects: &'static str,
+    /// What its description begins with; a number follows.
+    description: &'static str,
+}
 
-/// Where mailboxes are: a machine's hex ID follows.
-const SUBJECTS: &str = "landline.mailbox.";
+/// The mailboxes, by machine.
+pub(super) const MAILBOXES: Kind = Kind {
+    name: "LANDLINE_MAILBOXES",
+    subjects: "landline.mailbox.",
+    description: "Landline mailboxes, cursors from ",
+};
 
-/// What its description begins with; a number follows.
-const DESCRIPTION: &str = "Landline mailboxes, cursors from ";
+/// The files, by the ID under which each is fetched.
+pub(super) const FILES: Kind =
+    Kind { name: "LANDLINE_FILES", subjects: "landline.file.", description: "Landline files, since " };
 
-/// Bytes that a message takes besides the envelope or record in it.
+/// Bytes that a message takes besides the envelope, record or piece in it.
 const OVERHEAD: usize = 1 << 10;
 
 /// How long a walk through the stream may stand still before the server forgets it.
 const WALK: Duration = Duration::from_secs(30);
 
-/// The stream of mailboxes.
+impl Kind {
+    /// The subject of a log.
+    pub(super) fn subject(&self, id: &[u8; 32]) -> String {
+        format!("{}{}", self.subjects, hex(id))
+    }
+}
+
+/// A stream of logs.
 #[derive(Debug, Clone)]
-pub(super) struct Boxes {
+pub(super) struct Logs {
+    kind: &'static Kind,
     client: Client,
     jetstream: Context,
     stream: Stream,
     /// What is added to a place to make a cursor: where the clock stood when the stream was made. A stream that was lost
     /// and made anew begins again at place 1, and a cursor that a client remembers must not hide what comes then.
     pub(super) base: u64,
-    /// Most bytes that a record may have.
-    pub(super) record_bytes: usize,
+    /// Most bytes that a record, or a piece of a file, may have.
+    pub(super) payload_bytes: usize,
 }
 
 /// Why the stream does not do it.
@@ -80,13 +104,24 @@ impl From<Trouble> for MailboxError {
 #[derive(Debug)]
 pub(super) struct Passed {
     pub(super) place: u64,
-    pub(super) machine: MachineId,
+    /// Whose log it belongs to.
+    pub(super) id: [u8; 32],
     pub(super) headers: HeaderMap,
 }
 
-impl Boxes {
+impl Logs {
+    /// Finds or makes such a stream at each connection. The clock counts only where there is none yet.
+    pub(super) fn setup(kind: &'static Kind, config: &NatsConfig, clock: Arc<dyn Clock>) -> Setup<Self> {
+        let named = Arc::new(config.clone());
+        Box::new(move |client, jetstream| {
+            let (config, wall_ms) = (named.clone(), clock.wall_ms());
+            async move { Self::set_up(kind, client, jetstream, &config, wall_ms).await }.boxed()
+        })
+    }
+
     /// Finds the stream, or makes it; says what is in the way.
-    pub(super) async fn set_up(
+    async fn set_up(
+        kind: &'static Kind,
         client: Client,
         jetstream: Context,
         config: &NatsConfig,
@@ -98,36 +133,31 @@ impl Boxes {
             return Err(format!("max_payload is {}, and a relay needs {least}", info.max_payload));
         }
         let replicas = config.replicas(info.cluster.is_some());
-        let mut stream = match jetstream.get_stream(STREAM).await {
+        let mut stream = match jetstream.get_stream(kind.name).await {
             Ok(stream) => stream,
             Err(error) => match error.kind() {
                 GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-                    let created = jetstream.create_stream(new_config(replicas, wall_ms)).await;
+                    let created = jetstream.create_stream(new_config(kind, replicas, wall_ms)).await;
                     created.map_err(|error| explain(&error, replicas))?
                 }
                 _ => return Err(explain(&error, replicas)),
             },
         };
         let found = stream.cached_info().config.clone();
-        let base = found.description.as_deref().and_then(|text| text.strip_prefix(DESCRIPTION)?.parse().ok());
-        let base = base.ok_or_else(|| format!("the stream {STREAM} is another program's"))?;
+        let base = found.description.as_deref().and_then(|text| text.strip_prefix(kind.description)?.parse().ok());
+        let base = base.ok_or_else(|| format!("the stream {} is another program's", kind.name))?;
         if config.replicas.is_some() && found.num_replicas != replicas {
             tracing::info!(from = found.num_replicas, to = replicas, "the number of replicas is changed");
             let changed = Config { num_replicas: replicas, ..found };
             jetstream.update_stream(changed).await.map_err(|error| explain(&error, replicas))?;
             stream.info().await.map_err(|error| explain(&error, replicas))?;
         }
-        Ok(Self { client, jetstream, stream, base, record_bytes: info.max_payload - OVERHEAD })
+        Ok(Self { kind, client, jetstream, stream, base, payload_bytes: info.max_payload - OVERHEAD })
     }
 
     /// Whether the server keeps the condition under which a message is published, whatever comes at the same time.
     pub(super) fn is_exact(&self) -> bool {
         self.stream.cached_info().config.num_replicas == 1
-    }
-
-    /// The subject of a machine's mailbox.
-    pub(super) fn subject(machine: &MachineId) -> String {
-        format!("{SUBJECTS}{}", hex(machine))
     }
 
     /// The last message of a subject.
@@ -173,14 +203,15 @@ impl Boxes {
         }
     }
 
-    /// Removes messages that no record counts any more. What is not removed takes room until it would have expired.
+    /// Removes messages that count no more, none of them the last of its subject: a server of version 2.9 finds no last message
+    /// of a subject any more when the one that was it is removed. What is not removed takes room until it would have expired.
     pub(super) async fn remove(&self, places: impl IntoIterator<Item = u64>) {
         const AT_ONCE: usize = 64;
         // Servers that are busy may take longer than a request has.
         const REMOVALS: usize = 3;
         let removals = places.into_iter().map(|place| async move {
-            let subject = format!("STREAM.MSG.DELETE.{STREAM}");
-            // Envelopes are sealed: overwriting them would cost a write and hide nothing.
+            let subject = format!("STREAM.MSG.DELETE.{}", self.kind.name);
+            // Envelopes and files are sealed: overwriting them would cost a write and hide nothing.
             let request = json!({ "seq": place, "no_erase": true });
             for _ in 0..REMOVALS {
                 let removed = self.jetstream.request::<_, _, serde_json::Value>(subject.clone(), &request).await;
@@ -195,21 +226,26 @@ impl Boxes {
 
     /// Removes all of a subject up to a place.
     pub(super) async fn purge(&self, subject: &str, through: u64) -> Result<(), Trouble> {
+        if through == 0 {
+            // A server takes that for all of it.
+            return Ok(());
+        }
         let purged = self.stream.purge().filter(subject).sequence(through + 1).await;
         purged.map(drop).map_err(|error| Trouble::Away(error.to_string()))
     }
 
-    /// The stream's own counts: mailboxes, messages, bytes.
+    /// The stream's own counts: logs, messages, bytes.
     pub(super) async fn count(&self) -> Result<(u64, u64, u64), Trouble> {
         let info = self.stream.get_info().await.map_err(|error| Trouble::Away(error.to_string()))?;
         Ok((info.state.subjects_count, info.state.messages, info.state.bytes))
     }
 
-    /// The headers of the next messages from a place on.
-    pub(super) async fn walk(&self, from: u64, count: usize) -> Result<Vec<Passed>, Trouble> {
+    /// The headers of the next messages from a place on, of one subject or all. The server that tells may be behind.
+    pub(super) async fn walk(&self, subject: Option<&str>, from: u64, count: usize) -> Result<Vec<Passed>, Trouble> {
         let other = |error: &dyn std::fmt::Display| Trouble::Away(error.to_string());
         let config = pull::Config {
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from.max(1) },
+            filter_subject: subject.unwrap_or_default().to_owned(),
             ack_policy: AckPolicy::None,
             headers_only: true,
             memory_storage: true,
@@ -223,9 +259,9 @@ impl Boxes {
         while let Some(message) = messages.next().await {
             let message = message.map_err(|error| other(&error))?;
             let place = message.info().map_err(|error| other(&error))?.stream_sequence;
-            let machine = message.subject.as_str().strip_prefix(SUBJECTS).and_then(unhex);
+            let id = message.subject.as_str().strip_prefix(self.kind.subjects).and_then(unhex);
             let headers = message.message.headers.unwrap_or_default();
-            passed.extend(machine.map(|machine| Passed { place, machine, headers }));
+            passed.extend(id.map(|id| Passed { place, id, headers }));
         }
         // The server forgets it by itself, too.
         let _ = self.stream.delete_consumer(&consumer.cached_info().name).await;
@@ -233,11 +269,11 @@ impl Boxes {
     }
 }
 
-fn new_config(num_replicas: usize, wall_ms: u64) -> Config {
+fn new_config(kind: &Kind, num_replicas: usize, wall_ms: u64) -> Config {
     Config {
-        name: STREAM.to_owned(),
-        description: Some(format!("{DESCRIPTION}{wall_ms}")),
-        subjects: vec![format!("{SUBJECTS}*")],
+        name: kind.name.to_owned(),
+        description: Some(format!("{}{wall_ms}", kind.description)),
+        subjects: vec![format!("{}*", kind.subjects)],
         retention: RetentionPolicy::Limits,
         // Where an operator bounds the stream, what is new is refused, and nothing that was accepted goes.
         discard: DiscardPolicy::New,
@@ -292,12 +328,12 @@ fn refused(error: &jetstream::Error) -> Trouble {
     }
 }
 
-/// A machine's ID in a subject.
-pub(crate) fn hex(machine: &MachineId) -> String {
-    blake3::Hash::from_bytes(*machine.as_bytes()).to_string()
+/// An ID in a subject.
+pub(crate) fn hex(id: &[u8; 32]) -> String {
+    blake3::Hash::from_bytes(*id).to_string()
 }
 
-/// The machine that a subject names.
-pub(crate) fn unhex(text: &str) -> Option<MachineId> {
-    blake3::Hash::from_hex(text).ok().map(|hash| MachineId::from_bytes(*hash.as_bytes()))
+/// The ID that a subject names.
+pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
+    blake3::Hash::from_hex(text).ok().map(|hash| *hash.as_bytes())
 }

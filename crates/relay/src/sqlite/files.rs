@@ -27,9 +27,6 @@ pub(super) const FOLDER: &str = "files";
 /// Files that one sweep removes at most, so that no put waits long behind it.
 const SWEPT: u32 = 64;
 
-/// For how long room is kept for a file of which nothing has come: an hour, so that room costs more than asking for it.
-const UNSENT_S: u64 = 60 * 60;
-
 /// Files in a folder.
 #[derive(Debug)]
 pub struct SqliteFiles {
@@ -185,8 +182,7 @@ fn begin_file(db: &Connection, quotas: &FileQuotas, folder: &Path, begin: &Begin
     if quotas.file_bytes == 0 || begin.size > sealed_size(quotas.file_bytes) {
         return Err(FileError::TooLarge(quotas.file_bytes));
     }
-    let unfinished_s = begin.now_s.saturating_add(quotas.unfinished_s);
-    let unsent_s = begin.now_s.saturating_add(quotas.unfinished_s.min(UNSENT_S));
+    let unsent_s = quotas.expires_s(0, begin.size, begin.now_s);
     if let Some(Kept { mailbox: of, token, mut upload }) = kept(db, &begin.id)? {
         if of != Some(mailbox) || token != begin.token {
             return Err(FileError::BadToken);
@@ -200,7 +196,7 @@ fn begin_file(db: &Connection, quotas: &FileQuotas, folder: &Path, begin: &Begin
             upload.expires_s = unsent_s;
             note(db, &begin.id, &upload)?;
         } else if 0 < upload.received && upload.received < upload.size {
-            upload.expires_s = unfinished_s;
+            upload.expires_s = quotas.expires_s(upload.received, upload.size, begin.now_s);
             note(db, &begin.id, &upload)?;
         }
         return Ok(upload);
@@ -243,8 +239,7 @@ fn note_piece(
         return Err(FileError::Offset(upload.received));
     }
     upload.received = end;
-    let stays_s = if end == upload.size { quotas.ttl_s } else { quotas.unfinished_s };
-    upload.expires_s = now_s.saturating_add(stays_s);
+    upload.expires_s = quotas.expires_s(end, upload.size, now_s);
     note(db, id, &upload)?;
     Ok(upload)
 }
@@ -323,16 +318,6 @@ impl From<io::Error> for FileError {
             // It was taken away between two pieces.
             io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => Self::NoFile,
             _ => Self::Failed(error.to_string()),
-        }
-    }
-}
-
-impl From<MailboxError> for FileError {
-    fn from(error: MailboxError) -> Self {
-        match error {
-            MailboxError::DiskFull => Self::DiskFull,
-            MailboxError::Closed => Self::Closed,
-            error => Self::Failed(error.to_string()),
         }
     }
 }

@@ -14,6 +14,8 @@ mod files;
 #[cfg(target_os = "linux")]
 mod nats;
 #[cfg(target_os = "linux")]
+mod nats_files;
+#[cfg(target_os = "linux")]
 #[path = "../support/nats.rs"]
 mod nats_server;
 mod rules;

@@ -27,16 +27,16 @@ impl Maker for NatsServer {
 
 conforms!(NatsServer);
 
-async fn open(server: &NatsServer, quotas: Quotas, now_s: u64) -> NatsMailboxes {
+pub(crate) async fn open(server: &NatsServer, quotas: Quotas, now_s: u64) -> NatsMailboxes {
     let clock = Arc::new(ManualClock::new(now_s * 1_000));
     NatsMailboxes::open(&NatsConfig::new(&server.url()).unwrap(), quotas, clock).await.unwrap()
 }
 
 /// Every rule over a cluster, whose servers keep conditions only mostly.
-mod cluster {
+pub(crate) mod cluster {
     use super::*;
 
-    pub(crate) struct Cluster([NatsServer; 3]);
+    pub(crate) struct Cluster(pub(crate) [NatsServer; 3]);
 
     impl Maker for Cluster {
         type Store = NatsMailboxes;
@@ -87,6 +87,24 @@ mod cluster {
             cluster.0.iter().for_each(NatsServer::catches_up);
         }
         assert_eq!(content(&store, anna).await.0, [[0_u8], [1], [2]]);
+    }
+
+    /// Both put the same: what came too late is removed, and nothing that counts is lost with it.
+    #[tokio::test]
+    async fn what_came_too_late_hides_nothing() {
+        let cluster = Cluster::new();
+        let many = Quotas { items: 1_000, bytes: 1 << 20, ..quotas() };
+        let (one, two) = (cluster.open(many.clone()).await, open(&cluster.0[1], many.clone(), NOW).await);
+        let anna = mailbox(&one, 1).await;
+        for number in 0..60_u8 {
+            let envelope = [number];
+            let (first, second) = tokio::join!(put(&one, anna, &envelope), put(&two, anna, &envelope));
+            assert!(first.is_ok() && second.is_ok(), "{first:?}, {second:?}");
+            // Who comes anew knows nothing but what the stream says.
+            let anew = open(&cluster.0[2], many.clone(), NOW).await;
+            let (envelopes, _) = content(&anew, anna).await;
+            assert_eq!(envelopes.len(), usize::from(number) + 1, "after {first:?}, {second:?}");
+        }
     }
 
     /// One node adds, another takes away, both as fast as they can.

@@ -23,14 +23,19 @@ pub(crate) struct Answer {
 impl Answer {
     /// Reads an answer to the end of its connection.
     pub(crate) async fn read(stream: &mut TcpStream) -> Self {
+        Self::try_read(stream).await.expect("a head")
+    }
+
+    /// The same from a relay that may die meanwhile: what of its answer came.
+    pub(crate) async fn try_read(stream: &mut TcpStream) -> Option<Self> {
         let mut bytes = Vec::new();
-        timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an answer comes").unwrap();
-        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+        timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an answer comes").ok();
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&bytes[..end]).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let headers = head.lines().skip(1).map(|line| line.split_once(": ").unwrap());
         let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
-        Self { status, headers, body: bytes[end + 4..].to_vec() }
+        Some(Self { status, headers, body: bytes[end + 4..].to_vec() })
     }
 
     pub(crate) fn number(&self, name: &str) -> u64 {
@@ -54,13 +59,23 @@ impl Answer {
 
 /// Sends a head, and leaves the rest to the caller.
 pub(crate) async fn begin(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, String)]) -> TcpStream {
-    let mut stream = TcpStream::connect(addr).await.unwrap();
+    try_begin(addr, method, path, headers).await.unwrap()
+}
+
+/// The same to a relay that may not be there.
+pub(crate) async fn try_begin(
+    addr: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, String)],
+) -> std::io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(addr).await?;
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n");
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
-    stream.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
-    stream
+    stream.write_all(format!("{head}\r\n").as_bytes()).await?;
+    Ok(stream)
 }
 
 pub(crate) async fn ask(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, String)]) -> Answer {

@@ -20,6 +20,8 @@ mod mailbox;
 #[path = "../support/nats.rs"]
 mod nats_server;
 #[cfg(target_os = "linux")]
+mod node_files;
+#[cfg(target_os = "linux")]
 mod nodes;
 mod presence;
 mod scene;
