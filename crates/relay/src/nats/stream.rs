@@ -90,6 +90,10 @@ struct Horizon {
 }
 
 impl Horizon {
+    fn see(&mut self, place: u64) {
+        self.place = self.place.max(place);
+    }
+
     /// Whether a leader whose last place is this knows less than it will: it was just chosen. One that does not learn more has lost it.
     fn is_beyond(&mut self, last: u64) -> bool {
         let is_beyond = last < self.place && self.missing.get_or_insert_with(Instant::now).elapsed() < PATIENCE;
@@ -192,6 +196,20 @@ impl Logs {
         self.horizon.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn found(&self, answer: Result<StreamMessage, RawMessageError>) -> Result<Option<StreamMessage>, Trouble> {
+        match answer {
+            Ok(message) => {
+                self.horizon().see(message.sequence);
+                Ok(Some(message))
+            }
+            Err(error) => match error.kind() {
+                RawMessageErrorKind::NoMessageFound => Ok(None),
+                RawMessageErrorKind::JetStream(error) => Err(refused(&error)),
+                _ => Err(Trouble::Away(error.to_string())),
+            },
+        }
+    }
+
     /// Sees that what is not there is not there: a leader that was just chosen may not know all yet.
     pub(super) async fn knows_all(&self) -> Result<(), Trouble> {
         let info = self.stream.get_info().await.map_err(|error| Trouble::Away(error.to_string()))?;
@@ -208,17 +226,17 @@ impl Logs {
 
     /// The last message of a subject.
     pub(super) async fn last(&self, subject: &str) -> Result<Option<StreamMessage>, Trouble> {
-        found(self.stream.get_last_raw_message_by_subject(subject).await)
+        self.found(self.stream.get_last_raw_message_by_subject(subject).await)
     }
 
     /// The first message of a subject at a place or behind it.
     pub(super) async fn next(&self, subject: &str, from: u64) -> Result<Option<StreamMessage>, Trouble> {
-        found(self.stream.raw_message_builder().sequence(from).next_by_subject(subject).send().await)
+        self.found(self.stream.raw_message_builder().sequence(from).next_by_subject(subject).send().await)
     }
 
     /// The message at a place.
     pub(super) async fn get(&self, place: u64) -> Result<Option<StreamMessage>, Trouble> {
-        found(self.stream.get_raw_message(place).await)
+        self.found(self.stream.get_raw_message(place).await)
     }
 
     /// Publishes a message behind the one that is the last of its subject, and gives its place. Alone, a server sees to it that
@@ -244,8 +262,7 @@ impl Logs {
             .map_err(|error| Trouble::Away(error.to_string()))?;
         match serde_json::from_slice(&answer.payload) {
             Ok(Response::Ok(PublishAck { sequence, .. })) => {
-                let mut horizon = self.horizon();
-                horizon.place = horizon.place.max(sequence);
+                self.horizon().see(sequence);
                 Ok(sequence)
             }
             Ok(Response::Err { error }) => Err(refused(&error)),
@@ -350,17 +367,6 @@ pub(crate) fn explain(error: &dyn std::error::Error, replicas: usize) -> String 
         );
     }
     text
-}
-
-fn found(answer: Result<StreamMessage, RawMessageError>) -> Result<Option<StreamMessage>, Trouble> {
-    match answer {
-        Ok(message) => Ok(Some(message)),
-        Err(error) => match error.kind() {
-            RawMessageErrorKind::NoMessageFound => Ok(None),
-            RawMessageErrorKind::JetStream(error) => Err(refused(&error)),
-            _ => Err(Trouble::Away(error.to_string())),
-        },
-    }
 }
 
 fn refused(error: &jetstream::Error) -> Trouble {
