@@ -139,6 +139,9 @@ impl Log {
         for _ in 0..READS {
             log.go_on(logs, subject, None).await?;
             if log.stands(logs).await? {
+                if log.file.is_none() {
+                    logs.knows_all().await?;
+                }
                 return Ok(log);
             }
             log = Self::default();

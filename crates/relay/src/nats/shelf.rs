@@ -75,7 +75,10 @@ impl Shelf {
         {
             return Ok(shelf);
         }
-        let Some(last) = boxes.last(subject).await? else { return Ok(Self::default()) };
+        let Some(last) = boxes.last(subject).await? else {
+            boxes.knows_all().await?;
+            return Ok(Self::default());
+        };
         let last = parse(&last)?;
         let begin = match last.what {
             // All that could show that it does not count lies between it and what it names.
@@ -104,7 +107,10 @@ impl Shelf {
             if let Some(shelf) = all.go_on(boxes, subject).await? {
                 return Ok(shelf);
             }
-            let Some(last) = boxes.last(subject).await? else { return Ok(Self::default()) };
+            let Some(last) = boxes.last(subject).await? else {
+                boxes.knows_all().await?;
+                return Ok(Self::default());
+            };
             if last.sequence == end {
                 // Nothing came meanwhile that could fill the gap.
                 tracing::error!("NATS has lost the record of a mailbox; its owner finds it empty");

@@ -4,7 +4,7 @@
 //! All reads are the leader's (`STREAM.MSG.GET`): a direct get may be answered by a server that is behind, and who was told
 //! that something arrived would not find it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::client::Request;
@@ -22,9 +22,10 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use proto::clock::Clock;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::config::NatsConfig;
-use super::connection::Setup;
+use super::connection::{PATIENCE, Setup};
 use crate::mailboxes::MailboxError;
 
 /// What a stream holds.
@@ -74,6 +75,33 @@ pub(super) struct Logs {
     pub(super) base: u64,
     /// Most bytes that a record, or a piece of a file, may have.
     pub(super) payload_bytes: usize,
+    /// What was ever seen, over whichever connection.
+    horizon: Arc<Mutex<Horizon>>,
+}
+
+/// The last place of a stream of which this node knows.
+#[derive(Debug, Default)]
+struct Horizon {
+    /// Of which stream: see [`Logs::base`].
+    base: u64,
+    place: u64,
+    /// Since when the stream's leader does not know it.
+    missing: Option<Instant>,
+}
+
+impl Horizon {
+    fn see(&mut self, place: u64) {
+        self.place = self.place.max(place);
+    }
+
+    /// Whether a leader whose last place is this knows less than it will: it was just chosen. One that does not learn more has lost it.
+    fn is_beyond(&mut self, last: u64) -> bool {
+        let is_beyond = last < self.place && self.missing.get_or_insert_with(Instant::now).elapsed() < PATIENCE;
+        if !is_beyond {
+            (self.place, self.missing) = (last, None);
+        }
+        is_beyond
+    }
 }
 
 /// Why the stream does not do it.
@@ -112,10 +140,10 @@ pub(super) struct Passed {
 impl Logs {
     /// Finds or makes such a stream at each connection. The clock counts only where there is none yet.
     pub(super) fn setup(kind: &'static Kind, config: &NatsConfig, clock: Arc<dyn Clock>) -> Setup<Self> {
-        let named = Arc::new(config.clone());
+        let (named, horizon) = (Arc::new(config.clone()), Arc::<Mutex<Horizon>>::default());
         Box::new(move |client, jetstream| {
-            let (config, wall_ms) = (named.clone(), clock.wall_ms());
-            async move { Self::set_up(kind, client, jetstream, &config, wall_ms).await }.boxed()
+            let (config, horizon, wall_ms) = (named.clone(), horizon.clone(), clock.wall_ms());
+            async move { Self::set_up(kind, client, jetstream, &config, horizon, wall_ms).await }.boxed()
         })
     }
 
@@ -125,6 +153,7 @@ impl Logs {
         client: Client,
         jetstream: Context,
         config: &NatsConfig,
+        horizon: Arc<Mutex<Horizon>>,
         wall_ms: u64,
     ) -> Result<Self, String> {
         let info = client.server_info();
@@ -152,7 +181,42 @@ impl Logs {
             jetstream.update_stream(changed).await.map_err(|error| explain(&error, replicas))?;
             stream.info().await.map_err(|error| explain(&error, replicas))?;
         }
-        Ok(Self { kind, client, jetstream, stream, base, payload_bytes: info.max_payload - OVERHEAD })
+        let payload_bytes = info.max_payload - OVERHEAD;
+        let logs = Self { kind, client, jetstream, stream, base, payload_bytes, horizon };
+        let mut horizon = logs.horizon();
+        if horizon.base != base {
+            *horizon = Horizon { base, ..Horizon::default() };
+        }
+        drop(horizon);
+        Ok(logs)
+    }
+
+    fn horizon(&self) -> MutexGuard<'_, Horizon> {
+        // Each change leaves it right.
+        self.horizon.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn found(&self, answer: Result<StreamMessage, RawMessageError>) -> Result<Option<StreamMessage>, Trouble> {
+        match answer {
+            Ok(message) => {
+                self.horizon().see(message.sequence);
+                Ok(Some(message))
+            }
+            Err(error) => match error.kind() {
+                RawMessageErrorKind::NoMessageFound => Ok(None),
+                RawMessageErrorKind::JetStream(error) => Err(refused(&error)),
+                _ => Err(Trouble::Away(error.to_string())),
+            },
+        }
+    }
+
+    /// Sees that what is not there is not there: a leader that was just chosen may not know all yet.
+    pub(super) async fn knows_all(&self) -> Result<(), Trouble> {
+        let info = self.stream.get_info().await.map_err(|error| Trouble::Away(error.to_string()))?;
+        if self.horizon().is_beyond(info.state.last_sequence) {
+            return Err(Trouble::Away("the servers just changed their leader".to_owned()));
+        }
+        Ok(())
     }
 
     /// Whether the server keeps the condition under which a message is published, whatever comes at the same time.
@@ -162,17 +226,17 @@ impl Logs {
 
     /// The last message of a subject.
     pub(super) async fn last(&self, subject: &str) -> Result<Option<StreamMessage>, Trouble> {
-        found(self.stream.get_last_raw_message_by_subject(subject).await)
+        self.found(self.stream.get_last_raw_message_by_subject(subject).await)
     }
 
     /// The first message of a subject at a place or behind it.
     pub(super) async fn next(&self, subject: &str, from: u64) -> Result<Option<StreamMessage>, Trouble> {
-        found(self.stream.raw_message_builder().sequence(from).next_by_subject(subject).send().await)
+        self.found(self.stream.raw_message_builder().sequence(from).next_by_subject(subject).send().await)
     }
 
     /// The message at a place.
     pub(super) async fn get(&self, place: u64) -> Result<Option<StreamMessage>, Trouble> {
-        found(self.stream.get_raw_message(place).await)
+        self.found(self.stream.get_raw_message(place).await)
     }
 
     /// Publishes a message behind the one that is the last of its subject, and gives its place. Alone, a server sees to it that
@@ -197,7 +261,10 @@ impl Logs {
             .await
             .map_err(|error| Trouble::Away(error.to_string()))?;
         match serde_json::from_slice(&answer.payload) {
-            Ok(Response::Ok(PublishAck { sequence, .. })) => Ok(sequence),
+            Ok(Response::Ok(PublishAck { sequence, .. })) => {
+                self.horizon().see(sequence);
+                Ok(sequence)
+            }
             Ok(Response::Err { error }) => Err(refused(&error)),
             Err(error) => Err(Trouble::Failed(error.to_string())),
         }
@@ -302,17 +369,6 @@ pub(crate) fn explain(error: &dyn std::error::Error, replicas: usize) -> String 
     text
 }
 
-fn found(answer: Result<StreamMessage, RawMessageError>) -> Result<Option<StreamMessage>, Trouble> {
-    match answer {
-        Ok(message) => Ok(Some(message)),
-        Err(error) => match error.kind() {
-            RawMessageErrorKind::NoMessageFound => Ok(None),
-            RawMessageErrorKind::JetStream(error) => Err(refused(&error)),
-            _ => Err(Trouble::Away(error.to_string())),
-        },
-    }
-}
-
 fn refused(error: &jetstream::Error) -> Trouble {
     match error.error_code() {
         ErrorCode::STREAM_WRONG_LAST_SEQUENCE => Trouble::Conflict,
@@ -336,4 +392,19 @@ pub(crate) fn hex(id: &[u8; 32]) -> String {
 /// The ID that a subject names.
 pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
     blake3::Hash::from_hex(text).ok().map(|hash| *hash.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_that_knows_less_is_waited_for_and_not_for_ever() {
+        let mut horizon = Horizon { base: 1, place: 10, missing: None };
+        assert!(horizon.is_beyond(9) && !horizon.is_beyond(10) && !horizon.is_beyond(12));
+        assert!(horizon.is_beyond(11), "because it knew 12");
+        tokio::time::advance(PATIENCE).await;
+        assert!(!horizon.is_beyond(11), "because it has lost it");
+        assert!(!horizon.is_beyond(11));
+    }
 }
