@@ -297,6 +297,7 @@ impl NatsMailboxes {
     }
 
     async fn fetch(&self, machine: MachineId, after: u64, count: usize, bytes: usize) -> Result<Page, MailboxError> {
+        let deadline = Instant::now() + PATIENCE;
         let (boxes, shelf) = self.look(&machine).await?;
         let rows = shelf.record.map(|record| record.items).unwrap_or_default();
         let mut behind = rows.into_iter().filter(|row| row.place.saturating_add(boxes.base) > after).peekable();
@@ -313,7 +314,12 @@ impl NatsMailboxes {
             let fetched = chosen.into_iter().map(|row| {
                 let boxes = &boxes;
                 async move {
-                    let message = boxes.get(row.place).await?;
+                    let message = loop {
+                        match boxes.get(row.place).await {
+                            Err(Trouble::Away(_)) if Instant::now() < deadline => sleep(PAUSE).await,
+                            outcome => break outcome?,
+                        }
+                    };
                     // Taken away meanwhile, on another connection of its owner; or lost.
                     let Some(message) = message else { return Ok(None) };
                     Ok(Some(Item { cursor: row.place + boxes.base, put_s: row.put_s, envelope: message.payload }))
