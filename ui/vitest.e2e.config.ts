@@ -1,12 +1,13 @@
 import { defineConfig } from "vitest/config";
 
-// Drives the built interface in Chromium, two files at a time: two cores are all there may be.
+// Drives the built interface in Chromium, one file after another: a page without a graphics card keeps two cores busy, and two at a
+// time took longer than one after the other.
 export default defineConfig({
   test: {
     include: ["e2e/**/*.e2e.ts"],
     globalSetup: "e2e/setup.ts",
     environment: "node",
-    maxWorkers: 2,
+    fileParallelism: false,
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },
