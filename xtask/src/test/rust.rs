@@ -129,7 +129,7 @@ pub(super) fn fuzz(workspace: &Workspace) -> Result<Tally> {
         return Ok(Tally::skipped(1));
     }
     build_command(workspace).args(["--quiet"]).check()?;
-    check(&Cmd::new(program).args(["--seconds", "6"]).dir(workspace.root()).limit(Duration::from_secs(300)))
+    check(&Cmd::new(program).args(["--seconds", "10"]).dir(workspace.root()).limit(Duration::from_secs(300)))
 }
 
 pub(super) fn deny(workspace: &Workspace) -> Result<Tally> {
