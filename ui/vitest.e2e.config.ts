@@ -1,7 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-// Drives the built interface in Chromium, one file after another: a page without a graphics card keeps two cores busy, and two at a
-// time took longer than one after the other.
+// Drives the built interface in Chromium, one file after another: two cores are all there may be.
 export default defineConfig({
   test: {
     include: ["e2e/**/*.e2e.ts"],

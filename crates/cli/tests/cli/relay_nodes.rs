@@ -202,19 +202,24 @@ async fn goes_on(count: &mut watch::Receiver<usize>, what: &str) {
     timeout(Duration::from_secs(60), more).await.unwrap_or_else(|_| panic!("nothing goes on after {what}")).unwrap();
 }
 
+/// Lets Anna say whose token counts at her mailbox.
+async fn anna_gives_a_token(addrs: &[SocketAddr]) -> Token {
+    let token = Token::from_bytes([7; 32]);
+    let entry = proto::relay::TokenEntry { hash: token.hash(), lifetime_s: None };
+    let mut annas = Client::new(addrs, 0, true);
+    let given =
+        annas.ask(|request| ToRelay::Tokens { request, add: vec![entry], remove: vec![], replace: false }).await;
+    assert!(matches!(given, FromRelay::Done { .. }), "{given:?}");
+    token
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_whoever_dies() {
     let mut servers = cluster();
     let store = servers.iter().map(NatsServer::url).collect::<Vec<_>>().join(",");
     let mut nodes = [Node::start(&store), Node::start(&store)];
     let addrs: Vec<SocketAddr> = nodes.iter().map(Node::addr).collect();
-    let token = Token::from_bytes([7; 32]);
-    let entry = proto::relay::TokenEntry { hash: token.hash(), lifetime_s: None };
-    let mut annas = Client::new(&addrs, 0, true);
-    let given =
-        annas.ask(|request| ToRelay::Tokens { request, add: vec![entry], remove: vec![], replace: false }).await;
-    assert!(matches!(given, FromRelay::Done { .. }), "{given:?}");
-    drop(annas);
+    let token = anna_gives_a_token(&addrs).await;
 
     let (ends, came) = (Arc::new(AtomicBool::new(false)), Came::default());
     let (tell, mut count) = watch::channel(0);
@@ -292,12 +297,7 @@ async fn a_file_goes_through_whoever_dies() {
     let store = servers.iter().map(NatsServer::url).collect::<Vec<_>>().join(",");
     let mut nodes = [Node::start(&store), Node::start(&store)];
     let addrs: Vec<SocketAddr> = nodes.iter().map(Node::addr).collect();
-    let token = Token::from_bytes([7; 32]);
-    let entry = proto::relay::TokenEntry { hash: token.hash(), lifetime_s: None };
-    let mut annas = Client::new(&addrs, 0, true);
-    let given =
-        annas.ask(|request| ToRelay::Tokens { request, add: vec![entry], remove: vec![], replace: false }).await;
-    assert!(matches!(given, FromRelay::Done { .. }), "{given:?}");
+    let token = anna_gives_a_token(&addrs).await;
 
     let file = FileKey::from_bytes([1; 32]).id();
     let bytes: Arc<Vec<u8>> = Arc::new((0..sealed_size(20_000_000)).map(|at| (at * 31 + at / 251) as u8).collect());
