@@ -1,4 +1,5 @@
 // People who are added, and those who are far away.
+import { expect } from "vitest";
 import type { Page } from "playwright-core";
 import { lookAt, narrow, session, settings, small, type Screen } from "./screens";
 
@@ -142,7 +143,11 @@ lookAt([
     viewport: small,
     go: async (page) => {
       await session(0)(page);
-      await page.locator("[data-attachment='attachment-boat.jpg']").click();
+      const boat = page.locator("[data-attachment='attachment-boat.jpg']");
+      // It stands far above what is shown first.
+      await page.locator(".scroller").hover();
+      await expect.poll(() => page.mouse.wheel(0, -200).then(() => boat.count())).toBe(1);
+      await boat.click();
       await page.getByTestId("picture-dialog").locator("img").waitFor();
     },
   },

@@ -207,7 +207,7 @@ const TESTS: &[Need] = &[
         pacman: &["fontconfig", "ttf-dejavu", "noto-fonts-emoji"],
     },
     Need {
-        why: "C headers for Windows, to type-check for it",
+        why: "resources for Windows, to type-check for it",
         probe: Probe::Program("x86_64-w64-mingw32-gcc"),
         apt: &["gcc-mingw-w64-x86-64-win32"],
         dnf: &["mingw64-gcc"],

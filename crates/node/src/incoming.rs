@@ -207,7 +207,7 @@ async fn batch(
     }
     let checked = check(core, arrived.runs, arrived.receipts).await?;
     let sessions: Vec<SessionId> = checked.runs.iter().map(|run| run.session()).collect();
-    match write(core, peer, dispatch, rooms, checked, false).await {
+    match write(core, peer, Some(dispatch), rooms, checked, false).await {
         Ok(_) | Err(StoreError::Closed) => {}
         Err(error) => {
             // Nothing is acknowledged, so nothing is lost: the peer keeps all of it and is asked again later.
@@ -235,19 +235,22 @@ pub(crate) async fn take_mail(
     peer: MachineId,
     checked: Checked,
 ) -> Result<BTreeSet<SessionId>, StoreError> {
-    // What is to be answered is said over the link, if one stands.
-    let link = core.links.get(&peer);
-    let linked = link.is_some();
-    let dispatch = link.unwrap_or_default();
-    write(core, peer, &dispatch, &mut BTreeMap::new(), checked, !linked).await
+    let linked = core.links.get(&peer).is_some();
+    let refused = write(core, peer, None, &mut BTreeMap::new(), checked, !linked).await?;
+    if linked && core.links.get(&peer).is_none() {
+        // What was to be answered may have gone with the link.
+        core.store.write(move |tx| store::reach::owe(tx, &peer)).await?;
+    }
+    Ok(refused)
 }
 
-/// Writes what was checked, answers the peer and tells the stream. `owing`: no link stands, so the answer is to go to the
-/// peer's mailbox. Gives the sessions in which something is refused for good.
+/// Writes what was checked, answers the peer and tells the stream. `link`: over which it came; what came by mailbox is answered
+/// over whichever stands. `owing`: none stands, so the answer is to go to the peer's mailbox. Gives the sessions in which
+/// something is refused for good.
 async fn write(
     core: &Arc<Core>,
     peer: MachineId,
-    dispatch: &Dispatch,
+    link: Option<&Arc<Dispatch>>,
     rooms: &mut BTreeMap<SessionId, WaitingRoom>,
     Checked { runs, receipts }: Checked,
     owing: bool,
@@ -277,6 +280,8 @@ async fn write(
     if let Some(at) = outcome.expires {
         core.expires(at);
     }
+    // Looked for only now: a link that has come up meanwhile has perhaps said already what was here before.
+    let dispatch = &link.cloned().or_else(|| core.links.get(&peer)).unwrap_or_default();
     publish(core, peer, dispatch, outcome.sessions);
     delivered(core, peer, outcome.delivered).await;
     if let Some(session) = lost {

@@ -76,6 +76,14 @@ pub struct Upload {
     pub expires_s: u64,
 }
 
+impl Upload {
+    /// Whether all of it has come.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.received == self.size
+    }
+}
+
 /// A file that can be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Whole {

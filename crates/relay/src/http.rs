@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::circuits::MESSAGE_BYTES;
 use crate::client;
+use crate::files::FileError;
 use crate::http_files;
 use crate::listener::{self, Place};
-use crate::mailboxes::MailboxError;
 use crate::metrics::Now;
 use crate::rates::source_of;
 use crate::relay::Inner;
@@ -114,21 +114,26 @@ async fn circuit(State(served): State<Served>, headers: HeaderMap, upgrade: WebS
 }
 
 async fn health(State(served): State<Served>) -> Response {
-    match served.relay.mailboxes.count().await {
-        Ok(_) => ([(header::CONTENT_TYPE, "application/json")], r#"{"status":"ok"}"#).into_response(),
+    let (status, said) = match works(&served.relay).await {
+        Ok(()) => (StatusCode::OK, r#"{"status":"ok"}"#),
         // The connection to it says what is wrong, once.
-        Err(MailboxError::Away(_)) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            [(header::CONTENT_TYPE, "application/json")],
-            r#"{"status":"failed","store":"away"}"#,
-        )
-            .into_response(),
+        Err(FileError::Away(_)) => (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"failed","store":"away"}"#),
         Err(error) => {
             tracing::error!(%error, "the store does not answer");
-            (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "application/json")], r#"{"status":"failed"}"#)
-                .into_response()
+            (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"failed"}"#)
         }
+    };
+    (status, [(header::CONTENT_TYPE, "application/json")], said).into_response()
+}
+
+/// Whether all that this relay keeps things in answers, and what connects it to its other nodes.
+async fn works(relay: &Inner) -> Result<(), FileError> {
+    relay.mailboxes.count().await?;
+    relay.files.count().await?;
+    if let Some(fabric) = &relay.fabric {
+        fabric.works()?;
     }
+    Ok(())
 }
 
 async fn metrics(State(served): State<Served>) -> Response {

@@ -198,7 +198,7 @@ async fn upload(
     // Also when it was broken off.
     intake.keep().await?;
     ended?;
-    if intake.upload.received == size {
+    if intake.upload.is_whole() {
         count(&relay.figures.files);
     }
     Ok(intake.upload)

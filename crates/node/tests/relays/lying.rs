@@ -1,6 +1,6 @@
 //! A relay that lies loses nothing, changes nothing, and is noticed.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use landline_node as node;
 use node::view::{Change, Message, MessageState, NotificationKind, Path, Presence, RelayState, Session};
@@ -9,6 +9,7 @@ use proto::identity::{Identity, Signature};
 use proto::prekey::{PUBLIC_BYTES, Prekey, SUITE, SignedPrekey};
 use proto::{KeyId, sealed};
 use testkit::{Liar, Net, Person, Setup, ShiftedClock};
+use tokio::sync::oneshot;
 
 use super::{DAY_MS, MINUTE_MS, at, is_connected, is_held, meet};
 
@@ -363,5 +364,45 @@ async fn those_whom_a_relay_hides_from_each_other_talk_through_their_mailboxes()
     assert_eq!(texts(&bob, &session.session_id).await, all);
     assert_eq!(texts(&alice, &session.session_id).await, all);
     assert_eq!(alice.node().relays().items[0].state, RelayState::Connected);
+    net.end().await;
+}
+
+/// What comes by mailbox is acknowledged over a link that comes up while it is being stored: what a link begins with does not
+/// know of it yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_stored_while_a_link_comes_up_is_acknowledged_over_it() {
+    let net = Net::new();
+    let relay = net.liar().await;
+    let ((alice, _), (bob, _)) = (person(&net, "Alice", &relay).await, person(&net, "Bob", &relay).await);
+    let session = meet(&alice, &bob).await;
+    let machines = [alice.node().machine_id(), bob.node().machine_id()];
+    bob.stop().await;
+    for machine in machines {
+        relay.says_present(machine, false);
+    }
+    bob.start_again().await;
+    is_connected(&bob).await;
+
+    net.section("Bob's disk is busy");
+    let other = store::Store::open(&bob.config().data_dir.join(store::FILE_NAME)).unwrap();
+    let ((begun, begins), (end, ended)) = (oneshot::channel(), mpsc::channel());
+    let busy = tokio::spawn(async move {
+        let waits = move |_: &store::Tx<'_>| {
+            begun.send(()).unwrap();
+            ended.recv().unwrap();
+            Ok(())
+        };
+        other.write(waits).await.unwrap();
+        other.close().await.unwrap();
+    });
+    begins.await.unwrap();
+    let message = alice.say(&session, "Hello again").await;
+    is_held(&alice, &message).await;
+    relay.tells_the_truth();
+    bob.sees_online(&alice).await;
+    end.send(()).unwrap();
+    busy.await.unwrap();
+    bob.hears("Hello again").await;
+    alice.sees_state(&message, MessageState::Delivered).await;
     net.end().await;
 }

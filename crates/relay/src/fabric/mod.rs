@@ -22,6 +22,7 @@ use futures_util::FutureExt as _;
 pub(crate) use outbox::Outbox;
 pub(crate) use pipe::{Pipe, Pipes};
 
+use crate::mailboxes::MailboxError;
 use crate::nats::connection::{Connection, Setup};
 use crate::nats::{NatsConfig, NatsError};
 use crate::relay::Inner;
@@ -83,6 +84,11 @@ impl Fabric {
         let connection = Connection::start(config, "what connects this relay's nodes", setup, tasks).await?;
         let pipes = Pipes::new(node, connection.client.clone());
         Ok(Self { node, pipes, outbox, connection, nodes: Nodes::new(lease) })
+    }
+
+    /// Whether other nodes can be reached.
+    pub(crate) fn works(&self) -> Result<(), MailboxError> {
+        self.connection.is_ready().map(drop)
     }
 
     /// Does its part until the relay stops.

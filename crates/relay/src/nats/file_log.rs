@@ -133,18 +133,21 @@ impl What {
 }
 
 impl Log {
-    /// The newest, as the stream's leader knows it. What was known before spares reading it again.
+    /// The newest, as the stream's leader knows it; that something is missing counts only from one that knows all that this node
+    /// knows. What was known before spares reading it again.
     pub(super) async fn read(logs: &Logs, subject: &str, known: Option<&Self>) -> Result<Self, Trouble> {
-        let mut log = known.cloned().unwrap_or_default();
+        let (mut log, mut knows_all) = (known.cloned().unwrap_or_default(), false);
         for _ in 0..READS {
             log.go_on(logs, subject, None).await?;
-            if log.stands(logs).await? {
-                if log.file.is_none() {
-                    logs.knows_all().await?;
-                }
+            if !log.stands(logs).await? {
+                log = Self::default();
+            } else if knows_all || log.file.as_ref().is_some_and(|file| file.upload.is_whole()) {
                 return Ok(log);
+            } else {
+                // What it has learned meanwhile is read once more.
+                logs.knows_all().await?;
+                knows_all = true;
             }
-            log = Self::default();
         }
         Err(Trouble::Away("a file changes too fast to be read".to_owned()))
     }

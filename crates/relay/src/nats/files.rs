@@ -219,7 +219,7 @@ impl NatsFiles {
             let logs = self.connection.ready().await?;
             let tried = work.newest(&logs).await.map(|log| log.file.as_ref().map(|file| file.upload));
             if let Some(found) = work.judge(tried.map_err(Halt::from)).await {
-                let whole = found?.filter(|upload| upload.received == upload.size && upload.expires_s > now_s);
+                let whole = found?.filter(|upload| upload.is_whole() && upload.expires_s > now_s);
                 return Ok(whole.map(|Upload { size, expires_s, .. }| Whole { size, expires_s }));
             }
         }
@@ -350,8 +350,13 @@ async fn try_read(logs: &Arc<Logs>, work: &mut Work<'_>, at: u64) -> Result<Byte
         return Ok(bytes);
     }
     // What was known may be gone, or begun anew.
-    let piece = piece(work.newest(logs).await?).ok_or(FileError::NoFile)?;
-    Ok(rest(logs, piece.place, at - piece.at).await?.ok_or(FileError::NoFile)?)
+    if let Some(piece) = piece(work.newest(logs).await?)
+        && let Some(bytes) = rest(logs, piece.place, at - piece.at).await?
+    {
+        return Ok(bytes);
+    }
+    logs.knows_all().await?;
+    Err(FileError::NoFile.into())
 }
 
 /// The payload of a message from a byte on; none where there is no such message.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_nats::jetstream::message::StreamMessage;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use proto::clock::Clock;
@@ -314,18 +315,13 @@ impl NatsMailboxes {
             let fetched = chosen.into_iter().map(|row| {
                 let boxes = &boxes;
                 async move {
-                    let message = loop {
-                        match boxes.get(row.place).await {
-                            Err(Trouble::Away(_)) if Instant::now() < deadline => sleep(PAUSE).await,
-                            outcome => break outcome?,
-                        }
+                    let Some(message) = self.message(boxes, &machine, row.place, deadline).await? else {
+                        return Ok(None);
                     };
-                    // Taken away meanwhile, on another connection of its owner; or lost.
-                    let Some(message) = message else { return Ok(None) };
                     Ok(Some(Item { cursor: row.place + boxes.base, put_s: row.put_s, envelope: message.payload }))
                 }
             });
-            let fetched: Vec<Result<_, Trouble>> =
+            let fetched: Vec<Result<_, MailboxError>> =
                 futures_util::stream::iter(fetched).buffered(FETCHES).collect().await;
             let mut items = Vec::new();
             for item in fetched {
@@ -336,6 +332,47 @@ impl NatsMailboxes {
                 return Ok(Page { items, more });
             }
         }
+    }
+
+    /// The message of an item; none when it was taken away meanwhile, on another connection of its owner, or is lost.
+    async fn message(
+        &self,
+        boxes: &Logs,
+        machine: &MachineId,
+        place: u64,
+        deadline: Instant,
+    ) -> Result<Option<StreamMessage>, MailboxError> {
+        loop {
+            match boxes.get(place).await {
+                Err(Trouble::Away(_)) if Instant::now() < deadline => {}
+                Ok(None) if self.lists(machine, place).await? => {
+                    // A leader that was just chosen may not have it yet.
+                    if Instant::now() >= deadline {
+                        self.lose(machine, place).await?;
+                        return Ok(None);
+                    }
+                }
+                got => return Ok(got?),
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn lists(&self, machine: &MachineId, place: u64) -> Result<bool, MailboxError> {
+        let (_, shelf) = self.look(machine).await?;
+        Ok(shelf.record.is_some_and(|record| record.items.iter().any(|row| row.place == place)))
+    }
+
+    /// Takes out of a mailbox what NATS does not have. It is not remembered: its sender, who has heard of no receipt, may put it again.
+    async fn lose(&self, machine: &MachineId, place: u64) -> Result<(), MailboxError> {
+        tracing::error!("NATS has lost an item of a mailbox; it comes when its sender puts it again");
+        self.change(machine, |_, shelf, _| {
+            let Some(record) = &shelf.record else { return Step::Answer(Ok(())) };
+            let mut left = record.clone();
+            left.items.retain(|row| row.place != place);
+            if left.items.len() == record.items.len() { Step::Answer(Ok(())) } else { Step::Record(left, ()) }
+        })
+        .await
     }
 
     async fn acknowledge(&self, machine: MachineId, cursors: Vec<u64>) -> Result<(), MailboxError> {

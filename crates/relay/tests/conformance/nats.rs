@@ -27,7 +27,16 @@ impl Maker for NatsServer {
 
 conforms!(NatsServer);
 
+/// Mailboxes that can be used, however long NATS takes to begin.
 pub(crate) async fn open(server: &NatsServer, quotas: Quotas, now_s: u64) -> NatsMailboxes {
+    let store = begin_to_open(server, quotas, now_s).await;
+    while let Err(MailboxError::Away(_)) = store.count().await {
+        tokio::task::yield_now().await;
+    }
+    store
+}
+
+async fn begin_to_open(server: &NatsServer, quotas: Quotas, now_s: u64) -> NatsMailboxes {
     let clock = Arc::new(ManualClock::new(now_s * 1_000));
     NatsMailboxes::open(&NatsConfig::new(&server.url()).unwrap(), quotas, clock).await.unwrap()
 }
@@ -214,6 +223,9 @@ async fn what_was_lost_hides_nothing_behind_it() {
     let page = store.fetch(anna, 0, 2, 1_000).await.unwrap();
     assert_eq!(page.items.iter().map(|item| item.envelope.as_ref()).collect::<Vec<_>>(), [b"c"]);
     assert!(!page.more);
+    assert_eq!(put(&store, anna, b"c").await, Ok(Kept::Known));
+    assert_eq!(put(&store, anna, b"a").await, Ok(Kept::New), "because it is not there any more");
+    assert_eq!(content(&store, anna).await.0, [b"c", b"a"]);
 }
 
 #[tokio::test]
@@ -309,7 +321,7 @@ async fn while_nats_is_away_nothing_is_accepted_and_nothing_is_lost() {
 async fn a_relay_may_start_before_nats() {
     let mut server = NatsServer::start();
     server.kill();
-    let store = server.open(quotas()).await;
+    let store = begin_to_open(&server, quotas(), NOW).await;
     assert!(matches!(store.count().await, Err(MailboxError::Away(_))));
     let (entered, ()) = tokio::join!(store.enter(machine(1), NOW), async { server.run() });
     assert_eq!(entered, Ok(vec![]));

@@ -43,6 +43,9 @@ async fn node(server: &NatsServer, file_quotas: FileQuotas) -> Node {
     let config = NatsConfig::new(&server.url()).unwrap();
     let clock = Arc::new(ManualClock::new(NOW * 1_000));
     let files = NatsFiles::open(&config, mailboxes.clone(), file_quotas, clock).await.unwrap();
+    while let Err(FileError::Away(_)) = files.count().await {
+        tokio::task::yield_now().await;
+    }
     (mailboxes, files)
 }
 

@@ -11,12 +11,7 @@ use crate::wire::{Socket, Wire, enter, message};
 
 /// Two nodes that take each other for alive, however long nothing is heard.
 async fn two_patient(nats: &NatsServer) -> (Scene, Scene) {
-    let node = || {
-        Scene::with(|config| {
-            config.store = landline_relay::Store::Nats(landline_relay::NatsConfig::new(&nats.url()).unwrap());
-            config.limits.lease = std::time::Duration::from_secs(600);
-        })
-    };
+    let node = async || Scene::node_with(&nats.url(), std::time::Duration::from_secs(600)).await;
     tokio::join!(node(), node())
 }
 

@@ -49,11 +49,21 @@ impl Scene {
     /// The same, where there are several servers.
     #[cfg(target_os = "linux")]
     pub(crate) async fn node_at(servers: &str) -> Self {
-        Self::with(|config| {
+        Self::node_with(servers, Duration::from_secs(2)).await
+    }
+
+    /// The same, that takes another node for gone after so long a silence. It works when this returns, however long NATS takes to begin.
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn node_with(servers: &str, lease: Duration) -> Self {
+        let scene = Self::with(|config| {
             config.store = landline_relay::Store::Nats(landline_relay::NatsConfig::new(servers).unwrap());
-            config.limits.lease = Duration::from_secs(2);
+            config.limits.lease = lease;
         })
-        .await
+        .await;
+        while !scene.get("/health").await.starts_with("HTTP/1.1 200") {
+            tokio::task::yield_now().await;
+        }
+        scene
     }
 
     /// Ends the relay and starts it again over what it kept.
