@@ -146,7 +146,7 @@ lookAt([
       const boat = page.locator("[data-attachment='attachment-boat.jpg']");
       // It stands far above what is shown first.
       await page.locator(".scroller").hover();
-      await expect.poll(() => page.mouse.wheel(0, -200).then(() => boat.count())).toBe(1);
+      await expect.poll(() => page.mouse.wheel(0, -200).then(() => boat.count()), { timeout: 20_000 }).toBe(1);
       await boat.click();
       await page.getByTestId("picture-dialog").locator("img").waitFor();
     },

@@ -208,7 +208,7 @@ const TESTS: &[Need] = &[
     },
     Need {
         why: "resources for Windows, to type-check for it",
-        probe: Probe::Program("x86_64-w64-mingw32-gcc"),
+        probe: Probe::Program("x86_64-w64-mingw32-windres"),
         apt: &["gcc-mingw-w64-x86-64-win32"],
         dnf: &["mingw64-gcc"],
         pacman: &["mingw-w64-gcc"],

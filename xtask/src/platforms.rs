@@ -41,8 +41,8 @@ fn check_target(workspace: &Workspace, target: &str) -> Result<Tally> {
         println!("skipped {target}: this check is made from Linux");
         return Ok(Tally::skipped(1));
     }
-    if target == WINDOWS && !has_program("x86_64-w64-mingw32-gcc") {
-        println!("skipped {target}: no mingw tools here (x86_64-w64-mingw32-gcc)");
+    if target == WINDOWS && !has_program("x86_64-w64-mingw32-windres") {
+        println!("skipped {target}: no mingw tools here (x86_64-w64-mingw32-windres)");
         return Ok(Tally::skipped(1));
     }
     if !installed(target) {

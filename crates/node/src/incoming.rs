@@ -207,7 +207,7 @@ async fn batch(
     }
     let checked = check(core, arrived.runs, arrived.receipts).await?;
     let sessions: Vec<SessionId> = checked.runs.iter().map(|run| run.session()).collect();
-    match write(core, peer, Some(dispatch), rooms, checked, false).await {
+    match write(core, peer, Some(dispatch), rooms, checked).await {
         Ok(_) | Err(StoreError::Closed) => {}
         Err(error) => {
             // Nothing is acknowledged, so nothing is lost: the peer keeps all of it and is asked again later.
@@ -216,7 +216,7 @@ async fn batch(
                 _ => (RejectCode::Internal, "the database failed".to_owned()),
             };
             tracing::error!(peer = peer.short(), %error, "what arrived could not be stored");
-            dispatch.with(|pending| {
+            core.links.get(&peer).as_ref().unwrap_or(dispatch).with(|pending| {
                 for session in sessions {
                     pending.rejects.insert(session, (code, detail.clone()));
                 }
@@ -235,25 +235,17 @@ pub(crate) async fn take_mail(
     peer: MachineId,
     checked: Checked,
 ) -> Result<BTreeSet<SessionId>, StoreError> {
-    let linked = core.links.get(&peer).is_some();
-    let refused = write(core, peer, None, &mut BTreeMap::new(), checked, !linked).await?;
-    if linked && core.links.get(&peer).is_none() {
-        // What was to be answered may have gone with the link.
-        core.store.write(move |tx| store::reach::owe(tx, &peer)).await?;
-    }
-    Ok(refused)
+    write(core, peer, None, &mut BTreeMap::new(), checked).await
 }
 
-/// Writes what was checked, answers the peer and tells the stream. `link`: over which it came; what came by mailbox is answered
-/// over whichever stands. `owing`: none stands, so the answer is to go to the peer's mailbox. Gives the sessions in which
-/// something is refused for good.
+/// Writes what was checked, answers the peer over the link that stands then, and tells the stream. `by`: the link over which it
+/// came; none when it came by mailbox. Gives the sessions in which something is refused for good.
 async fn write(
     core: &Arc<Core>,
     peer: MachineId,
-    link: Option<&Arc<Dispatch>>,
+    by: Option<&Arc<Dispatch>>,
     rooms: &mut BTreeMap<SessionId, WaitingRoom>,
     Checked { runs, receipts }: Checked,
-    owing: bool,
 ) -> Result<BTreeSet<SessionId>, StoreError> {
     let reads = core.kept().settings.read_receipts;
     let job = Job {
@@ -265,7 +257,8 @@ async fn write(
         watched: core.hub.watched(),
         telling: Telling::now(core),
         reads,
-        owing,
+        by_mail: by.is_none(),
+        linked: core.links.get(&peer).is_some(),
     };
     let local = job.local;
     // Receipts are told again on each link, so what they clear need not survive a power cut.
@@ -281,7 +274,7 @@ async fn write(
         core.expires(at);
     }
     // Looked for only now: a link that has come up meanwhile has perhaps said already what was here before.
-    let dispatch = &link.cloned().or_else(|| core.links.get(&peer)).unwrap_or_default();
+    let dispatch = &core.links.get(&peer).or_else(|| by.cloned()).unwrap_or_default();
     publish(core, peer, dispatch, outcome.sessions);
     delivered(core, peer, outcome.delivered).await;
     if let Some(session) = lost {

@@ -37,8 +37,10 @@ pub(crate) struct Job {
     pub(crate) telling: Telling,
     /// Whether this side takes notice of what the other's person has seen.
     pub(crate) reads: bool,
-    /// It came by mailbox while no link stands: so is the answer to go.
-    pub(crate) owing: bool,
+    /// It came by mailbox: the answer is owed until a link or a parcel has told it.
+    pub(crate) by_mail: bool,
+    /// A link stands, over which newer receipts come.
+    pub(crate) linked: bool,
 }
 
 pub(crate) struct Outcome {
@@ -99,7 +101,7 @@ impl Job {
         for receipt in receipts {
             self.receipt(tx, receipt, &mut delivered)?;
         }
-        if self.owing && sessions.values().any(|took| took.acknowledge || took.ask) {
+        if self.by_mail && sessions.values().any(|took| took.acknowledge || took.ask) {
             store::reach::owe(tx, &self.peer)?;
         }
         let expires = if delivered.is_empty() { None } else { store::removal::next_expiry(tx)? };
@@ -335,7 +337,7 @@ impl Job {
             changed.retain(|key| !read.contains(key));
             changed.extend(read);
         }
-        if self.owing {
+        if self.by_mail && !self.linked {
             // Its owner came by after that was put, and does not have it: it lies there no longer.
             let gone = store::outbox::unhold(tx, &self.peer, key, self.now_ms.saturating_sub(STALE_MS))?;
             changed.extend(store::messages::mark_unheld(tx, &gone)?);

@@ -57,14 +57,14 @@ pub(crate) async fn run(core: Arc<Core>, conn: Conn, dispatch: Arc<Dispatch>, re
 impl Sending {
     async fn serve(&mut self, redigest: Duration) -> Result<(), Ended> {
         self.say_digests(None).await?;
-        self.say_receipts().await?;
+        let owed = self.say_receipts().await?;
         if let Some(status) = signals::presence_for(&self.core, &self.peer) {
             self.conn.send(Frame::Presence { status }).await?;
         }
         if let Some(proof) = invitations::proof_for(&self.core, &self.peer).await? {
             self.conn.send(Frame::Invited { proof }).await?;
         }
-        mailbox::told(&self.core, &self.peer).await?;
+        mailbox::told(&self.core, &self.peer, owed).await?;
         self.say_reach().await?;
         let mut again = Instant::now() + redigest;
         loop {
@@ -204,11 +204,11 @@ impl Sending {
     }
 
     /// Says of each shared session what is on this disk, and what was seen of it: a receipt may have been lost with an
-    /// earlier link.
-    async fn say_receipts(&self) -> Result<(), Ended> {
+    /// earlier link. Gives what was owed to the peer when that was read.
+    async fn say_receipts(&self) -> Result<u64, Ended> {
         let (peer, me) = (self.peer, self.core.me);
         let reads = reads::shared_with(&self.core, &peer);
-        let (state, seen) = self
+        let (state, seen, owed) = self
             .core
             .store
             .read(move |reader| {
@@ -220,7 +220,8 @@ impl Sending {
                         seen.extend(store::registers::get(reader, key, &me, ReceiptKind::Read)?);
                     }
                 }
-                Ok((state, seen))
+                let owed = store::reach::get(reader, &peer)?.map_or(0, |reach| reach.owed);
+                Ok((state, seen, owed))
             })
             .await?;
         let delivered = state
@@ -229,8 +230,8 @@ impl Sending {
             .map(|(session, version, vector)| {
                 SignedReceipt::sign(&self.core.identity, session, ReceiptKind::Delivered, version, vector, None)
             });
-        let receipts = delivered.chain(seen).collect();
-        self.send_receipts(receipts).await
+        self.send_receipts(delivered.chain(seen).collect()).await?;
+        Ok(owed)
     }
 
     async fn send_receipts(&self, receipts: Vec<SignedReceipt>) -> Result<(), Ended> {

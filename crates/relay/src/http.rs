@@ -9,6 +9,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use futures_util::TryFutureExt as _;
 use proto::relay::{CIRCUIT_PATH, FILES_PATH, PATH, SUBPROTOCOL};
 use tokio_util::sync::CancellationToken;
 
@@ -126,10 +127,9 @@ async fn health(State(served): State<Served>) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], said).into_response()
 }
 
-/// Whether all that this relay keeps things in answers, and what connects it to its other nodes.
+/// Whether all that this relay keeps things in answers, and the connection to its other nodes stands.
 async fn works(relay: &Inner) -> Result<(), FileError> {
-    relay.mailboxes.count().await?;
-    relay.files.count().await?;
+    futures_util::try_join!(relay.mailboxes.count().map_err(FileError::from), relay.files.count())?;
     if let Some(fabric) = &relay.fabric {
         fabric.works()?;
     }

@@ -146,15 +146,15 @@ pub fn owe(tx: &Tx<'_>, machine: &MachineId) -> Result<bool, StoreError> {
     Ok(tx.execute(sql, [machine.as_bytes()])? > 0)
 }
 
-/// Notes that a machine was told all that was owed to it when `owed` was read, or all that there is (`None`).
+/// Notes that a machine was told all that was owed to it when `owed` was read.
 ///
 /// # Errors
 ///
 /// As any write.
-pub fn paid(tx: &Tx<'_>, machine: &MachineId, owed: Option<u64>) -> Result<(), StoreError> {
+pub fn paid(tx: &Tx<'_>, machine: &MachineId, owed: u64) -> Result<(), StoreError> {
     let sql = "UPDATE reach SET owed = 0
-               WHERE machine = (SELECT key FROM machines WHERE id = ?1) AND owed > 0 AND owed <= coalesce(?2, owed)";
-    tx.execute(sql, (machine.as_bytes(), owed.map(time)))?;
+               WHERE machine = (SELECT key FROM machines WHERE id = ?1) AND owed > 0 AND owed <= ?2";
+    tx.execute(sql, (machine.as_bytes(), time(owed)))?;
     Ok(())
 }
 

@@ -64,11 +64,12 @@ fn stir_at(core: &Core, machine: MachineId, at: Instant) {
     core.mailbox.wake.notify_one();
 }
 
-/// A link stands: what the machine's mailbox was to say of this disk is being said over it.
-pub(crate) async fn told(core: &Core, machine: &MachineId) -> Result<(), StoreError> {
+/// A link stands: what the machine's mailbox was to say of this disk is being said over it, as far as it was `owed` when that was
+/// read.
+pub(crate) async fn told(core: &Core, machine: &MachineId, owed: u64) -> Result<(), StoreError> {
     let machine = *machine;
     // What a power cut takes back is said once more.
-    core.store.note(move |tx| store::reach::paid(tx, &machine, None)).await
+    core.store.note(move |tx| store::reach::paid(tx, &machine, owed)).await
 }
 
 /// A relay hands over what lies in this machine's mailbox. When too much waits to be opened it is dropped, and the relay

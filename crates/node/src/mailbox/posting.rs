@@ -303,7 +303,7 @@ async fn lies_there(
                 let log = (&me, held.epoch);
                 keys.extend(store::outbox::hold(tx, &machine, held.session, log, held.seqs, now_ms)?);
             }
-            store::reach::paid(tx, &machine, Some(paid))?;
+            store::reach::paid(tx, &machine, paid)?;
             deposits.iter().try_for_each(|untold| store::deposits::told(tx, untold))?;
             let changed = store::messages::mark_held(tx, &keys, &origin)?;
             store::messages::by_keys(tx, &changed)

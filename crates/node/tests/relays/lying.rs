@@ -10,6 +10,7 @@ use proto::prekey::{PUBLIC_BYTES, Prekey, SUITE, SignedPrekey};
 use proto::{KeyId, sealed};
 use testkit::{Liar, Net, Person, Setup, ShiftedClock};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::{DAY_MS, MINUTE_MS, at, is_connected, is_held, meet};
 
@@ -367,42 +368,68 @@ async fn those_whom_a_relay_hides_from_each_other_talk_through_their_mailboxes()
     net.end().await;
 }
 
-/// What comes by mailbox is acknowledged over a link that comes up while it is being stored: what a link begins with does not
-/// know of it yet.
+/// A disk that takes nothing until it is let go.
+struct BusyDisk {
+    end: mpsc::Sender<()>,
+    held: JoinHandle<()>,
+}
+
+impl BusyDisk {
+    async fn of(person: &Person) -> Self {
+        let store = store::Store::open(&person.config().data_dir.join(store::FILE_NAME)).unwrap();
+        let ((begun, begins), (end, ended)) = (oneshot::channel(), mpsc::channel());
+        let held = tokio::spawn(async move {
+            let waits = move |_: &store::Tx<'_>| {
+                begun.send(()).unwrap();
+                ended.recv().unwrap();
+                Ok(())
+            };
+            store.write(waits).await.unwrap();
+            store.close().await.unwrap();
+        });
+        begins.await.unwrap();
+        Self { end, held }
+    }
+
+    async fn is_free(self) {
+        self.end.send(()).unwrap();
+        self.held.await.unwrap();
+    }
+}
+
+/// A link comes up while what came by mailbox is being stored: what the link begins with does not know of it yet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_stored_while_a_link_comes_up_is_acknowledged_over_it() {
+async fn what_is_stored_while_a_link_comes_up_is_acknowledged_by_it_or_after_it() {
     let net = Net::new();
     let relay = net.liar().await;
     let ((alice, _), (bob, _)) = (person(&net, "Alice", &relay).await, person(&net, "Bob", &relay).await);
     let session = meet(&alice, &bob).await;
     let machines = [alice.node().machine_id(), bob.node().machine_id()];
-    bob.stop().await;
-    for machine in machines {
-        relay.says_present(machine, false);
+    for (text, stays) in [("The link stays", true), ("The link goes", false)] {
+        net.section(text);
+        bob.stop().await;
+        for machine in machines {
+            relay.says_present(machine, false);
+        }
+        bob.start_again().await;
+        is_connected(&bob).await;
+        let disk = BusyDisk::of(&bob).await;
+        let message = alice.say(&session, text).await;
+        is_held(&alice, &message).await;
+        relay.tells_the_truth();
+        bob.sees_online(&alice).await;
+        if !stays {
+            alice.stop().await;
+            for machine in machines {
+                relay.says_present(machine, false);
+            }
+        }
+        disk.is_free().await;
+        bob.hears(text).await;
+        if !stays {
+            alice.start_again().await;
+        }
+        alice.sees_state(&message, MessageState::Delivered).await;
     }
-    bob.start_again().await;
-    is_connected(&bob).await;
-
-    net.section("Bob's disk is busy");
-    let other = store::Store::open(&bob.config().data_dir.join(store::FILE_NAME)).unwrap();
-    let ((begun, begins), (end, ended)) = (oneshot::channel(), mpsc::channel());
-    let busy = tokio::spawn(async move {
-        let waits = move |_: &store::Tx<'_>| {
-            begun.send(()).unwrap();
-            ended.recv().unwrap();
-            Ok(())
-        };
-        other.write(waits).await.unwrap();
-        other.close().await.unwrap();
-    });
-    begins.await.unwrap();
-    let message = alice.say(&session, "Hello again").await;
-    is_held(&alice, &message).await;
-    relay.tells_the_truth();
-    bob.sees_online(&alice).await;
-    end.send(()).unwrap();
-    busy.await.unwrap();
-    bob.hears("Hello again").await;
-    alice.sees_state(&message, MessageState::Delivered).await;
     net.end().await;
 }

@@ -86,7 +86,7 @@ impl Fabric {
         Ok(Self { node, pipes, outbox, connection, nodes: Nodes::new(lease) })
     }
 
-    /// Whether other nodes can be reached.
+    /// Whether the connection to them stands.
     pub(crate) fn works(&self) -> Result<(), MailboxError> {
         self.connection.is_ready().map(drop)
     }

@@ -133,8 +133,8 @@ impl What {
 }
 
 impl Log {
-    /// The newest, as the stream's leader knows it; that something is missing counts only from one that knows all that this node
-    /// knows. What was known before spares reading it again.
+    /// The newest, as the stream's leader knows it; that something is missing counts only after it knew all that this node knows.
+    /// What was known before spares reading it again.
     pub(super) async fn read(logs: &Logs, subject: &str, known: Option<&Self>) -> Result<Self, Trouble> {
         let (mut log, mut knows_all) = (known.cloned().unwrap_or_default(), false);
         for _ in 0..READS {

@@ -349,13 +349,13 @@ async fn try_read(logs: &Arc<Logs>, work: &mut Work<'_>, at: u64) -> Result<Byte
     {
         return Ok(bytes);
     }
-    // What was known may be gone, or begun anew.
+    // What was known may be gone, or begun anew; or the leader does not know all yet.
+    logs.knows_all().await?;
     if let Some(piece) = piece(work.newest(logs).await?)
         && let Some(bytes) = rest(logs, piece.place, at - piece.at).await?
     {
         return Ok(bytes);
     }
-    logs.knows_all().await?;
     Err(FileError::NoFile.into())
 }
 

@@ -315,17 +315,26 @@ impl NatsMailboxes {
             let fetched = chosen.into_iter().map(|row| {
                 let boxes = &boxes;
                 async move {
-                    let Some(message) = self.message(boxes, &machine, row.place, deadline).await? else {
-                        return Ok(None);
-                    };
-                    Ok(Some(Item { cursor: row.place + boxes.base, put_s: row.put_s, envelope: message.payload }))
+                    let message = self.message(boxes, &machine, row.place, deadline).await?;
+                    let item = message.map(|message| Item {
+                        cursor: row.place + boxes.base,
+                        put_s: row.put_s,
+                        envelope: message.payload,
+                    });
+                    Ok(item.ok_or(row.place))
                 }
             });
-            let fetched: Vec<Result<_, MailboxError>> =
+            let fetched: Vec<Result<Result<Item, u64>, MailboxError>> =
                 futures_util::stream::iter(fetched).buffered(FETCHES).collect().await;
-            let mut items = Vec::new();
+            let (mut items, mut missing) = (Vec::new(), Vec::new());
             for item in fetched {
-                items.extend(item?);
+                match item? {
+                    Ok(item) => items.push(item),
+                    Err(place) => missing.push(place),
+                }
+            }
+            if !missing.is_empty() {
+                self.lose(&machine, &missing).await?;
             }
             // A page of which nothing is left is passed over: behind an empty one its owner does not ask for more.
             if !items.is_empty() || !more {
@@ -342,17 +351,18 @@ impl NatsMailboxes {
         place: u64,
         deadline: Instant,
     ) -> Result<Option<StreamMessage>, MailboxError> {
+        let mut missing = None::<Instant>;
         loop {
-            match boxes.get(place).await {
-                Err(Trouble::Away(_)) if Instant::now() < deadline => {}
-                Ok(None) if self.lists(machine, place).await? => {
-                    // A leader that was just chosen may not have it yet.
-                    if Instant::now() >= deadline {
-                        self.lose(machine, place).await?;
-                        return Ok(None);
-                    }
+            match (boxes.get(place).await, missing) {
+                (Ok(None), None) if self.lists(machine, place).await? => missing = Some(Instant::now()),
+                // A leader that was just chosen may not have it yet.
+                (Ok(None), Some(since)) if since.elapsed() < PATIENCE => {}
+                (Ok(None), Some(_)) => {
+                    boxes.knows_all().await?;
+                    return Ok(boxes.get(place).await?);
                 }
-                got => return Ok(got?),
+                (Err(Trouble::Away(_)), _) if Instant::now() < deadline => {}
+                (got, _) => return Ok(got?),
             }
             sleep(PAUSE).await;
         }
@@ -363,16 +373,21 @@ impl NatsMailboxes {
         Ok(shelf.record.is_some_and(|record| record.items.iter().any(|row| row.place == place)))
     }
 
-    /// Takes out of a mailbox what NATS does not have. It is not remembered: its sender, who has heard of no receipt, may put it again.
-    async fn lose(&self, machine: &MachineId, place: u64) -> Result<(), MailboxError> {
-        tracing::error!("NATS has lost an item of a mailbox; it comes when its sender puts it again");
-        self.change(machine, |_, shelf, _| {
-            let Some(record) = &shelf.record else { return Step::Answer(Ok(())) };
+    /// Takes out of a mailbox what it lists and NATS does not have. It is not remembered: its sender, who has heard of no receipt,
+    /// may put it again.
+    async fn lose(&self, machine: &MachineId, places: &[u64]) -> Result<(), MailboxError> {
+        let lost = self.change(machine, |_, shelf, _| {
+            let Some(record) = &shelf.record else { return Step::Answer(Ok(0)) };
             let mut left = record.clone();
-            left.items.retain(|row| row.place != place);
-            if left.items.len() == record.items.len() { Step::Answer(Ok(())) } else { Step::Record(left, ()) }
-        })
-        .await
+            left.items.retain(|row| !places.contains(&row.place));
+            let lost = record.items.len() - left.items.len();
+            if lost == 0 { Step::Answer(Ok(0)) } else { Step::Record(left, lost) }
+        });
+        let lost = lost.await?;
+        if lost > 0 {
+            tracing::error!(lost, "NATS has lost items of a mailbox; they come when their senders put them again");
+        }
+        Ok(())
     }
 
     async fn acknowledge(&self, machine: MachineId, cursors: Vec<u64>) -> Result<(), MailboxError> {

@@ -30,9 +30,8 @@ conforms!(NatsServer);
 /// Mailboxes that can be used, however long NATS takes to begin.
 pub(crate) async fn open(server: &NatsServer, quotas: Quotas, now_s: u64) -> NatsMailboxes {
     let store = begin_to_open(server, quotas, now_s).await;
-    while let Err(MailboxError::Away(_)) = store.count().await {
-        tokio::task::yield_now().await;
-    }
+    // Each waits for a while.
+    while let Err(MailboxError::Away(_)) = store.prekey(machine(9)).await {}
     store
 }
 

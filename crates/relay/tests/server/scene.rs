@@ -60,9 +60,12 @@ impl Scene {
             config.limits.lease = lease;
         })
         .await;
-        while !scene.get("/health").await.starts_with("HTTP/1.1 200") {
-            tokio::task::yield_now().await;
-        }
+        let works = async {
+            while !scene.get("/health").await.starts_with("HTTP/1.1 200") {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(2 * PATIENCE, works).await.expect("NATS can be used");
         scene
     }
 
