@@ -270,7 +270,7 @@ impl Node {
             core.hub.note(key);
         }
         if let (Some(receipt), Some(peer)) = (receipt, told) {
-            reads::tell(core, peer, id, receipt);
+            reads::tell(core, peer, id, receipt, away).await?;
         }
         if !timed.is_empty() {
             let sides = Sides::of(core, peer.as_ref());

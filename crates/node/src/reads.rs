@@ -37,17 +37,29 @@ pub(crate) async fn tell_of_request(core: &Core, peer: MachineId, session: Sessi
         })
         .await?;
     if let Some(receipt) = receipt {
-        tell(core, peer, session, receipt);
+        tell(core, peer, session, receipt, away).await?;
     }
     Ok(())
 }
 
-/// Hands a receipt to whatever way there is to its reader.
-pub(crate) fn tell(core: &Core, peer: MachineId, session: SessionId, receipt: SignedReceipt) {
-    match core.links.get(&peer) {
-        Some(link) => link.with(|pending| drop(pending.receipts.insert((session, ReceiptKind::Read), receipt))),
-        None => mailbox::stir_soon(core, peer),
+/// Hands a receipt to whatever way there is to its reader. `owed`: it was counted with the receipt that the reader is to be told.
+pub(crate) async fn tell(
+    core: &Core,
+    peer: MachineId,
+    session: SessionId,
+    receipt: SignedReceipt,
+    owed: bool,
+) -> Result<(), StoreError> {
+    if let Some(link) = core.links.get(&peer) {
+        link.with(|pending| drop(pending.receipts.insert((session, ReceiptKind::Read), receipt)));
+        return Ok(());
     }
+    if !owed {
+        // The link that was there has gone meanwhile.
+        core.store.write(move |tx| store::reach::owe(tx, &peer)).await?;
+    }
+    mailbox::stir_soon(core, peer);
+    Ok(())
 }
 
 /// Signs and keeps how far a session was read: up to a place, or all of it. `None` when that says nothing new.

@@ -119,12 +119,18 @@ impl Database {
     {
         async move {
             let permit = Arc::clone(&self.reading).acquire_owned().await.map_err(|_| MailboxError::Closed)?;
-            let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
+            let (path, place, idle) = (self.path.clone(), Arc::clone(&self.place), Arc::clone(&self.idle));
             let task = tokio::task::spawn_blocking(move || {
                 let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
                 let connection = match kept {
                     Some(connection) => connection,
-                    None => open::reader(&path).map_err(|error| failed(&error))?,
+                    None => {
+                        // What lies in the database's place for a moment would be read ever after.
+                        place.check()?;
+                        let connection = open::reader(&path).map_err(|error| failed(&error))?;
+                        place.check()?;
+                        connection
+                    }
                 };
                 let outcome = job(&connection);
                 idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);

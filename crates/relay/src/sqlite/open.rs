@@ -100,10 +100,11 @@ pub(super) fn writer(path: &Path, first_cursor: u64) -> Result<Connection, OpenE
     Ok(connection)
 }
 
-/// A connection that only reads.
+/// A connection that only reads. All its files are open.
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(path, READER_CACHE_KIB)?;
     connection.pragma_update(None, "query_only", true)?;
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     Ok(connection)
 }
 

@@ -113,6 +113,7 @@ async fn a_ping_is_answered() {
 #[tokio::test]
 async fn a_folder_that_is_taken_away_is_noticed_and_nothing_is_confirmed_to_it() {
     use crate::http::Putter;
+    use futures_util::future::join_all;
     use proto::relay::RefusalCode;
     use proto::sealed_file::{FileKey, sealed_size};
 
@@ -138,7 +139,8 @@ async fn a_folder_that_is_taken_away_is_noticed_and_nothing_is_confirmed_to_it()
     for name in ["relay.db", "relay.db-wal", "relay.db-shm"] {
         std::fs::copy(aside.join(name), folder.join(name)).unwrap();
     }
-    assert!(!is_well().await);
+    // More at once than have read before.
+    assert!(!join_all((0..16).map(|_| is_well())).await.contains(&true));
     let put = sender.put(id(&anna()), Some(&key()), b"to nowhere");
     assert_eq!(sender.refused(put).await.code, RefusalCode::Storage);
 
@@ -151,6 +153,8 @@ async fn a_folder_that_is_taken_away_is_noticed_and_nothing_is_confirmed_to_it()
     let items = scene.machine(&anna()).await.fetch(0).await;
     let envelopes: Vec<_> = items.iter().map(|item| item.envelope.clone()).collect();
     assert_eq!(envelopes, ["before", "after"], "because what was refused was not kept");
+    let items = join_all((0..16).map(|_| scene.figure("items"))).await;
+    assert_eq!(items, [2; 16], "because nothing is read from those other files any more");
     std::fs::remove_file(folder.join("relay.db-wal")).unwrap();
     assert!(!is_well().await, "because what is written goes there first");
 }
