@@ -10,7 +10,7 @@ use proto::prekey::{PUBLIC_BYTES, Prekey, SUITE, SignedPrekey};
 use proto::{KeyId, sealed};
 use testkit::{Liar, Net, Person, Setup, ShiftedClock};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::{DAY_MS, MINUTE_MS, at, is_connected, is_held, meet};
 
@@ -371,14 +371,15 @@ async fn those_whom_a_relay_hides_from_each_other_talk_through_their_mailboxes()
 /// A disk that takes nothing until it is let go.
 struct BusyDisk {
     end: mpsc::Sender<()>,
-    held: JoinHandle<()>,
+    held: JoinSet<()>,
 }
 
 impl BusyDisk {
     async fn of(person: &Person) -> Self {
         let store = store::Store::open(&person.config().data_dir.join(store::FILE_NAME)).unwrap();
         let ((begun, begins), (end, ended)) = (oneshot::channel(), mpsc::channel());
-        let held = tokio::spawn(async move {
+        let mut held = JoinSet::new();
+        held.spawn(async move {
             let waits = move |_: &store::Tx<'_>| {
                 begun.send(()).unwrap();
                 ended.recv().unwrap();
@@ -391,9 +392,9 @@ impl BusyDisk {
         Self { end, held }
     }
 
-    async fn is_free(self) {
+    async fn release(self) {
         self.end.send(()).unwrap();
-        self.held.await.unwrap();
+        self.held.join_all().await;
     }
 }
 
@@ -424,7 +425,7 @@ async fn what_is_stored_while_a_link_comes_up_is_acknowledged_by_it_or_after_it(
                 relay.says_present(machine, false);
             }
         }
-        disk.is_free().await;
+        disk.release().await;
         bob.hears(text).await;
         if !stays {
             alice.start_again().await;
