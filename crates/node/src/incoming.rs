@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::core::Core;
 use crate::dispatch::{Asked, Dispatch};
 use crate::files::Telling;
-use crate::intake::{Job, Took};
+use crate::intake::{By, Job, Took};
 use crate::view::Change;
 use crate::views::Sides;
 use crate::{centre, files, invitations, mailbox, membership, outgoing, refusals, relays, signals, views};
@@ -207,7 +207,7 @@ async fn batch(
     }
     let checked = check(core, arrived.runs, arrived.receipts).await?;
     let sessions: Vec<SessionId> = checked.runs.iter().map(|run| run.session()).collect();
-    match write(core, peer, Some(dispatch), rooms, checked).await {
+    match write(core, peer, rooms, checked, By::Link).await {
         Ok(_) | Err(StoreError::Closed) => {}
         Err(error) => {
             // Nothing is acknowledged, so nothing is lost: the peer keeps all of it and is asked again later.
@@ -216,7 +216,8 @@ async fn batch(
                 _ => (RejectCode::Internal, "the database failed".to_owned()),
             };
             tracing::error!(peer = peer.short(), %error, "what arrived could not be stored");
-            core.links.get(&peer).as_ref().unwrap_or(dispatch).with(|pending| {
+            let Some(link) = core.links.get(&peer) else { return Ok(()) };
+            link.with(|pending| {
                 for session in sessions {
                     pending.rejects.insert(session, (code, detail.clone()));
                 }
@@ -235,17 +236,17 @@ pub(crate) async fn take_mail(
     peer: MachineId,
     checked: Checked,
 ) -> Result<BTreeSet<SessionId>, StoreError> {
-    write(core, peer, None, &mut BTreeMap::new(), checked).await
+    write(core, peer, &mut BTreeMap::new(), checked, By::Mail).await
 }
 
-/// Writes what was checked, answers the peer over the link that stands then, and tells the stream. `by`: the link over which it
-/// came; none when it came by mailbox. Gives the sessions in which something is refused for good.
+/// Writes what was checked, answers the peer over the link that stands then, and tells the stream. Gives the sessions in which
+/// something is refused for good.
 async fn write(
     core: &Arc<Core>,
     peer: MachineId,
-    by: Option<&Arc<Dispatch>>,
     rooms: &mut BTreeMap<SessionId, WaitingRoom>,
     Checked { runs, receipts }: Checked,
+    by: By,
 ) -> Result<BTreeSet<SessionId>, StoreError> {
     let reads = core.kept().settings.read_receipts;
     let job = Job {
@@ -257,7 +258,7 @@ async fn write(
         watched: core.hub.watched(),
         telling: Telling::now(core),
         reads,
-        by_mail: by.is_none(),
+        by,
         linked: core.links.get(&peer).is_some(),
     };
     let local = job.local;
@@ -274,7 +275,7 @@ async fn write(
         core.expires(at);
     }
     // Looked for only now: a link that has come up meanwhile has perhaps said already what was here before.
-    let dispatch = &core.links.get(&peer).or_else(|| by.cloned()).unwrap_or_default();
+    let dispatch = &core.links.get(&peer).unwrap_or_default();
     publish(core, peer, dispatch, outcome.sessions);
     delivered(core, peer, outcome.delivered).await;
     if let Some(session) = lost {

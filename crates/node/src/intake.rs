@@ -37,10 +37,17 @@ pub(crate) struct Job {
     pub(crate) telling: Telling,
     /// Whether this side takes notice of what the other's person has seen.
     pub(crate) reads: bool,
-    /// It came by mailbox: the answer is owed until a link or a parcel has told it.
-    pub(crate) by_mail: bool,
+    pub(crate) by: By,
     /// A link stands, over which newer receipts come.
     pub(crate) linked: bool,
+}
+
+/// The way something came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Link,
+    /// Its answer is owed until a link or a parcel has told it.
+    Mail,
 }
 
 pub(crate) struct Outcome {
@@ -101,7 +108,7 @@ impl Job {
         for receipt in receipts {
             self.receipt(tx, receipt, &mut delivered)?;
         }
-        if self.by_mail && sessions.values().any(|took| took.acknowledge || took.ask) {
+        if self.by == By::Mail && sessions.values().any(|took| took.acknowledge || took.ask) {
             store::reach::owe(tx, &self.peer)?;
         }
         let expires = if delivered.is_empty() { None } else { store::removal::next_expiry(tx)? };
@@ -337,7 +344,7 @@ impl Job {
             changed.retain(|key| !read.contains(key));
             changed.extend(read);
         }
-        if self.by_mail && !self.linked {
+        if self.by == By::Mail && !self.linked {
             // Its owner came by after that was put, and does not have it: it lies there no longer.
             let gone = store::outbox::unhold(tx, &self.peer, key, self.now_ms.saturating_sub(STALE_MS))?;
             changed.extend(store::messages::mark_unheld(tx, &gone)?);

@@ -51,6 +51,11 @@ async fn is_gone(person: &Person, machine: &MachineId) {
     person.until("the other to be gone", gone).await;
 }
 
+/// Says of machines that they are not there.
+fn hides(relay: &Liar, machines: [MachineId; 2]) {
+    machines.into_iter().for_each(|machine| relay.says_present(machine, false));
+}
+
 /// Says all of it, each in an envelope of its own.
 async fn says(person: &Person, session: &Session, written: &[&str]) -> Vec<Message> {
     let mut messages = Vec::new();
@@ -336,9 +341,7 @@ async fn those_whom_a_relay_hides_from_each_other_talk_through_their_mailboxes()
     let session = meet(&alice, &bob).await;
     let machines = [alice.node().machine_id(), bob.node().machine_id()];
     bob.stop().await;
-    for machine in machines {
-        relay.says_present(machine, false);
-    }
+    hides(&relay, machines);
     bob.start_again().await;
     is_connected(&bob).await;
     let mut all = vec!["Hello", "Hello yourself"];
@@ -409,9 +412,7 @@ async fn what_is_stored_while_a_link_comes_up_is_acknowledged_by_it_or_after_it(
     for (text, stays) in [("The link stays", true), ("The link goes", false)] {
         net.section(text);
         bob.stop().await;
-        for machine in machines {
-            relay.says_present(machine, false);
-        }
+        hides(&relay, machines);
         bob.start_again().await;
         is_connected(&bob).await;
         let disk = BusyDisk::of(&bob).await;
@@ -421,9 +422,7 @@ async fn what_is_stored_while_a_link_comes_up_is_acknowledged_by_it_or_after_it(
         bob.sees_online(&alice).await;
         if !stays {
             alice.stop().await;
-            for machine in machines {
-                relay.says_present(machine, false);
-            }
+            hides(&relay, machines);
         }
         disk.release().await;
         bob.hears(text).await;

@@ -127,9 +127,9 @@ impl NatsFiles {
         upload: Upload,
         now_s: u64,
     ) -> Result<Upload, Halt> {
-        let Upload { received, size, expires_s } = upload;
-        let is_due = expires_s.saturating_sub(now_s) < self.quotas.unfinished_s / 2;
-        if !is_due || received == 0 || received == size {
+        let Upload { received, size, .. } = upload;
+        let is_due = upload.expires_s.saturating_sub(now_s) < self.quotas.unfinished_s / 2;
+        if !is_due || received == 0 || upload.is_whole() {
             return Ok(upload);
         }
         let expires_s = self.quotas.expires_s(received, size, now_s);

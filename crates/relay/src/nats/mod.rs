@@ -4,6 +4,7 @@
 
 mod config;
 pub(crate) mod connection;
+mod fetching;
 mod file_log;
 mod file_work;
 mod files;

@@ -75,7 +75,7 @@ impl Shelf {
         {
             return Ok(shelf);
         }
-        let Some(last) = find_last(boxes, subject).await? else { return Ok(Self::default()) };
+        let Some(last) = boxes.last(subject).await? else { return Ok(Self::default()) };
         let last = parse(&last)?;
         let begin = match last.what {
             // All that could show that it does not count lies between it and what it names.
@@ -104,7 +104,7 @@ impl Shelf {
             if let Some(shelf) = all.go_on(boxes, subject).await? {
                 return Ok(shelf);
             }
-            let Some(last) = find_last(boxes, subject).await? else { return Ok(Self::default()) };
+            let Some(last) = boxes.last(subject).await? else { return Ok(Self::default()) };
             if last.sequence == end {
                 // Nothing came meanwhile that could fill the gap.
                 tracing::error!("NATS has lost the record of a mailbox; its owner finds it empty");
@@ -203,15 +203,6 @@ impl Reading {
     fn replaces(&self, named: u64) -> bool {
         named >= self.begin && !self.passed.iter().any(|(place, after)| *place > named && *after >= named)
     }
-}
-
-/// The last message of a subject; none only after the leader knew all that this node knows.
-async fn find_last(boxes: &Logs, subject: &str) -> Result<Option<StreamMessage>, Trouble> {
-    if let Some(last) = boxes.last(subject).await? {
-        return Ok(Some(last));
-    }
-    boxes.knows_all().await?;
-    boxes.last(subject).await
 }
 
 fn parse(message: &StreamMessage) -> Result<Message, Trouble> {

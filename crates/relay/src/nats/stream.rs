@@ -224,9 +224,14 @@ impl Logs {
         self.stream.cached_info().config.num_replicas == 1
     }
 
-    /// The last message of a subject.
+    /// The last message of a subject; none only after the leader knew all that this node knows.
     pub(super) async fn last(&self, subject: &str) -> Result<Option<StreamMessage>, Trouble> {
-        self.found(self.stream.get_last_raw_message_by_subject(subject).await)
+        let ask = async || self.found(self.stream.get_last_raw_message_by_subject(subject).await);
+        if let Some(last) = ask().await? {
+            return Ok(Some(last));
+        }
+        self.knows_all().await?;
+        ask().await
     }
 
     /// The first message of a subject at a place or behind it.
