@@ -57,10 +57,11 @@ fn a_file_goes_to_a_relay_and_from_it_through_every_kill() {
     let before = relay.host.sent_bytes();
     ben.returns();
     takes(&ben, &id);
-    ben.has_bytes(&id, 10_000_000, LARGE);
+    // Behind the first of the places from which a program goes on that was killed; each is 16 MiB behind the one before.
+    ben.has_bytes(&id, 18_000_000, LARGE);
     ben.is_killed();
     ben.returns();
-    ben.has_bytes(&id, 20_000_000, LARGE);
+    ben.has_bytes(&id, 28_000_000, LARGE);
     relay.is_killed();
     relay.returns();
     assert_same(&path, &ben.has_file(&anna, &id, LARGE));
